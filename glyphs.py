@@ -1,0 +1,110 @@
+"""The embedded data set: digits drawn from the fonts that Matplotlib carries, endless, labelled and seeded."""
+
+import colorsys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+DIGITS = "0123456789"
+
+# Text fonts with strokes that survive at 28 pixels. Left out: symbol fonts, fonts without digits or with old-style ones,
+# hairline faces, and the last-resort font, which draws boxes.
+FONT_FILES = (
+    "DejaVuSans.ttf",
+    "DejaVuSans-Bold.ttf",
+    "DejaVuSans-Oblique.ttf",
+    "DejaVuSans-BoldOblique.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSansMono-Bold.ttf",
+    "DejaVuSansMono-Oblique.ttf",
+    "DejaVuSansMono-BoldOblique.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSerif-Bold.ttf",
+    "DejaVuSerif-Italic.ttf",
+    "DejaVuSerif-BoldItalic.ttf",
+    "STIXGeneralBol.ttf",
+    "STIXGeneralBolIta.ttf",
+    "cmb10.ttf",
+    "cmss10.ttf",
+    "cmtt10.ttf",
+)
+
+SUPERSAMPLING = 2  # drawn at twice the size and averaged down, so that edges are smooth
+MAX_ROTATION = 0.14  # radians, 8 degrees
+MAX_SHEAR = 0.12
+HEIGHT_RANGE = (0.76, 0.90)  # of the frame
+MAX_WIDTH = 0.86  # of the frame
+MAX_SHIFT = 0.05  # of the frame
+
+
+def draw_glyphs(
+    count: int, image_size: tuple[int, int] = (32, 32), seed: int = 0, start: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws `count` digits, each with its own font, colours, rotation, shear, scale and position.
+
+    Image i depends on (seed, start + i) and the size alone, so a larger set begins with the smaller one.
+
+    Returns:
+        images: uint8 (count, height, width, 3), a light digit on a dark ground.
+        labels: int64 (count,), the digit, 0 to 9.
+    """
+    height, width = image_size
+    images = np.empty((count, height, width, 3), np.uint8)
+    labels = np.empty(count, np.int64)
+    for index in range(count):
+        images[index], labels[index] = _draw_glyph(height, width, np.random.default_rng([seed, start + index]))
+    return images, labels
+
+
+def _draw_glyph(height: int, width: int, random: np.random.Generator) -> tuple[np.ndarray, int]:
+    label = int(random.integers(len(DIGITS)))
+    outline = _digit_outline(FONT_FILES[random.integers(len(FONT_FILES))], DIGITS[label], height)
+    coverage = _place(outline, height, width, random)[..., np.newaxis]
+    ground, ink = _pick_colours(random)
+    return np.rint(ground + coverage * (ink - ground)).astype(np.uint8), label
+
+
+def _place(outline: Image.Image, height: int, width: int, random: np.random.Generator) -> np.ndarray:
+    """Places an upright digit into the frame: rotated, sheared, scaled, shifted. Returns float64 (height, width), 0..1."""
+    frame_height, frame_width = height * SUPERSAMPLING, width * SUPERSAMPLING
+    angle = random.uniform(-MAX_ROTATION, MAX_ROTATION)
+    shear = random.uniform(-MAX_SHEAR, MAX_SHEAR)
+    scale = random.uniform(*HEIGHT_RANGE) * frame_height / outline.height
+    scale = min(scale, MAX_WIDTH * frame_width / outline.width)
+    shift = random.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * (frame_width, frame_height)
+
+    cosine, sine = np.cos(angle), np.sin(angle)
+    drawn = scale * np.array([[cosine, -sine], [sine, cosine]]) @ np.array([[1.0, shear], [0.0, 1.0]])
+    # Pillow asks, for each pixel of the frame, where in the outline to look: the inverse of the drawn transformation.
+    look = np.linalg.inv(drawn)
+    centre = np.array([frame_width, frame_height]) / 2 + shift
+    offset = np.array([outline.width, outline.height]) / 2 - look @ centre
+    coefficients = (*look[0], offset[0], *look[1], offset[1])
+    placed = outline.transform(
+        (frame_width, frame_height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+    )
+    return np.asarray(placed.reduce(SUPERSAMPLING), np.float64) / 255
+
+
+def _pick_colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A dark, coloured ground and a light ink of any hue, each float64 (3,), 0..255."""
+    ground = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.10, 0.26), random.uniform(0.3, 0.9))
+    ink = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.74, 0.94), random.uniform(0.4, 1.0))
+    return np.array(ground) * 255, np.array(ink) * 255
+
+
+@cache
+def _digit_outline(font_file: str, digit: str, height: int) -> Image.Image:
+    """One upright digit, white on black, cut to its ink with a black margin, about as tall as it will be drawn."""
+    import matplotlib  # its data folder is all that is needed; imported here so that other data sets do not pay for it
+
+    font_path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font_file
+    # The ink of a digit is about 0.73 of its nominal size.
+    font = ImageFont.truetype(font_path, round(height * SUPERSAMPLING * 1.15))
+    left, top, right, bottom = font.getbbox(digit)
+    margin = 1  # so that bilinear sampling fades at the border
+    image = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
+    ImageDraw.Draw(image).text((margin - left, margin - top), digit, font=font, fill=255)
+    return image

@@ -1,0 +1,94 @@
+"""Generators: latents -> images, each a keras.Sequential that reads like a diagram."""
+
+import keras
+from keras import layers
+
+from models.layout import ImageLayout
+
+KERNEL = (5, 5)
+
+
+def build_generator(
+    image_shape: tuple[int, int, int],
+    latent_dim: int = 100,
+    preset: str = "dcgan",
+    output_activation: str = "tanh",
+    dtype: str = "float32",
+) -> keras.Sequential:
+    """Builds the generator of a preset for images of `image_shape`.
+
+    Args:
+        image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
+        latent_dim: length of a latent vector.
+        preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them) or "dcgan"
+            (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, weights from N(0, 0.02)).
+        output_activation: the last activation, which follows the range of the scaled pixels: "tanh", "sigmoid", "linear".
+        dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
+            float32 under both.
+
+    Returns:
+        float32 (batch, latent_dim) -> float32 (batch, height, width, channels).
+
+    Raises:
+        ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
+    """
+    layout = ImageLayout.of(image_shape)
+    match preset:
+        case "tutorial":
+            return _tutorial_generator(layout, latent_dim, output_activation, dtype)
+        case "dcgan":
+            return _dcgan_generator(layout, latent_dim, output_activation, dtype)
+    raise ValueError(f"expected preset tutorial or dcgan, got {preset!r}")
+
+
+def _tutorial_generator(layout: ImageLayout, latent_dim: int, output_activation: str, dtype: str) -> keras.Sequential:
+    height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
+    first, *rest = reversed(layout.filters)
+    network = keras.Sequential(name="generator")
+    network.add(keras.Input((latent_dim,), name="latents"))
+    network.add(layers.Dense(height * width * layout.base_filters, dtype=dtype))
+    network.add(layers.Reshape((height, width, layout.base_filters), dtype=dtype))  # (batch, 8, 8, 256)
+    network.add(layers.Conv2DTranspose(first, KERNEL, padding="same", dtype=dtype))  # (batch, 8, 8, 128)
+    for filters in rest:
+        network.add(layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype))  # (batch, 16, 16, 64)
+    network.add(layers.Conv2DTranspose(layout.channels, KERNEL, strides=2, padding="same", dtype=dtype))
+    network.add(layers.Activation(output_activation, dtype="float32", name="images"))  # (batch, 32, 32, 3)
+    return network
+
+
+def _dcgan_generator(layout: ImageLayout, latent_dim: int, output_activation: str, dtype: str) -> keras.Sequential:
+    height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
+    first, *rest = reversed(layout.filters)
+
+    def weights() -> keras.initializers.Initializer:
+        return keras.initializers.RandomNormal(stddev=0.02)
+
+    def normalise_and_activate() -> list[layers.Layer]:
+        # A bias before batch normalisation would be subtracted again, so the layers before it have none.
+        return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
+
+    def transposed(filters: int, strides: int, use_bias: bool = False) -> layers.Layer:
+        return layers.Conv2DTranspose(
+            filters, KERNEL, strides, "same", use_bias=use_bias, kernel_initializer=weights(), dtype=dtype
+        )
+
+    return keras.Sequential(
+        [
+            keras.Input((latent_dim,), name="latents"),
+            layers.Dense(
+                height * width * layout.base_filters, use_bias=False, kernel_initializer=weights(), dtype=dtype
+            ),
+            *normalise_and_activate(),
+            layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 8, 8, 256)
+            transposed(first, strides=1),  # (batch, 8, 8, 128)
+            *normalise_and_activate(),
+            *(
+                layer
+                for filters in rest
+                for layer in (transposed(filters, strides=2), *normalise_and_activate())  # (batch, 16, 16, 64)
+            ),
+            transposed(layout.channels, strides=2, use_bias=True),  # (batch, 32, 32, 3)
+            layers.Activation(output_activation, dtype="float32", name="images"),
+        ],
+        name="generator",
+    )

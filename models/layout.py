@@ -1,0 +1,77 @@
+"""What both networks derive from the image shape: the base grid, the number of doublings, the filters on the way."""
+
+from dataclasses import dataclass
+
+SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
+FEWEST_DOUBLINGS = 2
+LARGEST_BASE_SIDE = 8
+NARROWEST, WIDEST = 64, 512  # filters beside the image, filters at most
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """How an image of `height` × `width` × `channels` is reached from a small grid by doubling it.
+
+    The generator climbs from the base grid to the image, the discriminator descends the same steps, so the two always
+    fit each other and the data. A side is halved at least twice, and on while both sides stay even and the smaller
+    one is above 8: 28 → 7, 32 → 8, 64 → 8, 48×80 → 6×10.
+
+    Raises ValueError for a size or a number of channels that cannot be built, naming the nearest that can.
+    """
+
+    height: int
+    width: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width):
+            if side % SIDE_STEP or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+                raise ValueError(_size_error(self.height, self.width))
+        if self.channels not in (1, 3):
+            raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to grey or RGB")
+
+    @classmethod
+    def of(cls, image_shape: tuple[int, int, int]) -> "ImageLayout":
+        if len(image_shape) != 3:
+            raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
+        return cls(*(int(length) for length in image_shape))
+
+    @property
+    def doublings(self) -> int:
+        height, width, doublings = self.height, self.width, 0
+        while height % 2 == width % 2 == 0 and (
+            doublings < FEWEST_DOUBLINGS or min(height, width) > LARGEST_BASE_SIDE
+        ):
+            height, width, doublings = height // 2, width // 2, doublings + 1
+        return doublings
+
+    @property
+    def base_grid(self) -> tuple[int, int]:
+        """(height, width) of the grid that the generator starts from and the discriminator ends at."""
+        return self.height >> self.doublings, self.width >> self.doublings
+
+    @property
+    def filters(self) -> tuple[int, ...]:
+        """Filters from the image inwards, one entry a halving: (64, 128) at 32×32, (64, 128, 256) at 64×64."""
+        return tuple(min(NARROWEST << level, WIDEST) for level in range(self.doublings))
+
+    @property
+    def base_filters(self) -> int:
+        """Filters of the base grid: 256 at 32×32, as in the tutorial."""
+        return min(2 * self.filters[-1], WIDEST)
+
+
+def _size_error(height: int, width: int) -> str:
+    nearest = [_nearest_sides(side) for side in (height, width)]
+    options = [f"{low_or_high[0]}x{low_or_high[1]}" for low_or_high in zip(*nearest, strict=True)]
+    return (
+        f"expected a height and a width divisible by {SIDE_STEP}, from {SMALLEST_SIDE} to {LARGEST_SIDE}, "
+        f"got {height}x{width}; pass --image-size {' or '.join(dict.fromkeys(options))}"
+    )
+
+
+def _nearest_sides(side: int) -> tuple[int, int]:
+    """The nearest sides that work, from below and from above."""
+    below = side // SIDE_STEP * SIDE_STEP
+    above = -(-side // SIDE_STEP) * SIDE_STEP
+    return tuple(min(max(candidate, SMALLEST_SIDE), LARGEST_SIDE) for candidate in (below, above))

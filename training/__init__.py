@@ -1,0 +1,1 @@
+"""Training: losses, the compiled step, the loop, the run folder."""
