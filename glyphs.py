@@ -90,8 +90,8 @@ def _place(outline: Image.Image, height: int, width: int, random: np.random.Gene
 
 def _pick_colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A dark, coloured ground and a light ink of any hue, each float64 (3,), 0..255."""
-    ground = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.10, 0.26), random.uniform(0.3, 0.9))
-    ink = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.74, 0.94), random.uniform(0.4, 1.0))
+    ground = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.08, 0.22), random.uniform(0.2, 0.7))
+    ink = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.76, 0.94), random.uniform(0.3, 1.0))
     return np.array(ground) * 255, np.array(ink) * 255
 
 

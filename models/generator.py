@@ -50,7 +50,9 @@ def _tutorial_generator(layout: ImageLayout, latent_dim: int, output_activation:
     network.add(layers.Reshape((height, width, layout.base_filters), dtype=dtype))  # (batch, 8, 8, 256)
     network.add(layers.Conv2DTranspose(first, KERNEL, padding="same", dtype=dtype))  # (batch, 8, 8, 128)
     for filters in rest:
-        network.add(layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype))  # (batch, 16, 16, 64)
+        network.add(
+            layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype)
+        )  # (batch, 16, 16, 64)
     network.add(layers.Conv2DTranspose(layout.channels, KERNEL, strides=2, padding="same", dtype=dtype))
     network.add(layers.Activation(output_activation, dtype="float32", name="images"))  # (batch, 32, 32, 3)
     return network

@@ -39,9 +39,7 @@ class ImageLayout:
     @property
     def doublings(self) -> int:
         height, width, doublings = self.height, self.width, 0
-        while height % 2 == width % 2 == 0 and (
-            doublings < FEWEST_DOUBLINGS or min(height, width) > LARGEST_BASE_SIDE
-        ):
+        while height % 2 == width % 2 == 0 and (doublings < FEWEST_DOUBLINGS or min(height, width) > LARGEST_BASE_SIDE):
             height, width, doublings = height // 2, width // 2, doublings + 1
         return doublings
 

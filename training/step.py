@@ -49,9 +49,7 @@ def build_train_step(
                 real_logits = discriminator(real_images, training=True)
                 generated_logits = discriminator(tf.stop_gradient(generated_images), training=True)
                 discriminator_loss = loss.discriminator(real_logits, generated_logits)
-            discriminator_gradients = discriminator_tape.gradient(
-                discriminator_loss, discriminator.trainable_variables
-            )
+            discriminator_gradients = discriminator_tape.gradient(discriminator_loss, discriminator.trainable_variables)
             discriminator_optimizer.apply(discriminator_gradients, discriminator.trainable_variables)
 
             # The images of the first line are used again, judged by the discriminator as it is now.

@@ -1,0 +1,114 @@
+"""What the scripts share: one-line errors with exit status 2, option types, a quiet start of TensorFlow."""
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wide, and with examples left as they are written."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=110)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Errors as one line: what was expected, what came, what to do."""
+
+    def __init__(self, **settings) -> None:
+        super().__init__(formatter_class=HelpFormatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> None:
+        self.exit(BAD_INPUT, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
+
+
+def run_command(main: Callable[[], int]) -> None:
+    """Runs a script's main function and leaves with its exit status; Ctrl-C outside of training is 130, in one line."""
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader of standard output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = DONE
+    raise SystemExit(status)
+
+
+@contextlib.contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Turns errors about what the user gave (ValueError, TypeError, OSError) into one line and exit status 2.
+
+    Put around reading and checking input, not around the work itself: there, a traceback helps more.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, MemoryError) as error:
+        message = one_line(str(error)) or type(error).__name__
+        print(f"{program}: error: {message}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up chatter, which it writes past Python to the standard error of the process.
+
+    What was held back is shown when the import fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            held_back.seek(0)
+            os.write(standard_error, held_back.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
+# Option types: text -> value, with an error that says what was expected
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """ "64" or "48x80", height before width."""
+    match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected a size such as 64 or 48x80 (height x width), got {text!r}")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def positive_integer(text: str) -> int:
+    if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def seed_number(text: str) -> int:
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def seed_list(text: str) -> list[int]:
+    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12]."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if match is None or (match[2] is not None and int(match[2]) < int(match[1])):
+            raise argparse.ArgumentTypeError(f"expected seeds such as 0-7,12, got {text!r}")
+        seeds.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return seeds

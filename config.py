@@ -1,0 +1,89 @@
+"""What a training run is: one frozen dataclass, the presets that fill it, and its way to JSON and back."""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Every choice of a run. What is not given follows the defaults here, which the preset may override.
+
+    Raises ValueError for values that cannot work.
+    """
+
+    data: str = "glyphs"  # a name or a path
+    image_size: tuple[int, int] | None = None  # (height, width), None: as they are
+    image_count: int | None = None  # None: all; glyphs: 20,000
+    channels: int | None = None  # None: as they are
+    alpha: str | None = None
+    cmyk: str | None = None
+    preset: str = "dcgan"
+    epochs: int = 8
+    batch_size: int = 64  # images
+    seed: int = 0
+    scaling: str = "tanh"
+    loss: str = "non_saturating"
+    precision: str = "auto"  # "float32", "bfloat16", or "auto", which is measured and replaced before a run is written
+    latent_dim: int = 100
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5  # of Adam
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("latent_dim", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"expected {option_name(name)} of at least {least}, got {getattr(self, name)}; choose a larger number"
+                )
+        if self.seed >= 2**31:
+            raise ValueError(f"expected --seed below 2147483648, got {self.seed}; choose a smaller one")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(f"expected --learning-rate between 0 and 1, got {self.learning_rate}; 0.0002 is usual")
+        if not 0 <= self.beta_1 < 1:
+            raise ValueError(f"expected --beta-1 from 0 to below 1, got {self.beta_1}; 0.5 is usual for GANs")
+
+    @classmethod
+    def of(cls, **choices) -> "TrainingConfig":
+        """The config of explicit choices over those of their preset over the defaults."""
+        preset = choices.get("preset", cls.preset)
+        if preset not in PRESETS:
+            raise ValueError(f"expected --preset {' or '.join(PRESETS)}, got {preset!r}; choose one of them")
+        return cls(**{**PRESETS[preset], **choices})
+
+    def to_json(self) -> dict:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict) -> "TrainingConfig":
+        """Raises ValueError for missing or unknown entries, which another version of this project may have written."""
+        expected = {field.name for field in dataclasses.fields(cls)}
+        if set(document) != expected:
+            differing = ", ".join(sorted(set(document) ^ expected))
+            raise ValueError(
+                f"expected the settings of this version, got others: {differing}; use the version that wrote it"
+            )
+        size = document["image_size"]
+        return cls(**{**document, "image_size": None if size is None else tuple(size)})
+
+    def contradictions(self, choices: dict) -> list[str]:
+        """The explicit choices that differ from this config, in words; more epochs are no contradiction."""
+        return [
+            f"{option_name(name)} {_shown(value)} (the run has {_shown(getattr(self, name))})"
+            for name, value in choices.items()
+            if value != getattr(self, name) and name != "epochs" and (name, value) != ("precision", "auto")
+        ]
+
+
+# The recipe that goes with a pair of networks. Only what differs from the defaults above is listed.
+PRESETS: dict[str, dict] = {
+    "dcgan": {},  # Radford, Metz, Chintala 2015: Adam with rate 0.0002 and beta1 0.5
+    "tutorial": {},  # the same recipe, so that the two differ in nothing but the layers
+}
+
+
+def option_name(field: str) -> str:
+    """The command-line option of a field: batch_size -> --batch-size."""
+    return "--" + field.replace("_", "-")
+
+
+def _shown(value) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,418 @@
+"""Image files -> the pixels they hold: every bit of them, or an error that says why not.
+
+NumPy and Pillow do the work. Two kinds of file are beyond Pillow, which cuts them to 8 bits: RGB PNG of 16 bits goes
+through `tf.io`, RGB TIFF of 16 bits through `tifffile`; both are imported only when such a file is met.
+`docs/image-files.md` lists what each format holds.
+"""
+
+import io
+import os
+import struct
+import zlib
+from typing import BinaryIO, Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".npy")
+MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB, the size from which Pillow warns of a decompression bomb
+
+_PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+_READABLE = "PNG, JPEG, TIFF, WebP, BMP, GIF or NPY"
+_NPY_SIGNATURE = b"\x93NUMPY"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURES = (
+    (_NPY_SIGNATURE, "NPY"),
+    (_PNG_SIGNATURE, "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"RIFF", "WebP"),
+    (b"BM", "BMP"),
+    (b"GIF8", "GIF"),
+)
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 274, 320, 338, 339
+
+
+class ImageFileError(ValueError):
+    """An image file that cannot be read or written exactly; one line: the file, expected, got, and the way out."""
+
+
+def load_image(
+    source: str | os.PathLike | BinaryIO,
+    *,
+    alpha: Literal["drop", "white", "black"] | None = None,
+    cmyk: Literal["convert"] | None = None,
+    frame: int | None = None,
+    max_pixels: int | None = MAX_PIXELS,
+    name: str | None = None,
+) -> np.ndarray:
+    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C 1 (grey) or 3 (RGB), upright.
+
+    source: a path or an open binary file (a member of a zip, say); `name` is what messages call it. The content decides
+    the format, not the suffix.
+
+    The values are the stored ones, with three conversions that lose nothing: palettes become the RGB colours they stand
+    for; grey of 1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Colour profiles
+    are not. What would lose something has to be asked for:
+
+    alpha: pixels that are not opaque (RGBA, grey with alpha, tRNS) are an error unless "drop" takes the stored colours,
+        or "white" or "black" puts the image on that ground. An alpha channel that is opaque everywhere is left out.
+    cmyk: CMYK is an error unless "convert", Pillow's plain conversion without colour profiles.
+    frame: files of several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from 0.
+    max_pixels: a larger width times height is an error before anything is decoded; None leaves Pillow's own limit.
+
+    Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
+    truncated and damaged files, for integers of more than 16 bits, signed and floating-point pixels, and for NPY files
+    with pickled objects, which are never unpickled.
+    """
+    if alpha not in (None, "drop", "white", "black"):
+        raise ValueError(f"expected alpha None, 'drop', 'white' or 'black', got {alpha!r}")
+    if cmyk not in (None, "convert"):
+        raise ValueError(f"expected cmyk None or 'convert', got {cmyk!r}")
+    if frame is not None and frame < 0:
+        raise ValueError(f"expected a frame number from 0, got {frame}")
+    if name is None:
+        name = str(getattr(source, "name", "image file")) if hasattr(source, "read") else os.fspath(source)
+    try:
+        data = _read_bytes(source)
+        if data.startswith(_NPY_SIGNATURE):
+            return _decode_array(data, max_pixels)
+        return _decode_picture(data, alpha, cmyk, frame, max_pixels)
+    except ImageFileError as error:
+        raise ImageFileError(f"{name}: {error}") from None
+    # Decoders meet hostile and broken bytes with almost any exception (SyntaxError, struct.error, MemoryError, ...).
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ImageFileError(
+            f"{name}: expected a whole {_signature_name(data)} file, got one that is truncated or damaged ({reason});"
+            " copy it again or leave it out"
+        ) from error
+
+
+def _read_bytes(source: str | os.PathLike | BinaryIO) -> bytes:
+    try:
+        if hasattr(source, "read"):
+            data = source.read()
+        else:
+            with open(source, "rb") as file:
+                data = file.read()
+    except FileNotFoundError:
+        raise ImageFileError("expected an image file, got a path where nothing is; check the name") from None
+    except IsADirectoryError:
+        raise ImageFileError("expected an image file, got a folder; datasets.load_images reads folders") from None
+    except Exception as error:
+        raise ImageFileError(f"expected a readable image file, got {type(error).__name__}: {error}") from error
+    if not isinstance(data, bytes):
+        raise ImageFileError(f"expected a file opened in binary mode, got {type(data).__name__}; open it with 'rb'")
+    if not data:
+        raise ImageFileError("expected an image, got an empty file of 0 bytes; copy it again or leave it out")
+    return data
+
+
+def _signature_name(data: bytes) -> str:
+    return next((name for signature, name in _SIGNATURES if data.startswith(signature)), _READABLE)
+
+
+def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
+    """The bytes of a .npy file of one image -> uint8 or uint16 (H, W, C)."""
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ImageFileError(f"expected NPY version 1.0 or 2.0, got {version}; save it again with np.save")
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)  # the header alone: nothing is allocated or unpickled before it is checked
+    if dtype.hasobject:
+        raise ImageFileError("expected uint8 or uint16 values, got pickled objects, which can run code; never loaded")
+    if dtype.kind != "u" or dtype.itemsize > 2:
+        raise ImageFileError(f"expected uint8 or uint16 values, got {dtype}; convert with save_image and low=, high=")
+    height, width, channels = checked_image_shape(shape, "the array")
+    _check_size(width, height, max_pixels)
+    size = height * width * channels * dtype.itemsize
+    if len(data) - file.tell() < size:
+        raise ImageFileError(f"expected {size} bytes of values, got {len(data) - file.tell()}; the file is truncated")
+    file.seek(0)
+    array = np.lib.format.read_array(file, allow_pickle=False)
+    return np.ascontiguousarray(array, dtype=dtype.newbyteorder("=")).reshape(height, width, channels)
+
+
+def _check_size(width: int, height: int, max_pixels: int | None) -> None:
+    if max_pixels is not None and width * height > max_pixels:
+        raise ImageFileError(
+            f"expected at most {max_pixels} pixels, got {width} x {height} = {width * height}, which may be a"
+            " decompression bomb; pass max_pixels= if the file is trusted"
+        )
+
+
+def _decode_picture(
+    data: bytes, alpha: str | None, cmyk: str | None, frame: int | None, max_pixels: int | None
+) -> np.ndarray:
+    try:
+        picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+    except UnidentifiedImageError:
+        raise ImageFileError(_unidentified_reason(data)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageFileError(f"expected an image of a sane size, got a decompression bomb: {error}") from None
+    with picture:
+        _check_size(*picture.size, max_pixels)
+        _choose_frame(picture, frame)
+        if picture.format == "TIFF":
+            _check_tiff(picture, alpha)
+        elif picture.format == "PNG":
+            _check_png_sums(data)
+        orientation = 1
+        if _is_deep_rgb_tiff(picture):
+            orientation = picture.tag_v2.get(_ORIENTATION, 1)
+            pixels = _decode_deep_tiff(data, frame or 0)
+        elif _is_deep_colour_png(data):
+            pixels = _decode_deep_png(data, frame or 0)
+        else:
+            pixels = _decode_with_pillow(picture, cmyk)
+        if pixels.shape[2] in (2, 4) or "transparency" in picture.info:
+            pixels = _without_alpha(pixels, _transparent_colour(picture, data), alpha)
+        if picture.format != "TIFF":  # Pillow turns a TIFF itself, in load()
+            orientation = _exif_orientation(picture)
+    return _upright(pixels, orientation)
+
+
+def _unidentified_reason(data: bytes) -> str:
+    kind = _signature_name(data)
+    if kind == _READABLE:
+        return (
+            f"expected {_READABLE}, got a file that is none of them: it starts with {data[:12]!r}; convert it to .png"
+        )
+    if kind == "TIFF":
+        return (
+            "expected a TIFF of 8- or 16-bit grey or RGB, got one that is damaged or holds pixels of another kind"
+            " (floating point, 64 bits, more channels); convert it with tifffile and save_image"
+        )
+    return (
+        f"expected a whole {kind} file, got one whose header is truncated, damaged or of an unknown kind; copy it again"
+    )
+
+
+def _choose_frame(picture: Image.Image, frame: int | None) -> None:
+    # A phone's MPO is a JPEG with previews and depth maps behind it; its first image is the photograph.
+    count = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    if frame is None:
+        if count > 1:
+            raise ImageFileError(
+                f"expected one image, got {count} frames; choose one with frame=0 to frame={count - 1}"
+            )
+    elif frame >= count:
+        raise ImageFileError(f"expected a frame from 0 to {count - 1}, got frame={frame}")
+    else:
+        picture.seek(frame)
+
+
+def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
+    """Raises ImageFileError for pixels that Pillow would silently cut to 8 bits, wrap, or leave out."""
+    tags = picture.tag_v2
+    bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
+    sample_format = max(tags.get(_SAMPLE_FORMAT, (1,)))
+    if sample_format != 1 or bits > 16:
+        kind = {1: "unsigned integer", 2: "signed integer", 3: "floating-point"}.get(sample_format, "unknown")
+        raise ImageFileError(
+            f"expected pixels of unsigned integers of at most 16 bits, got {bits}-bit {kind} pixels; read them with"
+            " tifffile and choose their range with save_image(..., low=, high=)"
+        )
+    if bits == 16 and picture.mode == "CMYK":
+        raise ImageFileError("expected grey or RGB, got CMYK of 16 bits; convert it to RGB first")
+    if 0 in tags.get(_EXTRA_SAMPLES, ()) and alpha != "drop":
+        raise ImageFileError(
+            "expected grey or RGB, got an extra channel beside the colours; pass alpha='drop' to leave it out"
+        )
+    if picture.mode in ("P", "PA"):
+        colours = np.asarray(tags.get(_COLOR_MAP, (0,)))
+        # Palettes of 8-bit colours are stored as v * 257 or, by older programs, v * 256.
+        if (colours % 257).any() and (colours % 256).any():
+            raise ImageFileError(
+                "expected a palette of 8-bit colours, got one of 16-bit colours; convert it to RGB first"
+            )
+
+
+def _check_png_sums(data: bytes) -> None:
+    """Raises ImageFileError when the pixels of a PNG do not have their checksum, which Pillow does not look at."""
+    position = len(_PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        checksum = data[end : end + 4]
+        if name in (b"IDAT", b"fdAT") and checksum != struct.pack(">I", zlib.crc32(data[position + 4 : end])):
+            raise ImageFileError(
+                "expected a whole PNG file, got one that is truncated or damaged (wrong checksum of the pixels);"
+                " copy it again or leave it out"
+            )
+        position = end + 4
+
+
+def _is_deep_rgb_tiff(picture: Image.Image) -> bool:
+    return (
+        picture.format == "TIFF"
+        and picture.tag_v2.get(_PHOTOMETRIC) == 2
+        and max(picture.tag_v2.get(_BITS_PER_SAMPLE, (1,))) == 16
+    )
+
+
+def _is_deep_colour_png(data: bytes) -> bool:
+    """16 bits and colour or alpha (types 2, 4, 6), by the bytes of the IHDR chunk; Pillow would return 8 bits."""
+    return data.startswith(_PNG_SIGNATURE) and data[24] == 16 and data[25] in (2, 4, 6)
+
+
+def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
+    """The bytes of a TIFF of 16-bit RGB or RGBA -> uint16 (H, W, 3 or 4), not yet turned upright."""
+    tifffile = import_tifffile("read")
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[frame]
+        if 1 in page.extrasamples:
+            raise ImageFileError("expected plain alpha, got 16-bit colours multiplied by their alpha; convert it first")
+        try:
+            pixels = page.asarray()
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            raise ImageFileError(
+                f"expected 16-bit RGB without compression or with deflate, got {page.compression.name}, which tifffile"
+                " reads only with its companion: pip install imagecodecs, or save the file again without compression"
+            ) from None
+        if page.planarconfig == 2:  # one plane after the other
+            pixels = np.moveaxis(pixels, 0, -1)
+        if 0 in page.extrasamples:
+            pixels = pixels[..., :3]
+    return np.ascontiguousarray(pixels, dtype=np.uint16)
+
+
+def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
+    """The bytes of a PNG of 16-bit RGB, RGBA or grey with alpha -> uint16 (H, W, 2, 3 or 4)."""
+    if frame:
+        raise ImageFileError(f"expected frame=0 of an animated PNG of 16 bits, got frame={frame}; convert it to .tif")
+    tf = import_tensorflow("read")
+    with tf.device("CPU"):
+        return tf.io.decode_png(data, channels=0, dtype=tf.uint16).numpy()
+
+
+def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
+    """An opened picture of at most 8 bits, or grey of 16 -> uint8 or uint16 (H, W, 1 to 4)."""
+    mode = picture.mode
+    if mode in ("RGB", "L", "RGBA", "LA"):
+        pixels = np.array(picture)
+    elif mode in ("I;16", "I;16B", "I;16L", "I;16N") or (mode == "I" and picture.format == "PNG"):
+        pixels = np.array(picture).astype(np.uint16)
+        if picture.format == "TIFF" and picture.tag_v2.get(_PHOTOMETRIC) == 0:
+            pixels = 65535 - pixels  # white is zero; Pillow turns this round for 8 bits only
+    elif mode == "CMYK" and cmyk is None:
+        raise ImageFileError(
+            "expected grey or RGB, got CMYK for printing; pass cmyk='convert' for Pillow's plain conversion"
+        )
+    else:
+        target = _converted_mode(picture)
+        pixels = np.array(picture.convert(target))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _converted_mode(picture: Image.Image) -> str:
+    if picture.mode == "P":
+        return "RGBA" if "transparency" in picture.info else "RGB"
+    targets = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
+    if picture.mode not in targets:
+        raise ImageFileError(f"expected grey or RGB, got Pillow's mode {picture.mode!r}; convert it to .png first")
+    return targets[picture.mode]
+
+
+def _transparent_colour(picture: Image.Image, data: bytes) -> np.ndarray | None:
+    """The one colour that tRNS declares transparent, in the values of the decoded pixels; None without one."""
+    colour = picture.info.get("transparency")
+    if colour is None or picture.mode == "P":
+        return None
+    depth = data[24] if picture.format == "PNG" else 8
+    # PNG stores the colour in the depth of the file, with two bytes whatever the depth.
+    return (np.atleast_1d(colour) & (2**depth - 1)) * {1: 255, 2: 85, 4: 17}.get(depth, 1)
+
+
+def _without_alpha(pixels: np.ndarray, transparent_colour: np.ndarray | None, alpha: str | None) -> np.ndarray:
+    """uint8 or uint16 (H, W, 1 to 4) -> (H, W, 1 or 3): opaque, or put on a ground as `alpha` says."""
+    maximum = np.iinfo(pixels.dtype).max
+    if pixels.shape[2] in (2, 4):
+        colours, opacity = np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1:]
+    elif transparent_colour is not None:
+        colours = pixels
+        opacity = np.where((pixels == transparent_colour).all(axis=-1, keepdims=True), 0, maximum)
+    else:
+        return pixels
+    if alpha == "drop" or (opacity == maximum).all():
+        return colours
+    if alpha is None:
+        count = int((opacity != maximum).sum())
+        raise ImageFileError(
+            f"expected opaque pixels, got {count} that are transparent or partly so; pass alpha='white' or"
+            " alpha='black' for the ground behind them, or alpha='drop' to take the stored colours"
+        )
+    ground = maximum if alpha == "white" else 0
+    opacity = opacity.astype(np.uint64)
+    blended = colours * opacity + np.uint64(ground) * (
+        np.uint64(maximum) - opacity
+    )  # integers: exact before the rounding
+    return ((blended + np.uint64(maximum // 2)) // np.uint64(maximum)).astype(pixels.dtype)
+
+
+def _exif_orientation(picture: Image.Image) -> int:
+    """1 to 8; 1 without EXIF, and with EXIF that cannot be read, because then no reader turns the picture."""
+    if not any(key in picture.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
+        return 1
+    try:
+        return picture.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        return 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns (H, W, C) as the EXIF orientation 1 to 8 asks; other values are unknown to EXIF and leave it as it is."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def checked_image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:
+    """The shape of one image, (H, W), (H, W, 1) or (H, W, 3) -> (H, W, C); raises ImageFileError for any other."""
+    expected = f"{name}: expected one image of shape (H, W), (H, W, 1) or (H, W, 3), got {shape}"
+    if any(length < 1 for length in shape):
+        raise ImageFileError(f"{expected}, which has no pixels; check how the array was cut")
+    if len(shape) == 2:
+        return (*shape, 1)
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return shape
+    if len(shape) == 3 and shape[0] in (1, 3):
+        raise ImageFileError(f"{expected}, which is channels-first; pass np.moveaxis(array, 0, -1)")
+    if len(shape) == 3 and shape[2] in (2, 4):
+        raise ImageFileError(f"{expected}, whose last channel is alpha; drop it with array[..., :-1]")
+    if len(shape) == 4:
+        raise ImageFileError(f"{expected}, which is a set of images; take one, or make a grid with image_grid")
+    raise ImageFileError(f"{expected}; reshape it to rows, columns and channels")
+
+
+def import_tensorflow(action: str):
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImageFileError(
+            f"expected TensorFlow to be installed, because RGB PNG of 16 bits is {action} by tf.io, got {error};"
+            " install it, or use .npy"
+        ) from error
+    return tf
+
+
+def import_tifffile(action: str):
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ImageFileError(
+            f"expected tifffile to be installed, because RGB TIFF of 16 bits is {action} by it, got {error}; run pip"
+            " install tifffile, or use .png"
+        ) from error
+    return tifffile

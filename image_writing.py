@@ -1,0 +1,192 @@
+"""Pixels -> image files that hold exactly these pixels, or an error that says why not.
+
+The text behind this module asks that 7 stays 7 in a PNG. `scipy.misc.toimage` stretched the data to 0..255 first; here
+nothing is stretched, clipped or cut to 8 bits unless the caller passes `low=` and `high=`. `docs/image-files.md` lists
+what each format holds.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from files import atomic_path
+from image_reading import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile, load_image
+
+EXACT_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".webp")
+
+
+def save_image(
+    path: str | os.PathLike,
+    array: np.ndarray,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    dtype: np.dtype | type | None = None,
+) -> None:
+    """Writes one image so that every value can be read back; the suffix of `path` names the format.
+
+    array: uint8 or uint16, (H, W), (H, W, 1) or (H, W, 3). PNG, TIFF and NPY hold all of these, BMP holds uint8, WebP
+    (lossless) holds uint8 RGB. Never rescales: 7 stays 7.
+
+    low, high: the stretch, on purpose and only together: any real `array` goes through `stretch_values(array, low,
+    high, dtype)` first, so `low` becomes 0 and `high` becomes 255, or 65535 with `dtype=np.uint16`.
+
+    The file is written beside `path`, read back and compared; only then does it take its name. Whatever is raised,
+    `path` is as it was before.
+
+    Raises TypeError for any other dtype (float, bool, signed, complex, masked, ...) and ImageFileError (a ValueError)
+    for shapes and values that the format cannot hold, for lossy formats, a missing folder, and a file that reads back
+    differently; OSError when the disk refuses.
+    """
+    path = Path(path)
+    if low is not None or high is not None:
+        if low is None or high is None:
+            raise ImageFileError(
+                f"{path}: expected low= and high= together, got low={low}, high={high}; pass both to stretch the"
+                " values, or neither to keep them"
+            )
+        array = stretch_values(array, low, high, np.uint8 if dtype is None else dtype)
+    elif dtype is not None:
+        raise ImageFileError(
+            f"{path}: expected dtype= only beside low= and high=, got dtype={np.dtype(dtype)}; values are otherwise"
+            " saved in the array's own type"
+        )
+    pixels = _checked_pixels(path, array)
+    _check_format(path, pixels)
+    if path.is_dir():
+        raise ImageFileError(
+            f"{path}: expected the name of a file to write, got a folder; add a name such as image.png"
+        )
+    if not path.parent.is_dir():
+        raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
+    with atomic_path(path) as partial:
+        _write_file(partial, pixels)
+        _compare_with_file(path, partial, pixels)
+
+
+def stretch_values(array: np.ndarray, low: float, high: float, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+    """Any real (...) -> uint8 0..255 or uint16 0..65535 of the same shape: `low` becomes 0, `high` the maximum.
+
+    rint((clip(v, low, high) - low) / (high - low) * maximum) in float64: linear and monotone, so a larger value never
+    becomes a smaller level, and what lies outside [low, high] is clipped. This is what `scipy.misc.toimage(cmin=,
+    cmax=)` did without being asked. Raises TypeError unless `array` is real and `dtype` is uint8 or uint16, ValueError
+    unless low < high are finite and no value is NaN.
+    """
+    array = _plain_array(array, "an array of real numbers")
+    dtype = np.dtype(dtype)
+    if array.dtype.kind not in "buif":
+        raise TypeError(
+            f"expected an array of real numbers to stretch, got {array.dtype}; pass its real part or magnitude"
+        )
+    if dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"expected dtype uint8 or uint16 for the stretched image, got {dtype}; pass dtype=np.uint16")
+    low, high = float(low), float(high)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high and np.isfinite(high - low)):
+        raise ValueError(f"expected finite low < high, got low={low}, high={high}; low becomes 0 and high the maximum")
+    values = array.astype(np.float64)
+    missing = np.isnan(values)
+    if missing.any():
+        first = tuple(int(index) for index in np.argwhere(missing)[0])
+        raise ValueError(
+            f"expected numbers to stretch, got {missing.sum()} NaN, the first at {first}; replace them first"
+        )
+    fractions = (np.clip(values, low, high) - low) / (high - low)
+    return np.rint(fractions * np.iinfo(dtype).max).astype(dtype)
+
+
+def _plain_array(array: np.ndarray, expected: str) -> np.ndarray:
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"expected {expected}, got a masked array; decide what masked pixels become: array.filled(0)")
+    return np.asarray(array)
+
+
+def _checked_pixels(path: Path, array: np.ndarray) -> np.ndarray:
+    """Any array -> the same values as contiguous native uint8 or uint16, (H, W) or (H, W, C), or the reason why not."""
+    array = _plain_array(array, "a uint8 or uint16 image")
+    # Structured and object arrays have no byte order to compare, so kind and size are asked, not equality.
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2:
+        way_out = {
+            "f": "scale it with PixelScaler.inverse_transform, or pass low= and high= to stretch it on purpose",
+            "b": "save array.astype(np.uint8) * 255 for black and white",
+            "i": "check the range and save array.astype(np.uint8) or np.uint16, or pass low= and high=",
+            "u": "check the range and save array.astype(np.uint16), or pass low= and high=",
+        }.get(array.dtype.kind, "save numbers between 0 and 65535")
+        raise TypeError(
+            f"{path}: expected a uint8 or uint16 image, got {array.dtype}; image files hold no such values: {way_out}"
+        )
+    checked_image_shape(array.shape, str(path))
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+
+
+def _check_format(path: Path, pixels: np.ndarray) -> None:
+    suffix = path.suffix.lower()
+    got = f"{pixels.dtype} of shape {pixels.shape}"
+    if suffix in (".jpg", ".jpeg"):
+        raise ImageFileError(f"{path}: expected a lossless format, got JPEG, which changes the values; save as .png")
+    if suffix == ".gif":
+        raise ImageFileError(
+            f"{path}: expected a format that holds {got}, got GIF, a palette of 256 colours of 8 bits; save as .png, or"
+            " use save_animation for moving pictures"
+        )
+    if suffix not in EXACT_SUFFIXES:
+        raise ImageFileError(
+            f"{path}: expected a name ending in {', '.join(EXACT_SUFFIXES)}, got {suffix or 'no suffix'!r}"
+        )
+    if suffix in (".bmp", ".webp") and pixels.dtype == np.uint16:
+        raise ImageFileError(
+            f"{path}: expected uint8 for {suffix}, which holds 8 bits, got uint16; save as .png or .tif"
+        )
+    if suffix == ".webp" and not _is_rgb(pixels):
+        raise ImageFileError(
+            f"{path}: expected RGB for .webp, which has no grey images, got {pixels.shape}; save as .png"
+        )
+    if suffix == ".webp" and max(pixels.shape) > 16383:
+        raise ImageFileError(
+            f"{path}: expected at most 16383 pixels a side for .webp, got {pixels.shape}; save as .png"
+        )
+
+
+def _is_rgb(pixels: np.ndarray) -> bool:
+    return pixels.ndim == 3 and pixels.shape[2] == 3
+
+
+def _write_file(path: Path, pixels: np.ndarray) -> None:
+    """Writes checked pixels in the format of the suffix of `path`."""
+    suffix = path.suffix.lower()
+    deep_rgb = pixels.dtype == np.uint16 and _is_rgb(pixels)
+    if suffix == ".npy":
+        with open(path, "wb") as file:
+            np.save(file, pixels, allow_pickle=False)
+    elif suffix == ".png" and deep_rgb:
+        tf = import_tensorflow("written")
+        with tf.device("CPU"):
+            path.write_bytes(tf.io.encode_png(pixels).numpy())
+    elif suffix in (".tif", ".tiff") and deep_rgb:
+        import_tifffile("written").imwrite(path, pixels, photometric="rgb", metadata=None)
+    else:
+        picture = Image.fromarray(pixels if _is_rgb(pixels) else pixels.reshape(pixels.shape[:2]))
+        if suffix == ".webp":
+            picture.save(path, "WEBP", lossless=True)
+        else:
+            picture.save(path, {".png": "PNG", ".bmp": "BMP"}.get(suffix, "TIFF"))
+
+
+def _compare_with_file(path: Path, partial: Path, pixels: np.ndarray) -> None:
+    """Reads what was written and raises ImageFileError unless it holds exactly `pixels`."""
+    written = load_image(partial, max_pixels=None, name=str(path))
+    expected = pixels.reshape(checked_image_shape(pixels.shape, str(path)))
+    if written.dtype != expected.dtype or written.shape != expected.shape:
+        raise ImageFileError(
+            f"{path}: expected to read back {expected.dtype} {expected.shape}, got {written.dtype} {written.shape}; the"
+            " file was not kept; save as .npy"
+        )
+    different = written != expected
+    if different.any():
+        first = tuple(int(index) for index in np.argwhere(different)[0])
+        raise ImageFileError(
+            f"{path}: expected to read back the values that were written, got {different.sum()} others, the first at"
+            f" {first}: {written[first]} instead of {expected[first]}; the file was not kept; check the disk, or save"
+            " as .npy"
+        )

@@ -1,0 +1,226 @@
+"""Exact mean and standard deviation of pixels, merged over shards in any order (text C's float64 sums, and better)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from image_checks import check_values, flat_blocks, to_levels
+
+# 128 rows of 256 pixels stay in a core's cache, and 128 * 255 fits in uint16, 128 * 65,535 in uint32.
+BLOCK_ROWS = 128
+BLOCK_PIXELS = 256
+# A uint64 column holds the squares of 2**64 / (128 * 65,535**2) = 2**25 blocks; Python integers take over well before.
+BLOCKS_BEFORE_FLUSH = 2**20
+
+# Input type -> the type that holds a value and its square, the type of 128 summed values, of 128 summed squares.
+_SUM_TYPES = {"uint8": (np.uint16, np.uint16, np.uint32), "uint16": (np.uint32, np.uint32, np.uint64)}
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """Counts, sums and sums of squares per channel: Python integers (fractions for float images), so never rounded.
+
+    `lowest` and `highest` are the extreme values per channel. Merging is exact, hence independent of order and of how
+    the images were cut into shards.
+    """
+
+    pixels: int
+    sums: tuple[int | Fraction, ...]
+    squares: tuple[int | Fraction, ...]
+    lowest: tuple[float, ...]
+    highest: tuple[float, ...]
+
+    def merge(self, other: "PixelStatistics") -> "PixelStatistics":
+        """Both sets of pixels together. Raises ValueError when the channels differ."""
+        if len(self.sums) != len(other.sums):
+            raise ValueError(
+                f"expected images with {len(self.sums)} channels as before, got {len(other.sums)}; fit them apart"
+            )
+        return PixelStatistics(
+            self.pixels + other.pixels,
+            tuple(a + b for a, b in zip(self.sums, other.sums, strict=True)),
+            tuple(a + b for a, b in zip(self.squares, other.squares, strict=True)),
+            tuple(map(min, self.lowest, other.lowest)),
+            tuple(map(max, self.highest, other.highest)),
+        )
+
+    def across_channels(self) -> "PixelStatistics":
+        """All channels as one: the global statistics of text C."""
+        return PixelStatistics(
+            self.pixels * len(self.sums),
+            (sum(self.sums),),
+            (sum(self.squares),),
+            (min(self.lowest),),
+            (max(self.highest),),
+        )
+
+    def mean(self) -> np.ndarray:
+        """float64 per channel, each the correctly rounded quotient of two integers."""
+        return np.array([float(Fraction(total) / self.pixels) for total in self.sums])
+
+    def standard_deviation(self) -> np.ndarray:
+        """float64 per channel, of the population (divided by n); exactly 0.0 when all pixels are equal."""
+        return np.array(
+            [
+                _square_root(max(Fraction(0), Fraction(squares) / self.pixels - (Fraction(total) / self.pixels) ** 2))
+                if low < high
+                else 0.0
+                for total, squares, low, high in zip(self.sums, self.squares, self.lowest, self.highest, strict=True)
+            ]
+        )
+
+
+def measure(images: np.ndarray, value_range: tuple[float, float] | None = None, top: int = 255) -> PixelStatistics:
+    """(n, h, w, c) -> PixelStatistics in level units, reading once, in blocks, with under 4 MiB of memory of its own.
+
+    uint8 and uint16 are summed in integers. Floats in `value_range` are moved to 0..top first; those that are whole
+    levels are summed in integers too. Raises ValueError for floats that are not finite or out of range.
+    """
+    channels = images.shape[-1]
+    level_type = np.dtype(np.uint8 if top <= 255 else np.uint16)
+    is_float = images.dtype.kind == "f"
+    accumulator = _IntegerAccumulator(channels, level_type if is_float else images.dtype)
+    fractional = None
+    for _, block in flat_blocks(images, BLOCK_ROWS * BLOCK_PIXELS * channels):
+        if is_float:
+            if not (value_range[0] <= block.min() and block.max() <= value_range[1]):
+                check_values(images, *value_range)  # raises, with the index in the whole array
+            levels = to_levels(block, value_range, top)
+            block = levels.astype(level_type)
+            if not np.array_equal(block, levels):
+                part = _measure_fractions(levels.reshape(-1, channels))
+                fractional = part if fractional is None else fractional.merge(part)
+                continue
+        accumulator.add(block)
+    exact = accumulator.finish()
+    if fractional is None:
+        return exact
+    return fractional if exact.pixels == 0 else exact.merge(fractional)
+
+
+class _IntegerAccumulator:
+    """Sums blocks of integers by column, where a row is many pixels: wide enough for vector instructions."""
+
+    def __init__(self, channels: int, dtype: np.dtype) -> None:
+        self._channels, self._dtype = channels, dtype
+        self._value_type, self._sum_type, self._square_type = _SUM_TYPES[dtype.newbyteorder("=").name]
+        self._work = np.empty((BLOCK_ROWS, BLOCK_PIXELS * channels), self._value_type)
+        self._columns = _Columns.empty(self._work.shape[1], dtype)
+        self._blocks = 0
+        self._sums, self._squares, self._pixels = [0] * channels, [0] * channels, 0
+        self._lowest, self._highest = [np.iinfo(dtype).max] * channels, [0] * channels
+
+    def add(self, block: np.ndarray) -> None:
+        """block: 1-D, whole pixels, at most BLOCK_ROWS * BLOCK_PIXELS of them."""
+        self._pixels += block.size // self._channels
+        width = self._work.shape[1]
+        whole = block.size - block.size % width
+        if whole:
+            self._add_rows(block[:whole].reshape(-1, width), self._work, self._columns)
+            self._blocks += 1
+        if whole < block.size:  # under 256 pixels, and 255 * 255 still fits in uint16
+            rows = block[whole:].reshape(-1, self._channels)
+            columns = _Columns.empty(self._channels, self._dtype)
+            self._add_rows(rows, np.empty(rows.shape, self._value_type), columns)
+            self._fold(columns)
+        if self._blocks >= BLOCKS_BEFORE_FLUSH:
+            self._flush()
+
+    def finish(self) -> PixelStatistics:
+        self._flush()
+        lowest, highest = tuple(map(float, self._lowest)), tuple(map(float, self._highest))
+        return PixelStatistics(self._pixels, tuple(self._sums), tuple(self._squares), lowest, highest)
+
+    def _add_rows(self, rows: np.ndarray, work: np.ndarray, columns: "_Columns") -> None:
+        work = work[: len(rows)]
+        np.copyto(work, rows)
+        columns.sums += np.add.reduce(work, axis=0, dtype=self._sum_type)
+        np.multiply(work, work, out=work)
+        columns.squares += np.add.reduce(work, axis=0, dtype=self._square_type)
+        np.minimum(columns.lowest, np.minimum.reduce(rows, axis=0), out=columns.lowest)
+        np.maximum(columns.highest, np.maximum.reduce(rows, axis=0), out=columns.highest)
+
+    def _flush(self) -> None:
+        self._fold(self._columns)
+        self._columns = _Columns.empty(self._work.shape[1], self._dtype)
+        self._blocks = 0
+
+    def _fold(self, columns: "_Columns") -> None:
+        for channel in range(self._channels):
+            own = slice(channel, None, self._channels)
+            self._sums[channel] += sum(columns.sums[own].tolist())
+            self._squares[channel] += sum(columns.squares[own].tolist())
+            self._lowest[channel] = min(self._lowest[channel], int(columns.lowest[own].min()))
+            self._highest[channel] = max(self._highest[channel], int(columns.highest[own].max()))
+
+
+@dataclass
+class _Columns:
+    """Running results for each column of a block."""
+
+    sums: np.ndarray
+    squares: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+
+    @classmethod
+    def empty(cls, width: int, dtype: np.dtype) -> "_Columns":
+        lowest, highest = np.full(width, np.iinfo(dtype).max, dtype), np.zeros(width, dtype)
+        return cls(np.zeros(width, np.uint64), np.zeros(width, np.uint64), lowest, highest)
+
+
+def _measure_fractions(levels: np.ndarray) -> PixelStatistics:
+    """float64 (pixels, c) -> statistics of one block, summed around its own mean so that nothing cancels.
+
+    Only the block's sums are rounded, to float64; moving them back to zero and adding blocks is exact.
+    """
+    pixels = len(levels)
+    centers = levels.mean(axis=0).astype(np.float32).astype(np.float64)
+    deviations = levels - centers
+    sums, squares = [], []
+    for channel, center in enumerate(map(Fraction, centers.tolist())):
+        total = Fraction(math.fsum(deviations[:, channel]))
+        square = Fraction(math.fsum(deviations[:, channel] ** 2))
+        sums.append(total + pixels * center)
+        squares.append(square + 2 * center * total + pixels * center**2)
+    return PixelStatistics(
+        pixels, tuple(sums), tuple(squares), tuple(levels.min(axis=0).tolist()), tuple(levels.max(axis=0).tolist())
+    )
+
+
+def _square_root(value: Fraction) -> float:
+    """The float64 nearest the square root of an exact number: integer root with 100 spare bits, rounded once."""
+    if value == 0:
+        return 0.0
+    shift = max(0, 100 + (value.denominator.bit_length() - value.numerator.bit_length()) // 2)
+    return float(Fraction(math.isqrt((value.numerator << 2 * shift) // value.denominator), 1 << shift))
+
+
+def statistics_document(statistics: PixelStatistics) -> dict:
+    """JSON form: integers and fractions as text, since other JSON readers cut integers to 53 bits."""
+    return {
+        "pixels": str(statistics.pixels),
+        "sums": [str(value) for value in statistics.sums],
+        "squares": [str(value) for value in statistics.squares],
+        "lowest": list(statistics.lowest),
+        "highest": list(statistics.highest),
+    }
+
+
+def statistics_from_document(document: dict) -> PixelStatistics:
+    """The inverse of `statistics_document`. Raises ValueError, KeyError or TypeError when it is not one."""
+
+    def numbers(texts: Sequence[str]) -> tuple[int | Fraction, ...]:
+        values = (Fraction(text) for text in texts)
+        return tuple(value.numerator if value.denominator == 1 else value for value in values)
+
+    return PixelStatistics(
+        int(document["pixels"]),
+        numbers(document["sums"]),
+        numbers(document["squares"]),
+        tuple(map(float, document["lowest"])),
+        tuple(map(float, document["highest"])),
+    )

@@ -1,0 +1,491 @@
+"""The one place that knows pixel ranges: fit, transform, inverse_transform, save, load.
+
+Integer images become float32 for the networks and integers again on the way out. The modes are those of text C (how to
+scale pixel data by hand), the checks those of text A. NumPy only.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from image_checks import (
+    CHANNEL_COUNTS,
+    FLOAT_TYPES,
+    IMAGES_SHAPE,
+    check_array,
+    check_dtype,
+    check_shape,
+    check_values,
+    to_levels,
+    validate_images,
+)
+from pixel_statistics import PixelStatistics, measure
+from scaling_file import ScalingRecord, read_record, write_record
+from scaling_settings import CENTERINGS, MODES, SCOPES, WHITENING_MODES, ScalingSettings, white_level
+from scaling_statistics import GIVEN_STATISTICS, ScalingStatistics
+from whitening import Moments, Whitening, fit_whitening, measure_moments
+
+__all__ = [
+    "CENTERINGS",
+    "GIVEN_STATISTICS",
+    "MODES",
+    "SCOPES",
+    "NotFittedError",
+    "PixelScaler",
+    "ScalingStatistics",
+    "scale_image",
+    "validate_images",
+]
+
+_WHITENING_IMAGES = 1024  # at a time, which bounds the float64 copies
+
+
+class NotFittedError(ValueError, AttributeError):
+    """The scaler was asked for something that only `fit` can tell."""
+
+
+class PixelScaler:
+    """Scales images for a network and turns the network's images back into pixels.
+
+    mode (v is a level, M the scaling maximum):
+        "normalize"             v / M                             [0, 1]
+        "tanh"                  (v - M/2) / (M/2)                 [-1, 1]
+        "center"                see `centering`
+        "standardize"           (v - mean) / std                  unbounded, mean 0, standard deviation 1
+        "positive_standardize"  the same, clipped to [-1, 1] and moved to [0, 1]; loses what it clips
+        "pca", "zca"            whitening of whole images of one size, at most 4,096 values each
+    scope: where the statistics come from. "dataset": learned once by `fit`, stored, used again at inference. "image" or
+        "batch": taken from each image or each call of `transform`.
+    per_channel: statistics for each channel, or global ones over all channels.
+    centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centred pixels brought
+        to [0, 1] by their own extremes; the mean cancels and (v - lowest) / (highest - lowest) is left. "pixels":
+        v - mean, in levels.
+    maximum: M. None for the white of the type, 255 or 65,535; "data" for the highest level of the data; or a number,
+        such as 4095 for 12-bit images.
+    statistics: given constants instead of learned ones: "imagenet", or {"mean": ..., "std": ...} in levels.
+    dtype: "uint8" or "uint16", the type that comes back. None takes it from the images given to `fit`; float images
+        come back as uint8. With it, a mode that learns nothing needs no `fit`.
+    value_range: (low, high) of float images, which are moved to 0..255 or 0..65,535 first. Without it floats are
+        refused.
+    epsilon: for whitening, the squared levels added to each variance; None chooses one.
+
+    Raises ValueError for settings that do not exist or do not go together.
+    """
+
+    def __init__(
+        self,
+        mode: str = "tanh",
+        scope: str = "dataset",
+        per_channel: bool = True,
+        *,
+        centering: str = "after_normalize",
+        maximum: str | float | None = None,
+        statistics: str | Mapping | None = None,
+        dtype: str | np.dtype | type | None = None,
+        value_range: tuple[float, float] | None = None,
+        epsilon: float | None = None,
+    ) -> None:
+        self.settings = ScalingSettings(
+            mode, scope, per_channel, centering, maximum, statistics, dtype, value_range, epsilon
+        )
+        self._forget()
+
+    def __repr__(self) -> str:
+        learned = "not fitted" if self._dtype is None else f"{self._dtype.name}, channels={self._channels}"
+        return f"PixelScaler({self.mode!r}, scope={self.scope!r}, per_channel={self.per_channel}, {learned})"
+
+    @property
+    def mode(self) -> str:
+        return self.settings.mode
+
+    @property
+    def scope(self) -> str:
+        return self.settings.scope
+
+    @property
+    def per_channel(self) -> bool:
+        return self.settings.per_channel
+
+    # Learning
+
+    def fit(self, images: np.ndarray) -> "PixelScaler":
+        """Learns from (n, h, w, c) images alone, forgetting what was learned before. See `partial_fit`."""
+        return self.fit_batches([images])
+
+    def fit_batches(self, batches: Iterable[np.ndarray]) -> "PixelScaler":
+        """Learns from an iterable of (n, h, w, c) arrays, one in memory at a time; ValueError when it is empty."""
+        self._forget()
+        batch_count = 0
+        for images in batches:
+            self.partial_fit(images)
+            batch_count += 1
+        if batch_count == 0:
+            raise ValueError("expected at least one batch of images, got none; an iterator is used up after one pass")
+        return self
+
+    def partial_fit(self, images: np.ndarray) -> "PixelScaler":
+        """Adds (n, h, w, c) images to what was learned: uint8, uint16, or floats in `value_range`; c of 1 or 3.
+
+        Sizes may differ from call to call, except for whitening. A memory-mapped array is read in blocks. The result is
+        exact: the same for any order and any cut into shards. Raises TypeError for the wrong dtype, ValueError for the
+        wrong shape or values.
+        """
+        dtype = self._checked(images)
+        value_range = self.settings.value_range if images.dtype.kind == "f" else None
+        if self.settings.whitens:
+            self._add_moments(measure_moments(images, value_range, white_level(dtype)))
+        elif self.settings.learns:
+            self._add_pixels(measure(images, value_range, white_level(dtype)))
+        elif self.settings.statistics is not None and self._statistics is None:
+            self._statistics = ScalingStatistics.given(self.settings.statistics, white_level(dtype))
+        self._dtype, self._channels = dtype, images.shape[-1]
+        return self
+
+    def merge(self, other: "PixelScaler") -> "PixelScaler":
+        """Adds what `other` learned from its own shard, exactly; ValueError unless both have the same settings."""
+        if self.settings != other.settings or not self.settings.learns:
+            raise ValueError(f"expected two scalers with the same settings that learn, got {self!r} and {other!r}")
+        if other._pixels is None and other._moments is None:
+            raise NotFittedError(
+                f"expected a fitted scaler that still has its sums, got {other!r}; fit it on its shard"
+            )
+        if self._dtype not in (None, other._dtype):
+            raise TypeError(f"expected statistics of {self._dtype.name}, got {other._dtype.name}; fit both on one type")
+        if self.settings.whitens:
+            self._add_moments(other._moments)
+        else:
+            self._add_pixels(other._pixels)
+        self._dtype, self._channels = other._dtype, other._channels
+        return self
+
+    # Using
+
+    def transform(
+        self, images: np.ndarray, *, out: np.ndarray | None = None, return_statistics: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, ScalingStatistics | None]:
+        """(n, h, w, c) of the fitted type, or floats in `value_range` -> float32 of the same shape.
+
+        Computed in float64 and rounded once. The input is never modified; several threads may call this at once.
+        out: a C-contiguous float32 array of the same shape to write to. return_statistics: also return the
+        `ScalingStatistics` used, which is the way back for scope "image" and "batch".
+        Raises NotFittedError before `fit`, TypeError for another dtype, ValueError for another shape or bad values.
+        """
+        self._check_fitted()
+        self._checked(images, allow_empty=True)
+        value_range = self.settings.value_range if images.dtype.kind == "f" else None
+        if value_range is not None:
+            check_values(images, *value_range)
+        out = np.empty(images.shape, np.float32) if out is None else _checked_out(out, images)
+        white, used = white_level(self._dtype), self._statistics
+        if self.settings.whitens:
+            self._check_image_shape(images.shape)
+            whitening = self._fitted_whitening()
+            for part in _slices(len(images), _WHITENING_IMAGES):
+                levels = (
+                    images[part].astype(np.float64)
+                    if value_range is None
+                    else to_levels(images[part], value_range, white)
+                )
+                out[part] = whitening.forward(levels.reshape(len(levels), -1)).reshape(levels.shape)
+        elif self.settings.uses_own_statistics:
+            rows = []
+            for part in self._groups(len(images)):
+                rows.append(ScalingStatistics.of(measure(images[part], value_range, white), self.settings.per_channel))
+                self.settings.affine(rows[-1], white).forward(images[part], out[part], value_range, white)
+            used = ScalingStatistics.stack(rows) if rows else None
+        else:
+            self.settings.affine(used, white).forward(images, out, value_range, white)
+        return (out, used) if return_statistics else out
+
+    def inverse_transform(self, scaled: np.ndarray, *, statistics: ScalingStatistics | None = None) -> np.ndarray:
+        """Finite floats (n, h, w, c), scaled or generated -> the fitted integer type, by rint and clip.
+
+        statistics: what `transform(..., return_statistics=True)` returned; scope "image" and "batch" need it, since
+        generated images have no statistics of their own to go back by.
+        Raises NotFittedError before `fit`, TypeError for integers, ValueError for NaN, infinity or another shape.
+        """
+        self._check_fitted()
+        self._check_scaled(scaled)
+        levels = np.empty(scaled.shape, self._dtype)
+        white = white_level(self._dtype)
+        if self.settings.whitens:
+            self._check_image_shape(scaled.shape)
+            whitening = self._fitted_whitening()
+            for part in _slices(len(scaled), _WHITENING_IMAGES):
+                values = whitening.backward(scaled[part].astype(np.float64).reshape(len(levels[part]), -1))
+                levels[part] = np.clip(np.rint(values), 0, white).reshape(levels[part].shape)
+        elif self.settings.uses_own_statistics:
+            groups = self._groups(len(scaled))
+            if statistics is None:
+                raise ValueError(f"expected the statistics of each {self.scope}, got none; {self._missing_statistics}")
+            if len(statistics.mean) != len(groups):
+                raise ValueError(
+                    f"expected {len(groups)} rows of statistics for {len(scaled)} images, got {len(statistics.mean)}; "
+                    "hand back those of the same transform"
+                )
+            for index, part in enumerate(groups):
+                self.settings.affine(statistics.row(index), white).backward(scaled[part], levels[part], white)
+        else:
+            self.settings.affine(self._statistics, white).backward(scaled, levels, white)
+        return levels
+
+    # Describing
+
+    @property
+    def mean_(self) -> np.ndarray | np.float64:
+        """Mean in levels, float64: (c,) per channel, one number when global, (h, w, c) for whitening.
+
+        Raises NotFittedError when none is known.
+        """
+        if self._image_shape is not None:
+            return self._fitted_whitening().mean.reshape(self._image_shape)
+        return self._entries(self._known_statistics().mean)
+
+    @property
+    def std_(self) -> np.ndarray | np.float64:
+        """Standard deviation of the population in levels, shaped like `mean_`; exactly 0.0 for a constant channel."""
+        if self._image_shape is not None:
+            return self._fitted_whitening().deviation().reshape(self._image_shape)
+        return self._entries(self._known_statistics().deviation())
+
+    @property
+    def dtype_(self) -> np.dtype:
+        """The integer type that inverse_transform returns. Raises NotFittedError before `fit`."""
+        self._check_fitted()
+        return self._dtype
+
+    @property
+    def output_range(self) -> tuple[float, float]:
+        """(low, high) of scaled values; (-inf, inf) when the mode sets no bound."""
+        return self.settings.output_range
+
+    @property
+    def output_activation(self) -> str:
+        """The generator's last activation that has this output range: "tanh", "sigmoid" or "linear"."""
+        return self.settings.output_activation
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether inverse_transform alone gives every image back. See `loss_reason`."""
+        return self.loss_reason is None
+
+    @property
+    def loss_reason(self) -> str | None:
+        """What is lost, in words; None when nothing is, which is found by trying all levels, or for whitening proved.
+
+        Raises NotFittedError when that depends on the data.
+        """
+        if self.settings.uses_own_statistics:
+            return self._missing_statistics
+        if self.settings.mode == "positive_standardize":
+            return "levels further than one standard deviation from the mean are clipped; mode 'standardize' keeps them"
+        self._check_fitted()
+        white = white_level(self._dtype)
+        if self.settings.whitens:
+            error = self._fitted_whitening().largest_error(white)
+            return (
+                None if error < 0.5 else f"float32 can leave errors of {error:.2g} levels; a larger epsilon lowers that"
+            )
+        channels = self._channels or (1 if self._statistics is None else len(self._statistics.mean))
+        levels = np.repeat(np.arange(white + 1, dtype=self._dtype), channels).reshape(1, -1, 1, channels)
+        changed = int(np.count_nonzero(self.inverse_transform(self.transform(levels)) != levels))
+        return (
+            f"{changed} of {levels.size} levels do not come back, float32 is too coarse for them" if changed else None
+        )
+
+    def check_trainable(self) -> None:
+        """Raises ValueError with the reason when images scaled this way cannot train a generator."""
+        if self.loss_reason is not None:
+            raise ValueError(
+                f"expected a lossless scaling to train a generator, got mode {self.mode!r} with scope {self.scope!r}: "
+                f"{self.loss_reason}"
+            )
+
+    # Storing
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes JSON, whole or not at all; every number comes back bit for bit. Raises NotFittedError before `fit`."""
+        self._check_fitted()
+        whitening = self._fitted_whitening() if self._image_shape is not None else None
+        write_record(
+            path,
+            ScalingRecord(
+                self.settings, self._dtype, self._channels, self._statistics, self._pixels, self._image_shape, whitening
+            ),
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "PixelScaler":
+        """Reads what `save` wrote. The numbers under "statistics" and "whitening" are what transform uses.
+
+        Raises ValueError in one line for another format or version, missing entries, NaN, or a scale of zero.
+        """
+        record = read_record(path)
+        scaler = cls()
+        scaler.settings = record.settings
+        scaler._dtype, scaler._channels = record.dtype, record.channels
+        scaler._statistics, scaler._pixels = record.statistics, record.pixels
+        scaler._image_shape, scaler._whitening = record.image_shape, record.whitening
+        return scaler
+
+    # Inside
+
+    def _forget(self) -> None:
+        """The state before `fit`. Each part is replaced, never changed, so that other threads see a whole one."""
+        self._dtype: np.dtype | None = None if self.settings.dtype is None else np.dtype(self.settings.dtype)
+        self._channels: int | None = None
+        self._statistics: ScalingStatistics | None = None  # what transform uses
+        self._pixels: PixelStatistics | None = None  # exact sums, to go on with partial_fit and merge
+        self._whitening: Whitening | None = None
+        self._moments: Moments | None = None
+        self._image_shape: tuple[int, ...] | None = None
+        if self.settings.statistics is not None and self._dtype is not None:
+            self._statistics = ScalingStatistics.given(self.settings.statistics, white_level(self._dtype))
+
+    @property
+    def _missing_statistics(self) -> str:
+        return (
+            f"the way back needs the statistics of each {self.scope}, which generated images do not have; "
+            "use scope='dataset', or hand back those of transform(..., return_statistics=True)"
+        )
+
+    def _check_fitted(self) -> None:
+        ready = self._dtype is not None
+        if self.settings.whitens:
+            ready = self._image_shape is not None
+        elif self.settings.scope == "dataset" and self.settings.needs_statistics:
+            ready = ready and self._statistics is not None
+        if not ready:
+            raise NotFittedError(
+                f"expected a fitted scaler, got {self!r}; call fit(images) or PixelScaler.load(path) first"
+            )
+
+    def _checked(self, images: np.ndarray, allow_empty: bool = False) -> np.dtype:
+        """The integer type these images stand for. Raises TypeError or ValueError unless they suit this scaler."""
+        check_array(images)
+        is_float = images.dtype.kind == "f"
+        expected = None if self._dtype is None else (self._dtype.name,)
+        if expected is not None and self.settings.value_range is not None:
+            expected += FLOAT_TYPES
+        check_dtype(
+            images.dtype,
+            None if is_float and self.settings.value_range is None else expected,
+            self.settings.value_range is not None,
+        )
+        channels = self._channels
+        if channels is None and self._statistics is not None and len(self._statistics.mean) > 1:
+            channels = len(self._statistics.mean)
+        if not (allow_empty and images.ndim == 4 and len(images) == 0):
+            check_shape(images.shape, IMAGES_SHAPE if channels is None else (*IMAGES_SHAPE[:3], channels))
+        if is_float:
+            return self._dtype or np.dtype(np.uint8)
+        return self._dtype or images.dtype.newbyteorder("=")
+
+    def _check_scaled(self, scaled: np.ndarray) -> None:
+        check_array(scaled)
+        if scaled.dtype.kind != "f":
+            raise TypeError(
+                f"expected scaled floats, got {scaled.dtype}; pass what transform or the generator returned"
+            )
+        if scaled.ndim != 4 or len(scaled) > 0:
+            check_shape(scaled.shape, IMAGES_SHAPE if self._channels is None else (*IMAGES_SHAPE[:3], self._channels))
+        check_values(scaled, -np.finfo(scaled.dtype).max, np.finfo(scaled.dtype).max)
+
+    def _check_image_shape(self, shape: tuple[int, ...]) -> None:
+        if shape[1:] != self._image_shape:
+            raise ValueError(
+                f"expected images of shape {self._image_shape} as in fit, got {shape[1:]}; resize or crop them"
+            )
+
+    def _add_pixels(self, pixels: PixelStatistics) -> None:
+        if self._statistics is not None and self._pixels is None:
+            raise ValueError("expected a scaler that has its sums, got one whose statistics were edited; fit a new one")
+        pixels = pixels if self._pixels is None else self._pixels.merge(pixels)
+        if isinstance(self.settings.maximum, float) and max(pixels.highest) > self.settings.maximum:
+            raise ValueError(
+                f"expected levels up to maximum={self.settings.maximum:g}, got {max(pixels.highest):g}; raise it"
+            )
+        self._statistics, self._pixels = ScalingStatistics.of(pixels, self.settings.per_channel), pixels
+
+    def _add_moments(self, moments: Moments) -> None:
+        if self._image_shape is not None and self._moments is None:
+            raise ValueError(
+                "expected a scaler that has its sums, got a loaded whitening, which has none; fit a new one"
+            )
+        moments = moments if self._moments is None else self._moments.merge(moments)
+        self._moments, self._image_shape = moments, moments.image_shape
+        self._whitening = None  # found from the moments when first used, not for every shard
+
+    def _fitted_whitening(self) -> Whitening:
+        whitening = self._whitening
+        if whitening is None:  # two threads may both get here; they find the same numbers
+            whitening = fit_whitening(
+                self._moments, self.settings.mode == "zca", self.settings.epsilon, white_level(self._dtype)
+            )
+            self._whitening = whitening
+        return whitening
+
+    def _known_statistics(self) -> ScalingStatistics:
+        if self._statistics is None:
+            raise NotFittedError(
+                f"expected a scaler with learned or given statistics, got {self!r}; fit it, scope='dataset'"
+            )
+        return self._statistics
+
+    def _entries(self, values: np.ndarray) -> np.ndarray | np.float64:
+        return values.copy() if self.settings.per_channel else values[0]
+
+    def _groups(self, images: int) -> list[slice]:
+        return list(_slices(images, 1 if self.settings.scope == "image" else max(1, images)))
+
+
+def scale_image(
+    image: np.ndarray,
+    mode: str = "normalize",
+    per_channel: bool = True,
+    *,
+    centering: str = "after_normalize",
+    maximum: str | float | None = None,
+    statistics: str | Mapping | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """One image (h, w) or (h, w, c), c of 1 or 3 -> float32 of the same shape, scaled by its own statistics (text C).
+
+    uint8, uint16, or floats in `value_range`. The arguments are those of `PixelScaler`; all its modes but whitening.
+    Raises TypeError for another dtype, ValueError for another shape, bad values or an unknown mode.
+    """
+    if mode in WHITENING_MODES:
+        raise ValueError(
+            f"expected a mode for one image, got {mode!r}, which needs many images; use PixelScaler({mode!r})"
+        )
+    check_array(image)
+    grey = image.ndim == 2
+    check_shape(image.shape, (None, None) if grey else (None, None, CHANNEL_COUNTS))
+    scaler = PixelScaler(
+        mode,
+        "image" if statistics is None else "dataset",
+        per_channel,
+        centering=centering,
+        maximum=maximum,
+        statistics=statistics,
+        value_range=value_range,
+    )
+    images = image[None, ..., None] if grey else image[None]
+    return scaler.fit(images).transform(images).reshape(image.shape)
+
+
+def _checked_out(out: np.ndarray, images: np.ndarray) -> np.ndarray:
+    check_array(out)
+    fits = out.shape == images.shape and out.dtype == np.float32 and out.flags.c_contiguous and out.flags.writeable
+    if not fits:
+        raise ValueError(
+            f"expected out to be writeable C-contiguous float32 of shape {images.shape}, got {out.dtype} {out.shape}; "
+            "leave it out to have one made"
+        )
+    return out
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

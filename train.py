@@ -1,0 +1,258 @@
+"""Trains a GAN on images and writes sample grids: python train.py --help"""
+
+import argparse
+import dataclasses
+import os
+import signal
+import sys
+from pathlib import Path
+
+from command_line import (
+    BAD_INPUT,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    ArgumentParser,
+    image_size,
+    import_tensorflow,
+    one_line_errors,
+    positive_integer,
+    run_command,
+    seed_number,
+)
+from config import PRESETS, TrainingConfig
+from datasets import DATASET_NAMES, ImageSet, load_images
+from models import ImageLayout
+from preprocessing import MODES, PixelScaler
+from training.run import RunFolder, check_new
+
+PROGRAM = "train.py"
+EXAMPLES = """examples:
+  python train.py                                       drawn digits, a few minutes on two CPU cores
+  python train.py --data cifar10 --epochs 30            downloaded once by Keras
+  python train.py --data photos/ --image-size 64        your own images, cut and resized
+  python train.py --data photos/ --image-size 48x80     height x width
+  python train.py --run-dir runs/mine --resume          go on where it stopped
+  python train.py --run-dir runs/mine --resume --epochs 60
+"""
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    choices = explicit_choices(arguments)
+    with one_line_errors(PROGRAM):
+        run, config = find_run(arguments, choices)
+        images = load_data(config)
+        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        scaler = fit_scaler(config, images) if run is None else load_scaler(run, images)
+        device = find_device()
+        config = choose_precision(config)
+        networks = build(config, images, scaler)
+        if arguments.dry_run:
+            return describe(config, images, scaler, networks, device)
+        run = open_run(run, arguments.run_dir, config, images, scaler)
+    print(run.path, flush=True)
+    return train_and_report(run, images, scaler, networks, arguments.resume)
+
+
+def parse_arguments() -> argparse.Namespace:
+    defaults = TrainingConfig()
+    parser = ArgumentParser(
+        prog=PROGRAM, description="Trains a GAN on images and writes sample grids.", epilog=EXAMPLES
+    )
+
+    data = parser.add_argument_group("images")
+    data.add_argument(
+        "--data",
+        metavar="NAME|PATH",
+        help=f"{', '.join(DATASET_NAMES)}, or a folder (class sub-folders give labels), a .zip of one, an .npy or .npz "
+        f"(default {defaults.data})",
+    )
+    data.add_argument(
+        "--image-size",
+        type=image_size,
+        metavar="N|HxW",
+        help="pixels; images of another size are cut around the centre and resized (default: as they are)",
+    )
+    data.add_argument(
+        "--image-count",
+        type=positive_integer,
+        metavar="N",
+        help="how many images to take at random, or how many glyphs to draw (default: all; 20000 glyphs)",
+    )
+    data.add_argument(
+        "--channels", type=int, choices=(1, 3), help="make all images grey (1) or RGB (3) (default: as they are)"
+    )
+    data.add_argument(
+        "--alpha",
+        choices=("drop", "white", "black"),
+        help="transparent images: take the stored colours, or put them on a ground (default: an error)",
+    )
+    data.add_argument("--cmyk", choices=("convert",), help="convert CMYK images to RGB (default: an error)")
+    data.add_argument(
+        "--scaling", choices=MODES, metavar="MODE", help=f"{', '.join(MODES)} (default {defaults.scaling})"
+    )
+
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument("--preset", metavar="NAME", help=f"{' or '.join(PRESETS)} (default {defaults.preset})")
+    recipe.add_argument(
+        "--loss", choices=("non_saturating", "hinge"), help=f"what the networks play for (default {defaults.loss})"
+    )
+    recipe.add_argument(
+        "--epochs", type=positive_integer, metavar="N", help=f"passes through the data (default {defaults.epochs})"
+    )
+    recipe.add_argument(
+        "--batch-size", type=positive_integer, metavar="N", help=f"images a step (default {defaults.batch_size})"
+    )
+    recipe.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help=f"of Adam (default {defaults.learning_rate})"
+    )
+    recipe.add_argument("--beta-1", type=float, metavar="BETA", help=f"of Adam (default {defaults.beta_1})")
+    recipe.add_argument(
+        "--latent-dim",
+        type=positive_integer,
+        metavar="N",
+        help=f"length of a latent vector (default {defaults.latent_dim})",
+    )
+    recipe.add_argument(
+        "--seed", type=seed_number, metavar="N", help=f"all randomness follows from it (default {defaults.seed})"
+    )
+    recipe.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        help=f"of the convolutions; auto measures which is faster here (default {defaults.precision})",
+    )
+
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--run-dir", type=Path, metavar="FOLDER", help="where to write (default: the next runs/00000-NAME)"
+    )
+    run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir, exactly where it stopped")
+    run.add_argument(
+        "--dry-run", action="store_true", help="load and build everything, say what would be done, write nothing"
+    )
+    return parser.parse_args()
+
+
+def explicit_choices(arguments: argparse.Namespace) -> dict:
+    """The options that were given, by the names of their config fields."""
+    fields = {field.name for field in dataclasses.fields(TrainingConfig)}
+    return {name: value for name, value in vars(arguments).items() if name in fields and value is not None}
+
+
+def find_run(arguments: argparse.Namespace, choices: dict) -> tuple[RunFolder | None, TrainingConfig]:
+    """The run to go on with, or None for a new one; and its config."""
+    if not arguments.resume:
+        if arguments.run_dir is not None:
+            check_new(arguments.run_dir)
+        return None, TrainingConfig.of(**choices)
+    if arguments.run_dir is None:
+        raise ValueError("expected --run-dir with --resume, got none; name the run to go on with")
+    run = RunFolder.open(arguments.run_dir)
+    contradictions = run.config.contradictions(choices)
+    if contradictions:
+        raise ValueError(
+            f"expected the settings of {run.path} with --resume, got {', '.join(contradictions)}; leave them out or "
+            "start a new run"
+        )
+    return run, dataclasses.replace(run.config, epochs=choices.get("epochs", run.config.epochs))
+
+
+def load_data(config: TrainingConfig) -> ImageSet:
+    if config.image_size is not None:
+        ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
+    images = load_images(config.data, config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
+    ImageLayout.of(images.image_shape)
+    if config.batch_size > len(images.images):
+        raise ValueError(
+            f"expected --batch-size of at most the {len(images.images)} images, got {config.batch_size}; choose a smaller one"
+        )
+    return images
+
+
+def fit_scaler(config: TrainingConfig, images: ImageSet) -> PixelScaler:
+    scaler = PixelScaler(config.scaling).fit(images.images)
+    scaler.check_trainable()
+    return scaler
+
+
+def load_scaler(run: RunFolder, images: ImageSet) -> PixelScaler:
+    """The scaling of an earlier run, which goes on with the same images only."""
+    run.check_same_images(images)
+    return run.load_scaler()
+
+
+def find_device() -> str:
+    """What TensorFlow will compute on, in words; a GPU's memory is taken as it is needed."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
+
+
+def choose_precision(config: TrainingConfig) -> TrainingConfig:
+    if config.precision != "auto":
+        return config
+    from training.precision import faster_precision
+
+    precision, gain = faster_precision()
+    print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
+    return dataclasses.replace(config, precision=precision)
+
+
+def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler):
+    from training.networks import build_networks
+
+    return build_networks(config, images.image_shape, scaler.output_activation)
+
+
+def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks, device: str) -> int:
+    height, width, channels = images.image_shape
+    steps = len(images.images) // config.batch_size
+    print(f"images         {len(images.images)} of {height}x{width}x{channels} {images.images.dtype}, {images.name}")
+    print(f"classes        {', '.join(images.class_names) or 'none'}")
+    print(f"scaling        {config.scaling}, to {scaler.output_range[0]:g} … {scaler.output_range[1]:g}")
+    print(f"generator      {networks.generator.count_params():,} parameters, ends in {scaler.output_activation}")
+    print(f"discriminator  {networks.discriminator.count_params():,} parameters")
+    print(f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {device}")
+    print(f"work           {config.epochs} epochs of {steps} steps of {config.batch_size} images; nothing was written")
+    return DONE
+
+
+def open_run(
+    run: RunFolder | None, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler
+) -> RunFolder:
+    if run is None:
+        return RunFolder.create(path, config, images, scaler)
+    return run.with_config(config)
+
+
+def train_and_report(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, resume: bool) -> int:
+    """Trains; the last line on standard output says where to look."""
+    from training.loop import TrainingDiverged, TrainingStopped, train
+
+    try:
+        train(run, images, scaler, networks, resume)
+    except TrainingStopped as stopped:
+        print(
+            f"{PROGRAM}: stopped, the state is saved; go on with: {PROGRAM} --run-dir {run.path} --resume",
+            file=sys.stderr,
+        )
+        return INTERRUPTED if stopped.signal_number == signal.SIGINT else 128 + stopped.signal_number
+    except TrainingDiverged as diverged:
+        print(f"{PROGRAM}: error: {diverged}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(
+            f"{PROGRAM}: error: the run could not be written: {error}; free the disk and go on with --resume",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
+    print(f"done: look at {run.samples()[-1]}, {run.path / 'progress.gif'} and {run.path / 'losses.png'}")
+    return DONE
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,197 @@
+"""The training loop: epochs, progress, checkpoints, resume."""
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import ImageSet, epoch_order
+from imaging import image_grid
+from preprocessing import PixelScaler
+from progress import progress_bar
+from sampling import generate_images, latents_from_seeds
+from training.losses import gan_loss
+from training.networks import Networks
+from training.plots import animate_samples, plot_losses
+from training.run import RunFolder
+from training.step import build_train_step
+
+SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss or a weight is no longer a finite number; the message has the step, the values and the way back."""
+
+
+class TrainingStopped(Exception):
+    """A signal asked to stop, and the state was saved; `signal_number` is that signal."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+@dataclass
+class Progress:
+    """How far a run is, and what it has measured on the way."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training, without pictures and files
+    epoch_seconds: float = 0.0  # of the epoch under way
+    losses: list[tuple[float, float]] = field(default_factory=list)  # (generator, discriminator) of every step
+    records: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {
+            "progress/step": np.int64(self.step),
+            "progress/seconds": np.float64([self.seconds, self.epoch_seconds]),
+            "progress/losses": np.array(self.losses, np.float32).reshape(-1, 2),
+        }
+
+
+def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Networks, resume: bool = False) -> None:
+    """Trains until run.config.epochs are done, from the newest checkpoint when `resume` is set.
+
+    Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped after
+    SIGINT or SIGTERM, the state saved, and TrainingDiverged when a loss or a weight stops being finite.
+    """
+    config = run.config
+    steps_per_epoch = len(images.images) // config.batch_size
+    total_steps = config.epochs * steps_per_epoch
+    progress = _restore(run, networks) if resume else Progress()
+    train_step = build_train_step(
+        networks.generator,
+        networks.discriminator,
+        networks.generator_optimizer,
+        networks.discriminator_optimizer,
+        gan_loss(config.loss),
+        config.seed,
+    )
+    title, done = f"training {run.path.name}", progress.step * config.batch_size
+    with (
+        _stop_requests() as stop_requests,
+        progress_bar(title, total_steps * config.batch_size, "images", done) as bar,
+    ):
+        order = None
+        while progress.step < total_steps:
+            epoch, position = divmod(progress.step, steps_per_epoch)
+            if order is None or position == 0:
+                order = epoch_order(len(images.images), config.seed, epoch)
+            chosen = order[position * config.batch_size : (position + 1) * config.batch_size]
+            start = time.perf_counter()
+            losses = train_step(scaler.transform(images.images[chosen]), tf.constant(progress.step, tf.int32))
+            progress.losses.append((float(losses["generator_loss"]), float(losses["discriminator_loss"])))
+            seconds = time.perf_counter() - start
+            progress.seconds += seconds
+            progress.epoch_seconds += seconds
+            _check_finite(run, progress.step, progress.losses[-1])
+            progress.step += 1
+            bar.advance(
+                config.batch_size,
+                "epoch {}/{}  generator {:.2f}  discriminator {:.2f}".format(
+                    epoch + 1, config.epochs, *progress.losses[-1]
+                ),
+            )
+            if progress.step % steps_per_epoch == 0:
+                _finish_epoch(run, progress, scaler, networks, steps_per_epoch)
+            if stop_requests:
+                if progress.step % steps_per_epoch:
+                    _save_checkpoint(run, progress, networks)
+                raise TrainingStopped(stop_requests[0])
+    _draw_run(run, progress, steps_per_epoch)
+
+
+def _finish_epoch(
+    run: RunFolder, progress: Progress, scaler: PixelScaler, networks: Networks, steps_per_epoch: int
+) -> None:
+    """Leaves the readings, the pictures and the weights of an epoch; the checkpoint last, as it vouches for the rest."""
+    config = run.config
+    epoch = progress.step // steps_per_epoch
+    generator_loss, discriminator_loss = np.mean(progress.losses[-steps_per_epoch:], axis=0)
+    images_per_epoch = steps_per_epoch * config.batch_size
+    progress.records.append(
+        {
+            "epoch": epoch,
+            "step": progress.step,
+            "images_seen": progress.step * config.batch_size,
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(images_per_epoch / progress.epoch_seconds, 1),
+            "generator_loss": float(generator_loss),
+            "discriminator_loss": float(discriminator_loss),
+        }
+    )
+    progress.epoch_seconds = 0.0
+    sampler = networks.update_sampler()
+    latents = latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), config.latent_dim)
+    run.save_sample(epoch, image_grid(generate_images(sampler, scaler, latents), SAMPLE_ROWS, SAMPLE_COLUMNS))
+    run.save_metrics(progress.records)
+    run.save_network("generator", sampler)
+    run.save_network("discriminator", networks.discriminator)
+    _save_checkpoint(run, progress, networks)
+
+
+def _draw_run(run: RunFolder, progress: Progress, steps_per_epoch: int) -> None:
+    losses = np.array(progress.losses, np.float32).reshape(-1, 2)
+    plot_losses(run.path / "losses.png", losses, steps_per_epoch, f"{run.path.name}: {run.config.preset}")
+    animate_samples(run.path / "progress.gif", run.samples())
+
+
+def _save_checkpoint(run: RunFolder, progress: Progress, networks: Networks) -> None:
+    state = networks.state()
+    for name, values in state.items():
+        if not np.isfinite(values).all():
+            raise TrainingDiverged(
+                f"expected finite weights, got {values[~np.isfinite(values)].flat[0]} in {name} after step "
+                f"{progress.step}; {_way_back(run)}"
+            )
+    run.save_checkpoint(progress.step, state | progress.state())
+
+
+def _restore(run: RunFolder, networks: Networks) -> Progress:
+    """Puts the newest checkpoint into the networks and takes back what was written after it."""
+    state = run.load_checkpoint()
+    if state is None:
+        return Progress(records=run.clean_after(0))
+    networks.restore(state)
+    step = int(state["progress/step"])
+    seconds, epoch_seconds = (float(value) for value in state["progress/seconds"])
+    losses = [tuple(map(float, pair)) for pair in state["progress/losses"]]
+    return Progress(step, seconds, epoch_seconds, losses, run.clean_after(step))
+
+
+def _check_finite(run: RunFolder, step: int, losses: tuple[float, float]) -> None:
+    if not all(map(math.isfinite, losses)):
+        raise TrainingDiverged(
+            f"expected finite losses, got generator {losses[0]} and discriminator {losses[1]} in step {step}; {_way_back(run)}"
+        )
+
+
+def _way_back(run: RunFolder) -> str:
+    path: Path | None = run.latest_checkpoint()
+    if path is None:
+        return "there is no checkpoint yet; start again with a lower --learning-rate or --precision float32"
+    return f"the last good checkpoint is {path}; start a new run with a lower --learning-rate or --precision float32"
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM in a list instead of letting them end the process; a second Ctrl-C does end it."""
+    requests: list[int] = []
+
+    def remember(signal_number: int, frame) -> None:
+        if requests and signal_number == signal.SIGINT:
+            raise KeyboardInterrupt
+        requests.append(signal_number)
+
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield requests
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
