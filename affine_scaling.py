@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from image_checks import flat_blocks, to_levels
+from image_checks import as_levels, flat_blocks
 
 # Blocks of up to 64 * 256 pixels: the float64 work area and the block itself stay in a core's second-level cache.
 ROW_PIXELS = 256
@@ -30,7 +30,7 @@ class Affine:
         flat_out = out.reshape(-1)
         for start, block in flat_blocks(images, BLOCK_ROWS * offset.size):
             if value_range is not None:
-                block = to_levels(block, value_range, top)
+                block = as_levels(block, value_range, top)
             for piece, target in _as_rows(block, flat_out[start : start + block.size], offset.size):
                 width = piece.shape[1]
                 scaled = work[: len(piece), :width]

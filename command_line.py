@@ -60,7 +60,7 @@ def one_line(text: str) -> str:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up chatter, which it writes past Python to the standard error of the process.
+    """Imports TensorFlow without its start-up chatter, which goes past Python to standard error.
 
     What was held back is shown when the import fails.
     """

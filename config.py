@@ -32,7 +32,7 @@ class TrainingConfig:
         for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("latent_dim", 1)):
             if getattr(self, name) < least:
                 raise ValueError(
-                    f"expected {option_name(name)} of at least {least}, got {getattr(self, name)}; choose a larger number"
+                    f"expected {option_name(name)} of at least {least}, got {getattr(self, name)}; choose more"
                 )
         if self.seed >= 2**31:
             raise ValueError(f"expected --seed below 2147483648, got {self.seed}; choose a smaller one")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -54,7 +55,7 @@ class ImageSet:
         return digest.hexdigest()
 
     def subset(self, count: int) -> "ImageSet":
-        """`count` of the images, chosen at random but always the same ones, in their order. Raises ValueError if fewer."""
+        """`count` of the images, the same random ones each time, in order. Raises ValueError if fewer."""
         if not 1 <= count <= len(self.images):
             raise ValueError(
                 f"expected a number of images from 1 to the {len(self.images)} of {self.name}, got {count}"
@@ -76,10 +77,10 @@ def load_images(
 
     Args:
         data: "glyphs" (drawn here, no download), "mnist", "fashion_mnist", "cifar10" or "cifar100" (training images,
-            downloaded once by Keras); or the path of a folder of image files at any depth, of a .zip of such a folder, of
-            an .npy of shape (n, h, w) or (n, h, w, c), or of an .npz with the arrays images and labels, or x_train and
-            y_train, or one array alone. Sub-folders that hold all images are classes.
-        image_size: (height, width). Images of another size are cut to the aspect around the centre and resized (Lanczos).
+            downloaded once by Keras); or the path of a folder of image files at any depth, of a .zip of such a
+            folder, of an .npy of shape (n, h, w) or (n, h, w, c), or of an .npz with the arrays images and labels, or
+            x_train and y_train, or one array alone. Sub-folders that hold all images are classes.
+        image_size: (height, width). Images of another size are cut to the aspect around the centre and resized.
             Without it all images must have one size.
         image_count: how many glyphs to draw (20,000 without it), or how many of the images to take.
         channels: 1 turns colour into grey (ITU-R 601 luma), 3 repeats grey; without it the images must agree.
@@ -164,9 +165,7 @@ def _load_path(
             return ImageSet(_folder_name(path), _checked_array(path, _open_array(path)))
         case ".npz":
             return _load_npz(path)
-    raise ValueError(
-        f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; put the images into a folder"
-    )
+    raise ValueError(f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; use a folder")
 
 
 def _load_zip(path: Path, *how) -> ImageSet:
@@ -257,13 +256,18 @@ def _mixed_error(path: Path, kinds: Counter) -> str:
 def _classes_from(names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Labels from the first folder in which the names differ; None unless every image lies in such a folder."""
     folders = [PurePosixPath(name).parts[:-1] for name in names]
-    shared = len(os.path.commonprefix(folders))
+    shared = _shared_length(folders)
     if any(len(folder) <= shared for folder in folders):
         return None, ()
     classes = [folder[shared] for folder in folders]
     class_names = tuple(sorted(set(classes)))
     indices = {name: index for index, name in enumerate(class_names)}
     return np.array([indices[name] for name in classes], np.int64), class_names
+
+
+def _shared_length(folders: list[tuple[str, ...]]) -> int:
+    """How many folders, from the outermost on, all names have in common."""
+    return sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
 
 
 # Arrays
@@ -307,8 +311,8 @@ def _npz_member(path: Path, archive, key: str) -> np.ndarray:
 
 def _array_error(path: Path, error: Exception) -> str:
     reason = " ".join(str(error).split())
-    if "allow_pickle" in reason or "Object arrays" in reason:
-        return f"{path}: expected numbers, got an object array, which can run code and is never loaded; np.stack the images"
+    if any(words in reason for words in ("allow_pickle", "Object arrays", "Python objects")):
+        return f"{path}: expected numbers, got an object array, which can run code; np.stack the images"
     return f"{path}: expected a whole NumPy {path.suffix} file, got one that cannot be read ({reason}); save it again"
 
 
@@ -328,7 +332,7 @@ def _checked_labels(path: Path, labels: np.ndarray, count: int) -> np.ndarray:
     labels = labels.reshape(-1)
     if labels.dtype.kind not in "iu" or len(labels) != count or labels.min() < 0:
         raise ValueError(
-            f"{path}: expected {count} labels as whole numbers from 0, one an image, got {len(labels)} of {labels.dtype}; "
+            f"{path}: expected {count} labels, whole numbers from 0, got {len(labels)} of {labels.dtype}; "
             "number the classes from 0"
         )
     return labels.astype(np.int64)

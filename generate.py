@@ -117,7 +117,7 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, count: int) -> 
     if kind == "grid":
         if output.suffix.lower() not in EXACT_SUFFIXES:
             raise ValueError(
-                f"expected --output to end in {', '.join(EXACT_SUFFIXES)} or .npz, or to be a folder, got {str(output)!r}; "
+                f"expected --output to end in {', '.join(EXACT_SUFFIXES)} or .npz, or a folder, got {str(output)!r}; "
                 "other formats do not keep every value"
             )
         rows, columns = grid_shape(arguments, count)
@@ -127,7 +127,7 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, count: int) -> 
             )
         if count > MOST_GRID_IMAGES:
             raise ValueError(
-                f"expected at most {MOST_GRID_IMAGES} images in a grid, got {count}; pass --output samples.npy or a folder"
+                f"expected at most {MOST_GRID_IMAGES} images in a grid, got {count}; pass --output samples.npy"
             )
     elif arguments.rows or arguments.columns:
         raise ValueError(f"expected --rows and --columns with an image file, got --output {output}; leave them out")

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 DIGITS = "0123456789"
 
-# Text fonts with strokes that survive at 28 pixels. Left out: symbol fonts, fonts without digits or with old-style ones,
-# hairline faces, and the last-resort font, which draws boxes.
+# Text fonts with strokes that survive at 28 pixels. Left out: symbol fonts, fonts without digits or with old-style
+# ones, hairline faces, and the last-resort font, which draws boxes.
 FONT_FILES = (
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
@@ -67,7 +67,7 @@ def _draw_glyph(height: int, width: int, random: np.random.Generator) -> tuple[n
 
 
 def _place(outline: Image.Image, height: int, width: int, random: np.random.Generator) -> np.ndarray:
-    """Places an upright digit into the frame: rotated, sheared, scaled, shifted. Returns float64 (height, width), 0..1."""
+    """Places an upright digit in the frame: turned, sheared, scaled, shifted. Returns float64 (height, width), 0..1."""
     frame_height, frame_width = height * SUPERSAMPLING, width * SUPERSAMPLING
     angle = random.uniform(-MAX_ROTATION, MAX_ROTATION)
     shear = random.uniform(-MAX_SHEAR, MAX_SHEAR)

@@ -123,15 +123,15 @@ def checked_range(value_range: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def to_levels(values: np.ndarray, value_range: tuple[float, float], top: int) -> np.ndarray:
-    """Floats in the declared range -> float64 on the level scale, 0..top; the input is not changed.
+def as_levels(values: np.ndarray, value_range: tuple[float, float] | None, top: int) -> np.ndarray:
+    """Integers, or floats in the declared range -> float64 on the level scale, 0..top; the input is not changed.
 
     A value that is what the input's type makes of a whole level, such as float32(7 / 255), becomes that level exactly.
     """
-    low, high = value_range
     levels = values.astype(np.float64)
-    if (low, high) == (0.0, float(top)):
+    if value_range is None or value_range == (0.0, float(top)):
         return levels
+    low, high = value_range
     levels = (levels - low) / (high - low) * top
     whole = np.rint(levels)
     stored = (whole / top * (high - low) + low).astype(values.dtype)

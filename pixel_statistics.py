@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from image_checks import check_values, flat_blocks, to_levels
+from image_checks import as_levels, check_values, flat_blocks
 
-# 128 rows of 256 pixels stay in a core's cache, and 128 * 255 fits in uint16, 128 * 65,535 in uint32.
-BLOCK_ROWS = 128
+# 256 rows of 256 pixels stay in a core's second-level cache, and 256 * 255 still fits in uint16.
+BLOCK_ROWS = 256
 BLOCK_PIXELS = 256
-# A uint64 column holds the squares of 2**64 / (128 * 65,535**2) = 2**25 blocks; Python integers take over well before.
+# A uint64 column holds the squares of 2**64 / (256 * 65,535**2) = 2**24 blocks; Python integers take over well before.
 BLOCKS_BEFORE_FLUSH = 2**20
+# From so many values on a second thread pays for itself.
+THREADED_SIZE = 2**23
 
-# Input type -> the type that holds a value and its square, the type of 128 summed values, of 128 summed squares.
+# Input type -> the type that holds a value and its square, the type of 256 summed values, of 256 summed squares.
 _SUM_TYPES = {"uint8": (np.uint16, np.uint16, np.uint32), "uint16": (np.uint32, np.uint32, np.uint64)}
 
 
@@ -74,27 +77,45 @@ class PixelStatistics:
 
 
 def measure(images: np.ndarray, value_range: tuple[float, float] | None = None, top: int = 255) -> PixelStatistics:
-    """(n, h, w, c) -> PixelStatistics in level units, reading once, in blocks, with under 4 MiB of memory of its own.
+    """(n, h, w, c) -> PixelStatistics in level units, reading once, in blocks, with under 8 MiB of memory of its own.
 
     uint8 and uint16 are summed in integers. Floats in `value_range` are moved to 0..top first; those that are whole
     levels are summed in integers too. Raises ValueError for floats that are not finite or out of range.
     """
+    if images.dtype.kind == "f":
+        return _measure_floats(images, value_range, top)
+    if images.size < THREADED_SIZE or len(images) < 2:
+        return _measure_integers(images)
+    halves = images[: len(images) // 2], images[len(images) // 2 :]
+    with ThreadPoolExecutor(len(halves)) as pool:  # NumPy lets go of the interpreter while it sums
+        first, second = pool.map(_measure_integers, halves)
+    return first.merge(second)
+
+
+def _measure_integers(images: np.ndarray) -> PixelStatistics:
     channels = images.shape[-1]
+    accumulator = _IntegerAccumulator(channels, images.dtype.newbyteorder("="))
+    for _, block in flat_blocks(images, BLOCK_ROWS * BLOCK_PIXELS * channels):
+        accumulator.add(block)
+    return accumulator.finish()
+
+
+def _measure_floats(images: np.ndarray, value_range: tuple[float, float], top: int) -> PixelStatistics:
+    channels = images.shape[-1]
+    low, high = value_range
     level_type = np.dtype(np.uint8 if top <= 255 else np.uint16)
-    is_float = images.dtype.kind == "f"
-    accumulator = _IntegerAccumulator(channels, level_type if is_float else images.dtype)
+    accumulator = _IntegerAccumulator(channels, level_type)
     fractional = None
     for _, block in flat_blocks(images, BLOCK_ROWS * BLOCK_PIXELS * channels):
-        if is_float:
-            if not (value_range[0] <= block.min() and block.max() <= value_range[1]):
-                check_values(images, *value_range)  # raises, with the index in the whole array
-            levels = to_levels(block, value_range, top)
-            block = levels.astype(level_type)
-            if not np.array_equal(block, levels):
-                part = _measure_fractions(levels.reshape(-1, channels))
-                fractional = part if fractional is None else fractional.merge(part)
-                continue
-        accumulator.add(block)
+        if not (low <= block.min() and block.max() <= high):
+            check_values(images, low, high)  # raises, with the index in the whole array
+        levels = as_levels(block, value_range, top)
+        whole = levels.astype(level_type)
+        if np.array_equal(whole, levels):
+            accumulator.add(whole)
+        else:
+            part = _measure_fractions(levels.reshape(-1, channels))
+            fractional = part if fractional is None else fractional.merge(part)
     exact = accumulator.finish()
     if fractional is None:
         return exact
@@ -105,13 +126,14 @@ class _IntegerAccumulator:
     """Sums blocks of integers by column, where a row is many pixels: wide enough for vector instructions."""
 
     def __init__(self, channels: int, dtype: np.dtype) -> None:
-        self._channels, self._dtype = channels, dtype
-        self._value_type, self._sum_type, self._square_type = _SUM_TYPES[dtype.newbyteorder("=").name]
+        self._channels = channels
+        self._value_type, self._sum_type, self._square_type = _SUM_TYPES[dtype.name]
+        self._white = int(np.iinfo(dtype).max)
         self._work = np.empty((BLOCK_ROWS, BLOCK_PIXELS * channels), self._value_type)
-        self._columns = _Columns.empty(self._work.shape[1], dtype)
+        self._columns = np.zeros((2, self._work.shape[1]), np.uint64)
         self._blocks = 0
         self._sums, self._squares, self._pixels = [0] * channels, [0] * channels, 0
-        self._lowest, self._highest = [np.iinfo(dtype).max] * channels, [0] * channels
+        self._lowest, self._highest = [self._white] * channels, [0] * channels
 
     def add(self, block: np.ndarray) -> None:
         """block: 1-D, whole pixels, at most BLOCK_ROWS * BLOCK_PIXELS of them."""
@@ -121,11 +143,11 @@ class _IntegerAccumulator:
         if whole:
             self._add_rows(block[:whole].reshape(-1, width), self._work, self._columns)
             self._blocks += 1
-        if whole < block.size:  # under 256 pixels, and 255 * 255 still fits in uint16
+        if whole < block.size:  # under 256 pixels, so that their sum fits too
             rows = block[whole:].reshape(-1, self._channels)
-            columns = _Columns.empty(self._channels, self._dtype)
+            columns = np.zeros((2, self._channels), np.uint64)
             self._add_rows(rows, np.empty(rows.shape, self._value_type), columns)
-            self._fold(columns)
+            self._add_columns(columns)
         if self._blocks >= BLOCKS_BEFORE_FLUSH:
             self._flush()
 
@@ -134,42 +156,30 @@ class _IntegerAccumulator:
         lowest, highest = tuple(map(float, self._lowest)), tuple(map(float, self._highest))
         return PixelStatistics(self._pixels, tuple(self._sums), tuple(self._squares), lowest, highest)
 
-    def _add_rows(self, rows: np.ndarray, work: np.ndarray, columns: "_Columns") -> None:
+    def _add_rows(self, rows: np.ndarray, work: np.ndarray, columns: np.ndarray) -> None:
         work = work[: len(rows)]
         np.copyto(work, rows)
-        columns.sums += np.add.reduce(work, axis=0, dtype=self._sum_type)
+        columns[0] += np.add.reduce(work, axis=0, dtype=self._sum_type)
         np.multiply(work, work, out=work)
-        columns.squares += np.add.reduce(work, axis=0, dtype=self._square_type)
-        np.minimum(columns.lowest, np.minimum.reduce(rows, axis=0), out=columns.lowest)
-        np.maximum(columns.highest, np.maximum.reduce(rows, axis=0), out=columns.highest)
+        columns[1] += np.add.reduce(work, axis=0, dtype=self._square_type)
+        if min(self._highest) < self._white or max(self._lowest) > 0:  # once black and white were seen, no more to find
+            self._add_extremes(rows)
+
+    def _add_extremes(self, rows: np.ndarray) -> None:
+        lowest = np.minimum.reduce(rows, axis=0).reshape(-1, self._channels).min(axis=0).tolist()
+        highest = np.maximum.reduce(rows, axis=0).reshape(-1, self._channels).max(axis=0).tolist()
+        self._lowest = list(map(min, self._lowest, lowest))
+        self._highest = list(map(max, self._highest, highest))
 
     def _flush(self) -> None:
-        self._fold(self._columns)
-        self._columns = _Columns.empty(self._work.shape[1], self._dtype)
+        self._add_columns(self._columns)
+        self._columns[...] = 0
         self._blocks = 0
 
-    def _fold(self, columns: "_Columns") -> None:
+    def _add_columns(self, columns: np.ndarray) -> None:
         for channel in range(self._channels):
-            own = slice(channel, None, self._channels)
-            self._sums[channel] += sum(columns.sums[own].tolist())
-            self._squares[channel] += sum(columns.squares[own].tolist())
-            self._lowest[channel] = min(self._lowest[channel], int(columns.lowest[own].min()))
-            self._highest[channel] = max(self._highest[channel], int(columns.highest[own].max()))
-
-
-@dataclass
-class _Columns:
-    """Running results for each column of a block."""
-
-    sums: np.ndarray
-    squares: np.ndarray
-    lowest: np.ndarray
-    highest: np.ndarray
-
-    @classmethod
-    def empty(cls, width: int, dtype: np.dtype) -> "_Columns":
-        lowest, highest = np.full(width, np.iinfo(dtype).max, dtype), np.zeros(width, dtype)
-        return cls(np.zeros(width, np.uint64), np.zeros(width, np.uint64), lowest, highest)
+            self._sums[channel] += sum(columns[0, channel :: self._channels].tolist())
+            self._squares[channel] += sum(columns[1, channel :: self._channels].tolist())
 
 
 def _measure_fractions(levels: np.ndarray) -> PixelStatistics:

@@ -13,11 +13,11 @@ from image_checks import (
     CHANNEL_COUNTS,
     FLOAT_TYPES,
     IMAGES_SHAPE,
+    as_levels,
     check_array,
     check_dtype,
     check_shape,
     check_values,
-    to_levels,
     validate_images,
 )
 from pixel_statistics import PixelStatistics, measure
@@ -182,11 +182,7 @@ class PixelScaler:
             self._check_image_shape(images.shape)
             whitening = self._fitted_whitening()
             for part in _slices(len(images), _WHITENING_IMAGES):
-                levels = (
-                    images[part].astype(np.float64)
-                    if value_range is None
-                    else to_levels(images[part], value_range, white)
-                )
+                levels = as_levels(images[part], value_range, white)
                 out[part] = whitening.forward(levels.reshape(len(levels), -1)).reshape(levels.shape)
         elif self.settings.uses_own_statistics:
             rows = []
@@ -284,15 +280,15 @@ class PixelScaler:
         white = white_level(self._dtype)
         if self.settings.whitens:
             error = self._fitted_whitening().largest_error(white)
-            return (
-                None if error < 0.5 else f"float32 can leave errors of {error:.2g} levels; a larger epsilon lowers that"
-            )
+            return None if error < 0.5 else f"float32 can leave errors of {error:.2g} levels; use a larger epsilon"
         channels = self._channels or (1 if self._statistics is None else len(self._statistics.mean))
         levels = np.repeat(np.arange(white + 1, dtype=self._dtype), channels).reshape(1, -1, 1, channels)
-        changed = int(np.count_nonzero(self.inverse_transform(self.transform(levels)) != levels))
-        return (
-            f"{changed} of {levels.size} levels do not come back, float32 is too coarse for them" if changed else None
-        )
+        with np.errstate(over="ignore"):
+            scaled = self.transform(levels)
+        if not np.isfinite(scaled).all():
+            return "scaled values overflow float32; the standard deviation is too small or the mean too large"
+        changed = int(np.count_nonzero(self.inverse_transform(scaled) != levels))
+        return f"{changed} of {levels.size} levels do not come back; float32 is too coarse" if changed else None
 
     def check_trainable(self) -> None:
         """Raises ValueError with the reason when images scaled this way cannot train a generator."""

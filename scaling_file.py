@@ -83,7 +83,11 @@ def _record(document: dict) -> ScalingRecord:
         raise ValueError(f"expected 1 or 3 channels, got {channels!r}; fit and save again")
     statistics = _statistics(document["statistics"], settings, channels)
     pixels = None if document["sums"] is None else statistics_from_document(document["sums"])
-    if pixels is not None and not statistics.equals(ScalingStatistics.of(pixels, settings.per_channel)):
+    if (
+        pixels is not None
+        and statistics is not None
+        and not statistics.equals(ScalingStatistics.of(pixels, settings.per_channel))
+    ):
         pixels = None  # statistics that were edited are used as they stand; the sums no longer belong to them
     image_shape = whitening = None
     if settings.whitens:

@@ -124,7 +124,8 @@ class ScalingSettings:
         if self.statistics is not None:
             if self.scope != "dataset" or self.whitens:
                 raise ValueError(
-                    "expected scope='dataset' and no whitening with given statistics; leave one of them out"
+                    "expected scope='dataset' and no whitening with given statistics, got mode "
+                    f"{self.mode!r} with scope {self.scope!r}; leave one of them out"
                 )
             if self.maximum == "data" or (self.mode == "center" and self.centering == "before_normalize"):
                 raise ValueError("expected learned extremes for this scaling, got given statistics; leave those out")

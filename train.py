@@ -165,7 +165,7 @@ def load_data(config: TrainingConfig) -> ImageSet:
     ImageLayout.of(images.image_shape)
     if config.batch_size > len(images.images):
         raise ValueError(
-            f"expected --batch-size of at most the {len(images.images)} images, got {config.batch_size}; choose a smaller one"
+            f"expected --batch-size of at most {len(images.images)}, the images there are, got {config.batch_size}"
         )
     return images
 

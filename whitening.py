@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from image_checks import to_levels
+from image_checks import as_levels
 
 MAXIMUM_FEATURES = 4096
 # Exact int64 sums: 2**31 images of products below 2**32.
@@ -57,8 +57,7 @@ def measure_moments(images: np.ndarray, value_range: tuple[float, float] | None,
     moments = None
     for start in range(0, len(images), IMAGES_AT_ONCE):
         part = images[start : start + IMAGES_AT_ONCE]
-        levels = to_levels(part, value_range, top) if value_range is not None else part.astype(np.float64)
-        levels = levels.reshape(len(part), features)
+        levels = as_levels(part, value_range, top).reshape(len(part), features)
         if value_range is not None and not np.array_equal(levels, np.rint(levels)):
             raise ValueError(
                 "expected whole levels for whitening, got fractions between them; fit on the uint8 or uint16 images"

@@ -17,7 +17,7 @@ def build_discriminator(
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         preset: "tutorial" (the printed layers, nothing between them; logits instead of the printed sigmoid, which the
             loss applies) or "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)).
-        dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32 under both.
+        dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
 
     Returns:
         float32 (batch, height, width, channels) -> float32 (batch, 1), above 0 where the image looks real.

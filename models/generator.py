@@ -21,8 +21,8 @@ def build_generator(
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         latent_dim: length of a latent vector.
         preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them) or "dcgan"
-            (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, weights from N(0, 0.02)).
-        output_activation: the last activation, which follows the range of the scaled pixels: "tanh", "sigmoid", "linear".
+            (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, N(0, 0.02) weights).
+        output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
 

@@ -58,8 +58,8 @@ class Progress:
 def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Networks, resume: bool = False) -> None:
     """Trains until run.config.epochs are done, from the newest checkpoint when `resume` is set.
 
-    Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped after
-    SIGINT or SIGTERM, the state saved, and TrainingDiverged when a loss or a weight stops being finite.
+    Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped
+    after SIGINT or SIGTERM, the state saved, and TrainingDiverged when a loss or a weight stops being finite.
     """
     config = run.config
     steps_per_epoch = len(images.images) // config.batch_size
@@ -110,7 +110,7 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
 def _finish_epoch(
     run: RunFolder, progress: Progress, scaler: PixelScaler, networks: Networks, steps_per_epoch: int
 ) -> None:
-    """Leaves the readings, the pictures and the weights of an epoch; the checkpoint last, as it vouches for the rest."""
+    """Leaves the readings, the pictures and the weights of an epoch; the checkpoint last: it vouches for the rest."""
     config = run.config
     epoch = progress.step // steps_per_epoch
     generator_loss, discriminator_loss = np.mean(progress.losses[-steps_per_epoch:], axis=0)
@@ -168,7 +168,8 @@ def _restore(run: RunFolder, networks: Networks) -> Progress:
 def _check_finite(run: RunFolder, step: int, losses: tuple[float, float]) -> None:
     if not all(map(math.isfinite, losses)):
         raise TrainingDiverged(
-            f"expected finite losses, got generator {losses[0]} and discriminator {losses[1]} in step {step}; {_way_back(run)}"
+            f"expected finite losses, got generator {losses[0]} and discriminator {losses[1]} in step {step}; "
+            f"{_way_back(run)}"
         )
 
 

@@ -20,7 +20,7 @@ def non_saturating_discriminator_loss(real_logits: tf.Tensor, generated_logits: 
 
 
 def non_saturating_generator_loss(generated_logits: tf.Tensor) -> tf.Tensor:
-    """mean softplus(−generated): maximise log D(G(z)) instead of minimising log(1 − D(G(z))) (Goodfellow et al. 2014)."""
+    """mean softplus(−generated): maximise log D(G(z)), not minimise log(1 − D(G(z))) (Goodfellow et al. 2014)."""
     return tf.reduce_mean(tf.nn.softplus(-generated_logits))
 
 

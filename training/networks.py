@@ -23,7 +23,7 @@ class Networks:
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all weights, batch statistics and moments, by "generator/0" and so on."""
         return {
-            f"{name}/{index}": np.array(variable)
+            f"{name}/{index}": np.array(variable.numpy())
             for name, variables in self._variables().items()
             for index, variable in enumerate(variables)
         }

@@ -14,7 +14,7 @@ MOST_FRAMES = 100  # in an animation
 
 
 def plot_losses(path: str | os.PathLike, losses: np.ndarray, steps_per_epoch: int, title: str) -> None:
-    """Draws losses, float (steps, 2) of generator and discriminator, as the mean and the spread of short spans of steps."""
+    """Draws losses, float (steps, 2) of generator and discriminator, as mean and spread of short spans of steps."""
     from matplotlib.figure import Figure  # no pyplot: it keeps figures in global state and looks for a display
 
     span = max(1, math.ceil(len(losses) / MOST_POINTS))

@@ -181,8 +181,8 @@ class RunFolder:
                 return dict(archive)
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"{path}: expected a whole checkpoint, got one that cannot be read ({error}); remove it to go on from the "
-                "one before"
+                f"{path}: expected a whole checkpoint, got one that cannot be read ({error}); remove it "
+                "to go on from the one before"
             ) from error
 
     def _checkpoint_path(self, step: int) -> Path:

@@ -1,0 +1,69 @@
+"""Small images and a small trained run, shared by the tests; scripts run inside the test process."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a script left: its exit status and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_script(capfd, monkeypatch):
+    """A function that runs train or generate with arguments, as its command line would, without a new process."""
+
+    def run(script, *arguments) -> Outcome:
+        from command_line import run_command
+
+        monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            run_command(script.main)
+        captured = capfd.readouterr()
+        return Outcome(left.value.code or 0, captured.out, captured.err)
+
+    return run
+
+
+def small_images(count: int = 48, size: tuple[int, int] = (16, 16), channels: int = 3, dtype=np.uint8) -> np.ndarray:
+    """Random soft blobs, so that a network has something to learn."""
+    from glyphs import draw_glyphs
+
+    images, _ = draw_glyphs(count, size)
+    images = images[..., :channels]
+    return images if dtype == np.uint8 else images.astype(dtype) * 257
+
+
+@pytest.fixture(scope="session")
+def image_file(tmp_path_factory) -> Path:
+    """An .npz of 48 RGB images of 16×16 with labels."""
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    np.savez(path, images=small_images(), labels=np.arange(48) % 3)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained_run(image_file, tmp_path_factory) -> Path:
+    """A finished run of two epochs on the images of `image_file`."""
+    import train
+
+    path = tmp_path_factory.mktemp("runs") / "small"
+    arguments = ["--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, "--precision", "float32"]
+    before, sys.argv = sys.argv, ["train.py", *map(str, arguments)]
+    try:
+        assert train.main() == 0
+    finally:
+        sys.argv = before
+    return path

@@ -1,0 +1,171 @@
+"""Mistakes people make: each is one line, expected and got and the way out; status 2; nothing left behind."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import generate
+import train
+from imaging import save_image
+
+IMAGE = np.zeros((16, 16, 3), np.uint8)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, trained_run):
+    """A folder of good and bad things, the working directory of every mistake below."""
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((8, 16, 16, 3), np.uint8)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("no image")
+    for name, size in (("good", (16, 16)), ("odd", (18, 21)), ("corrupt", (16, 16)), ("mixed", (16, 16))):
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            save_image(tmp_path / name / f"{index}.png", np.zeros((*size, 3), np.uint8))
+    whole = (tmp_path / "corrupt" / "2.png").read_bytes()
+    (tmp_path / "corrupt" / "2.png").write_bytes(whole[:60])
+    save_image(tmp_path / "mixed" / "4.png", np.zeros((20, 24, 3), np.uint8))
+    (tmp_path / "not.zip").write_bytes(b"not a zip archive")
+    np.save(tmp_path / "good.npy", images)
+    np.save(tmp_path / "float.npy", images.astype(np.float32))
+    np.save(tmp_path / "nan.npy", np.full((8, 16, 16, 3), np.nan))
+    np.save(tmp_path / "int64.npy", images.astype(np.int64))
+    np.save(tmp_path / "bool.npy", images.astype(bool))
+    np.save(tmp_path / "objects.npy", np.array([IMAGE, IMAGE[:8]], object), allow_pickle=True)
+    np.save(tmp_path / "flat.npy", images.reshape(8, -1))
+    np.save(tmp_path / "first.npy", np.moveaxis(images, -1, 1))
+    np.save(tmp_path / "none.npy", images[:0])
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:200])
+    np.savez(tmp_path / "many.npz", a=images, b=images, c=images)
+    np.savez(tmp_path / "labels.npz", images=images, labels=np.arange(3))
+    np.save(tmp_path / "short_latents.npy", np.zeros((4, 99), np.float32))
+    np.save(tmp_path / "integer_latents.npy", np.zeros((4, 100), np.int32))
+    np.save(tmp_path / "nan_latents.npy", np.full((4, 100), np.nan, np.float32))
+    (tmp_path / "movie.mp4").write_bytes(b"no picture")
+    shutil.copytree(trained_run, tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(json.dumps({"model": "somebody else's"}))
+    for name, change in (("newer", {"version": 99}), ("incomplete", {"images": {}})):
+        shutil.copytree(trained_run, tmp_path / name)
+        document = json.loads((trained_run / "config.json").read_text())
+        (tmp_path / name / "config.json").write_text(json.dumps(document | change))
+    shutil.copytree(trained_run, tmp_path / "damaged")
+    (tmp_path / "damaged" / "generator.keras").write_bytes(b"PK not really")
+    shutil.copytree(trained_run, tmp_path / "unscaled")
+    (tmp_path / "unscaled" / "preprocessing.json").write_text("{}")
+    return tmp_path
+
+
+def left_behind(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()
+    } | {str(path): (0, 0) for path in folder.rglob("*") if path.is_dir()}
+
+
+# (script, arguments, words that the line must have)
+MISTAKES = [
+    (train, "--data missing/path", "'missing/path'; check the spelling"),
+    (train, "--data cifar11", "glyphs, mnist, fashion_mnist, cifar10, cifar100"),
+    (train, "--data empty", "got none among 0 files"),
+    (train, "--data texts", "got none among 1 files"),
+    (train, "--data corrupt", "corrupt/2.png"),
+    (train, "--data mixed", "16x16 RGB uint8 (4), 20x24 RGB uint8 (1); pass --image-size 16x16"),
+    (train, "--data not.zip", "expected a zip archive"),
+    (train, "--data movie.mp4", "expected a folder of images"),
+    (train, "--data float.npy", "float.npy: expected uint8 or uint16, got float32"),
+    (train, "--data nan.npy", "got float64"),
+    (train, "--data int64.npy", "got int64"),
+    (train, "--data bool.npy", "got bool"),
+    (train, "--data objects.npy", "object array"),
+    (train, "--data flat.npy", "(8, 768)"),
+    (train, "--data first.npy", "channels-first"),
+    (train, "--data none.npy", "got none"),
+    (train, "--data cut.npy", "cannot be read"),
+    (train, "--data many.npz", "got a, b, c"),
+    (train, "--data labels.npz", "8 labels"),
+    (train, "--data odd --batch-size 4", "got 18x21; pass --image-size 16x20 or 20x24"),
+    (train, "--data good.npy --image-size 30", "got 30x30; pass --image-size 28x28 or 32x32"),
+    (train, "--data good.npy --image-size big", "a size such as 64 or 48x80"),
+    (train, "--data good.npy --image-count 9", "from 1 to the 8 of good"),
+    (train, "--data good.npy --batch-size 9", "at most 8"),
+    (train, "--data good.npy --batch-size 0", "expected a whole number from 1"),
+    (train, "--data good.npy --batch-size 1", "--batch-size of at least 2"),
+    (train, "--data good.npy --epochs many", "expected a whole number from 1, got 'many'"),
+    (train, "--preset stylegan", "--preset dcgan or tutorial, got 'stylegan'"),
+    (train, "--loss wgan", "invalid choice: 'wgan'"),
+    (train, "--scaling guess", "invalid choice: 'guess'"),
+    (train, "--data good.npy --batch-size 4 --scaling positive_standardize", "lossless"),
+    (train, "--learning-rate 7", "expected --learning-rate between 0 and 1"),
+    (train, "--epoch 3", "unrecognized arguments"),
+    (train, "--run-dir run", "'run', which holds a run; go on with --resume"),
+    (train, "--run-dir texts", "'texts', which holds other files"),
+    (train, "--run-dir movie.mp4", "got the file 'movie.mp4'"),
+    (train, "--run-dir movie.mp4/run", "a folder that can be written to"),
+    (train, "--resume", "--run-dir with --resume"),
+    (train, "--resume --run-dir missing", "'missing', which is not a folder"),
+    (train, "--resume --run-dir other", "something else"),
+    (
+        train,
+        "--resume --run-dir run --batch-size 8 --seed 1",
+        "--batch-size 8 (the run has 16), --seed 1 (the run has 0)",
+    ),
+    (train, "--resume --run-dir run --data good.npy", "--data good.npy"),
+    (generate, "missing", "'missing', which is not a folder"),
+    (generate, "texts", "has no config.json"),
+    (generate, "other", "something else"),
+    (generate, "newer", "expected version 1, got 99"),
+    (generate, "incomplete", "without 'shape'"),
+    (generate, "damaged", "damaged/generator.keras: expected a whole Keras file"),
+    (generate, "unscaled", "unscaled/preprocessing.json"),
+    (generate, "run --latents short_latents.npy", "(n, 100), got (4, 99)"),
+    (generate, "run --latents integer_latents.npy", "got int32"),
+    (generate, "run --latents nan_latents.npy", "got 400 that are not"),
+    (generate, "run --latents missing.npy", "'missing.npy', which is not there"),
+    (generate, "run --seeds 3-1", "seeds such as 0-7,12, got '3-1'"),
+    (generate, "run --seeds 4294967296 --output x.npy", "expected seeds from 0 to 4294967295"),
+    (generate, "run --seeds 1 --seed 2", "got both"),
+    (generate, "run --seeds 1 --count 2", "not allowed with"),
+    (generate, "run --count 0", "expected a whole number from 1, got '0'"),
+    (generate, "run --count 9 --rows 2 --columns 2", "at least 9 cells, got 2x2"),
+    (generate, "run --output grid.jpg", "do not keep every value"),
+    (generate, "run --output missing/grid.png", "an existing folder for --output, got 'missing'"),
+    (generate, "run --count 3 --rows 2 --output x.npy", "--rows and --columns with an image file"),
+    (generate, "", "required: RUN"),
+]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "words"), MISTAKES, ids=[f"{row[0].__name__} {row[1]}" for row in MISTAKES]
+)
+def test_mistake_is_one_line_with_status_2_and_leaves_nothing(here, run_script, script, arguments, words):
+    before = left_behind(here)
+    outcome = run_script(script, *arguments.split())
+    assert outcome.status == 2
+    assert words in outcome.stderr, outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 1 and outcome.stderr.startswith(f"{script.__name__}.py: error: ")
+    assert outcome.stdout == ""
+    assert left_behind(here) == before
+
+
+def test_changed_data_is_refused_on_resume(here, run_script, tmp_path):
+    images = np.zeros((16, 16, 16, 3), np.uint8)
+    np.save("data.npy", images)
+    arguments = ("--data", "data.npy", "--run-dir", "new", "--epochs", 1, "--batch-size", 16, "--precision", "float32")
+    assert run_script(train, *arguments).status == 0
+    images[3, 2, 1, 0] = 1
+    np.save("data.npy", images)
+    before = left_behind(here)
+    outcome = run_script(train, "--run-dir", "new", "--resume", "--epochs", 2)
+    assert outcome.status == 2 and "other pixels" in outcome.stderr and left_behind(here) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder(here, run_script):
+    (here / "empty").chmod(0o500)
+    outcome = run_script(train, "--data", "good.npy", "--batch-size", 4, "--run-dir", "empty/run")
+    assert outcome.status == 2 and "can be written to" in outcome.stderr

@@ -1,0 +1,83 @@
+"""The house: a file imports from floors below its own or its own, never up, and never from a script."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = {"train", "generate", "evaluate"}
+FLOORS = {
+    0: {"preprocessing", "imaging", "datasets", "glyphs", "files", "progress", "command_line", "pixels", "sampling"},
+    1: {"models", "training.losses", "training.augmentation", "training.precision"},
+    2: {
+        "config",
+        "training.step",
+        "training.networks",
+        "training.loop",
+        "training.run",
+        "training.plots",
+        "evaluation",
+    },
+    3: SCRIPTS,
+}
+SOURCES = [
+    path
+    for path in sorted(ROOT.rglob("*.py"))
+    if path.relative_to(ROOT).parts[0] not in ("tests", "benchmarks", ".venv", "notebooks", "docs")
+]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def floor_of(module: str) -> int | None:
+    """The floor of one of our modules, by its longest known prefix; None for a library."""
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        for floor, names in FLOORS.items():
+            if ".".join(parts[:length]) in names:
+                return floor
+    return None
+
+
+def imported_modules(path: Path) -> list[str]:
+    modules = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return modules
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_never_run_up(path):
+    module = module_name(path)
+    if module in ("training", "evaluation"):
+        assert not imported_modules(path), "a package of several floors must not import anything itself"
+        return
+    floor = floor_of(module)
+    assert floor is not None, f"{module} has no floor; give it one in this test"
+    for imported in imported_modules(path):
+        if imported == module or floor_of(imported) is None:
+            continue
+        assert floor_of(imported) <= floor, f"{module} (floor {floor}) imports {imported} from above"
+        assert imported.split(".")[0] not in SCRIPTS, f"{module} imports the script {imported}"
+
+
+@pytest.mark.parametrize("module", sorted(FLOORS[0] | SCRIPTS - {"evaluate"}))
+def test_import_does_not_bring_tensorflow(module):
+    if not (ROOT / f"{module}.py").exists() and not (ROOT / module).is_dir():
+        pytest.skip(f"{module} is not there")
+    program = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_no_catch_all_module():
+    assert not [path for path in SOURCES if path.stem in ("utils", "helpers", "misc", "common")]

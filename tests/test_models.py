@@ -1,0 +1,136 @@
+"""The networks: every size that is promised can be built, stepped and drawn; a mismatch cannot."""
+
+import numpy as np
+import pytest
+
+from models import ImageLayout, build_discriminator, build_generator
+
+SIZES = [(16, 16), (28, 28), (32, 32), (64, 64), (48, 80), (128, 128)]
+
+
+def test_tutorial_has_the_printed_parameters():
+    assert build_generator((28, 28, 3), 100, "tutorial").count_params() == 2_295_939
+    assert build_discriminator((32, 32, 3), "tutorial").count_params() == 217_985
+
+
+def test_tutorial_layers_are_the_printed_ones():
+    generator = build_generator((28, 28, 3), 100, "tutorial")
+    shapes = [tuple(layer.output.shape[1:]) for layer in generator.layers]
+    assert shapes == [(12544,), (7, 7, 256), (7, 7, 128), (14, 14, 64), (28, 28, 3), (28, 28, 3)]
+    assert [type(layer).__name__ for layer in generator.layers] == [
+        "Dense",
+        "Reshape",
+        *["Conv2DTranspose"] * 3,
+        "Activation",
+    ]
+    discriminator = build_discriminator((32, 32, 3), "tutorial")
+    assert [tuple(layer.output.shape[1:]) for layer in discriminator.layers] == [
+        (16, 16, 64),
+        (8, 8, 128),
+        (8192,),
+        (1,),
+    ]
+    assert discriminator.layers[-1].activation.__name__ == "linear", "discriminators return logits"
+
+
+def test_tutorial_networks_are_linear_up_to_the_last_activation():
+    generator = build_generator((16, 16, 1), 8, "tutorial", output_activation="linear")
+    latents = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
+    images = np.asarray(generator(latents))
+    np.testing.assert_allclose(np.asarray(generator(latents.sum(0, keepdims=True)))[0], images.sum(0), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "base_grid", "doublings"),
+    [
+        ((16, 16), (4, 4), 2),
+        ((28, 28), (7, 7), 2),
+        ((32, 32), (8, 8), 2),
+        ((64, 64), (8, 8), 3),
+        ((48, 80), (6, 10), 3),
+        ((128, 128), (8, 8), 4),
+        ((256, 256), (8, 8), 5),
+        ((100, 36), (25, 9), 2),
+    ],
+)
+def test_base_grid_follows_from_the_size(size, base_grid, doublings):
+    layout = ImageLayout.of((*size, 3))
+    assert (layout.base_grid, layout.doublings) == (base_grid, doublings)
+
+
+def test_every_promised_size_has_a_layout_that_doubles_to_it():
+    for height in range(16, 257, 4):
+        for width in range(16, 257, 4):
+            layout = ImageLayout(height, width, 1)
+            base_height, base_width = layout.base_grid
+            assert (base_height << layout.doublings, base_width << layout.doublings) == (height, width)
+            assert len(layout.filters) == layout.doublings >= 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_build_one_step_and_one_grid_of_exactly_that_size(size, channels, tmp_path):
+    import tensorflow as tf
+
+    from config import TrainingConfig
+    from imaging import image_grid, load_image, save_image
+    from preprocessing import PixelScaler
+    from sampling import generate_images, latents_from_seeds
+    from training.losses import gan_loss
+    from training.networks import build_networks
+    from training.step import build_train_step
+
+    images = np.random.default_rng(0).integers(0, 256, (2, *size, channels), np.uint8)
+    scaler = PixelScaler("tanh").fit(images)
+    networks = build_networks(TrainingConfig(precision="float32"), images.shape[1:], scaler.output_activation)
+    before = networks.state()
+    step = build_train_step(
+        networks.generator,
+        networks.discriminator,
+        networks.generator_optimizer,
+        networks.discriminator_optimizer,
+        gan_loss("non_saturating"),
+        seed=0,
+    )
+    losses = step(scaler.transform(images), tf.constant(0, tf.int32))
+    assert all(np.isfinite(float(loss)) for loss in losses.values())
+    after = networks.state()
+    for name in ("generator/0", "discriminator/0"):
+        assert not np.array_equal(before[name], after[name]), f"{name} did not change"
+    drawn = generate_images(networks.update_sampler(), scaler, latents_from_seeds(range(4), 100))
+    assert drawn.shape == (4, *size, channels)
+    save_image(tmp_path / "grid.png", image_grid(drawn, 2, 2, padding=0))
+    assert load_image(tmp_path / "grid.png").shape == (2 * size[0], 2 * size[1], channels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "way_out"),
+    [
+        ((30, 30, 3), "--image-size 28x28 or 32x32"),
+        ((32, 33, 3), "--image-size 32x32 or 32x36"),
+        ((8, 8, 1), "--image-size 16x16"),
+        ((300, 400, 3), "--image-size 256x256"),
+        ((32, 32, 4), "grey or RGB"),
+        ((32, 32), "(height, width, channels)"),
+    ],
+)
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_other_sizes_are_refused_with_the_nearest_that_work(build, shape, way_out):
+    with pytest.raises(ValueError) as refused:
+        build(shape)
+    assert way_out in str(refused.value)
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_unknown_preset_is_refused(build):
+    with pytest.raises(ValueError, match="expected preset tutorial or dcgan, got 'stylegan'"):
+        build((32, 32, 3), preset="stylegan")
+
+
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan"])
+def test_bfloat16_keeps_variables_images_and_logits_in_float32(preset):
+    generator = build_generator((16, 16, 3), 8, preset, dtype="mixed_bfloat16")
+    discriminator = build_discriminator((16, 16, 3), preset, dtype="mixed_bfloat16")
+    images = generator(np.zeros((2, 8), np.float32))
+    assert images.dtype == "float32" and discriminator(images).dtype == "float32"
+    assert {str(variable.dtype) for variable in generator.variables} == {"float32"}

@@ -1,0 +1,184 @@
+"""A run that is stopped or killed, at any moment, and resumed ends with the bits of one that never was."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+EPOCHS = 6
+
+
+def command(image_file: Path, run: Path, precision: str) -> list[str]:
+    arguments = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
+    return [*map(str, arguments), "--precision", precision]
+
+
+def start(arguments: list[str], sabotage: str = "") -> subprocess.Popen:
+    """train.py in a process of its own; `sabotage` is Python that runs before it."""
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'train.py'\n{sabotage}\n"
+    program += "import train, command_line; command_line.run_command(train.main)"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen) -> int:
+    _, errors = process.communicate(timeout=300)
+    assert "Traceback" not in errors, errors
+    return process.returncode
+
+
+def final_state(run: Path) -> dict[str, np.ndarray]:
+    newest = sorted((run / "checkpoints").glob("step_*.npz"))[-1]
+    with np.load(newest) as archive:
+        return {name: archive[name] for name in archive.files if name != "progress/seconds"}
+
+
+def assert_same_bits(expected: Path, found: Path) -> None:
+    first, second = final_state(expected), final_state(found)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name].tobytes() == second[name].tobytes(), name
+    for expected_grid in sorted((expected / "samples").iterdir()):
+        assert expected_grid.read_bytes() == (found / "samples" / expected_grid.name).read_bytes()
+    epochs = [line.split(",")[0] for line in (found / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [f'{{"epoch": {epoch}' for epoch in range(1, EPOCHS + 1)]
+    assert not list(found.rglob("*.partial*"))
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def uninterrupted(request, image_file, tmp_path_factory) -> tuple[Path, str]:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert finish(start(command(image_file, run, request.param))) == 0
+    return run, request.param
+
+
+# Each kills its process with SIGKILL, which nothing can catch, at a moment that matters.
+KILL_IN_HALF_A_CHECKPOINT = """
+import os, signal, numpy
+whole = numpy.savez
+def half(path, **arrays):
+    whole(path, **arrays)
+    if "step_000000008" in str(path):
+        os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+numpy.savez = half
+"""
+KILL_BEFORE_THE_CHECKPOINT = """
+import os, signal, training.run
+def die(self, step, state):
+    if step == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+    keep(self, step, state)
+keep, training.run.RunFolder.save_checkpoint = training.run.RunFolder.save_checkpoint, die
+"""
+KILL_BETWEEN_CHECKPOINT_AND_CLEANING = """
+import os, signal, pathlib
+def die(self, *arguments, **options):
+    if self.suffix == ".npz":
+        os.kill(os.getpid(), signal.SIGKILL)
+    remove(self, *arguments, **options)
+remove, pathlib.Path.unlink = pathlib.Path.unlink, die
+"""
+
+
+def test_killed_at_the_worst_moments(uninterrupted, image_file, tmp_path):
+    whole, precision = uninterrupted
+    run = tmp_path / "run"
+    arguments = command(image_file, run, precision)
+    sabotages = [KILL_IN_HALF_A_CHECKPOINT, KILL_BEFORE_THE_CHECKPOINT, KILL_BETWEEN_CHECKPOINT_AND_CLEANING]
+    if precision == "bfloat16":
+        sabotages = sabotages[:1]
+    for sabotage in sabotages:
+        resume = ["--resume"] if run.exists() else []
+        assert finish(start([*arguments, *resume], sabotage)) == -signal.SIGKILL
+    assert finish(start([*arguments, "--resume"])) == 0
+    assert_same_bits(whole, run)
+
+
+def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
+    whole, precision = uninterrupted
+    if precision != "float32":
+        pytest.skip("one precision is enough for random moments")
+    run, chance = tmp_path / "run", random.Random()
+    arguments = command(image_file, run, precision)
+    for _ in range(4):
+        process = start([*arguments, *(["--resume"] if run.exists() else [])])
+        deadline = time.monotonic() + 120
+        while not run.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        moment = chance.uniform(0.0, 8.0)
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        print(f"killed {moment:.2f} s after the run folder was there")
+    assert finish(start([*arguments, "--resume"])) == 0
+    assert_same_bits(whole, run)
+
+
+@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, signal_number, status):
+    whole, precision = uninterrupted
+    if precision != "float32":
+        pytest.skip("one precision is enough for signals")
+    run = tmp_path / "run"
+    arguments = command(image_file, run, precision)
+    # The signal comes in the middle of an epoch: while step 6 is being fed.
+    sabotage = f"""
+import os, preprocessing
+fed = 0
+def feed(self, images, **options):
+    global fed
+    fed += len(images) == 12  # a batch; the scaler also checks itself on other arrays
+    if fed == 6:
+        os.kill(os.getpid(), {int(signal_number)})
+    return scale(self, images, **options)
+scale, preprocessing.PixelScaler.transform = preprocessing.PixelScaler.transform, feed
+"""
+    process = start(arguments, sabotage)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == status
+    assert "--resume" in errors and len(errors.strip().splitlines()) == 1
+    assert (run / "checkpoints" / "step_000000006.npz").exists()
+    assert finish(start([*arguments, "--resume"])) == 0
+    assert_same_bits(whole, run)
+
+
+def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script):
+    import train
+
+    common = ("--data", image_file, "--batch-size", 24, "--precision", "float32")
+    assert run_script(train, *common, "--run-dir", tmp_path / "long", "--epochs", 2).status == 0
+    assert run_script(train, *common, "--run-dir", tmp_path / "short", "--epochs", 1).status == 0
+    assert run_script(train, "--run-dir", tmp_path / "short", "--resume", "--epochs", 2).status == 0
+    first, second = final_state(tmp_path / "long"), final_state(tmp_path / "short")
+    assert all(first[name].tobytes() == second[name].tobytes() for name in first)
+    before = (tmp_path / "short" / "generator.keras").stat().st_mtime_ns
+    assert run_script(train, "--run-dir", tmp_path / "short", "--resume").status == 0
+    assert (tmp_path / "short" / "generator.keras").stat().st_mtime_ns == before
+
+
+def test_diverged_training_says_step_values_and_checkpoint(image_file, tmp_path, run_script, monkeypatch):
+    import train
+    from preprocessing import PixelScaler
+
+    scale, calls = PixelScaler.transform, []
+
+    def poisoned(self, images, **options):
+        scaled = scale(self, images, **options)
+        if len(images) == 16:  # a batch; the scaler also checks itself on other arrays
+            calls.append(images)
+        return scaled if len(calls) < 4 else np.full_like(scaled, np.nan)
+
+    monkeypatch.setattr(PixelScaler, "transform", poisoned)
+    common = ("--data", image_file, "--batch-size", 16, "--precision", "float32", "--run-dir", tmp_path / "run")
+    outcome = run_script(train, *common, "--epochs", 3)
+    assert outcome.status == 1
+    line = outcome.stderr.strip().splitlines()[-1]
+    assert "nan" in line and "in step 3" in line and "step_000000003.npz" in line

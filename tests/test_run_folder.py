@@ -1,0 +1,102 @@
+"""What a finished run leaves, and what it takes from an earlier one."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+
+import train
+from imaging import load_image
+from training.run import RunFolder
+
+
+def test_a_run_leaves_everything_that_is_promised(trained_run):
+    names = {path.relative_to(trained_run).as_posix() for path in trained_run.rglob("*") if path.is_file()}
+    assert names >= {
+        "config.json",
+        "preprocessing.json",
+        "generator.keras",
+        "discriminator.keras",
+        "metrics.jsonl",
+        "losses.png",
+        "progress.gif",
+        "samples/epoch_0001.png",
+        "samples/epoch_0002.png",
+    }
+    assert not [name for name in names if ".partial" in name]
+    assert load_image(trained_run / "samples" / "epoch_0001.png").shape == (8 * 16 + 7 * 2, 8 * 16 + 7 * 2, 3)
+    with Image.open(trained_run / "progress.gif") as animation:
+        assert animation.n_frames == 2
+
+
+def test_metrics_have_one_line_an_epoch(trained_run):
+    records = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
+    assert [(record["epoch"], record["step"], record["images_seen"]) for record in records] == [(1, 3, 48), (2, 6, 96)]
+    for record in records:
+        assert record["images_per_second"] > 0 and np.isfinite(record["generator_loss"])
+
+
+def test_config_tells_versions_and_rebuilds_the_run(trained_run):
+    document = json.loads((trained_run / "config.json").read_text())
+    assert set(document["versions"]) == {"tensorflow", "keras", "numpy"}
+    run = RunFolder.open(trained_run)
+    assert run.config.batch_size == 16 and run.image_shape == (16, 16, 3) and run.image_dtype == "uint8"
+
+
+def test_generator_loads_in_stock_keras_from_an_unrelated_directory(trained_run, tmp_path):
+    program = (
+        "import keras, numpy, sys; network = keras.saving.load_model(sys.argv[1]); "
+        "images = network(numpy.zeros((2, 100), 'float32')); print(*images.shape, type(network).__name__)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", program, trained_run / "generator.keras"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.split() == ["2", "16", "16", "3", "Sequential"]
+
+
+def test_last_sample_grid_is_what_generate_draws(trained_run, tmp_path, run_script):
+    import generate
+
+    assert run_script(generate, trained_run, "--output", tmp_path / "grid.png").status == 0
+    np.testing.assert_array_equal(
+        load_image(tmp_path / "grid.png"), load_image(trained_run / "samples" / "epoch_0002.png")
+    )
+
+
+def test_runs_are_numbered_and_named_after_their_data(image_file, tmp_path, monkeypatch, run_script):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--data", image_file, "--epochs", 1, "--batch-size", 48, "--precision", "float32")
+    for expected in ("runs/00000-small", "runs/00001-small"):
+        outcome = run_script(train, *arguments)
+        lines = outcome.stdout.splitlines()
+        assert outcome.status == 0 and lines[0] == expected and expected in lines[-1]
+
+
+def test_dry_run_writes_nothing(image_file, tmp_path, monkeypatch, run_script):
+    monkeypatch.chdir(tmp_path)
+    outcome = run_script(train, "--data", image_file, "--dry-run", "--batch-size", 16, "--precision", "float32")
+    assert outcome.status == 0 and list(tmp_path.iterdir()) == []
+    assert "48 of 16x16x3 uint8" in outcome.stdout and "steps of 16 images" in outcome.stdout
+
+
+def test_scaling_is_stored_and_used_again(trained_run, tmp_path, run_script):
+    """The same object serves training and inference: what is stored decides what is drawn."""
+    import shutil
+
+    import generate
+
+    changed = tmp_path / "changed"
+    shutil.copytree(trained_run, changed)
+    path = changed / "preprocessing.json"
+    document = json.loads(path.read_text())
+    assert document["mode"] == "tanh"
+    path.write_text(json.dumps(document | {"fitted_dtype": "uint16"}))
+    outcome = run_script(generate, changed, "--count", 1, "--output", tmp_path / "one.npy")
+    assert outcome.status == 0
+    assert np.load(tmp_path / "one.npy").dtype == np.uint16

@@ -1,0 +1,99 @@
+"""The train step: randomness follows from (seed, step), each network is trained against the other, traced once."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import TrainingConfig
+from training.losses import GanLoss, gan_loss
+from training.networks import Networks, build_networks
+from training.step import build_train_step
+
+SHAPE = (16, 16, 3)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)).astype(np.float32)
+
+
+def build(seed: int = 0, loss: GanLoss | None = None, precision: str = "float32") -> tuple[Networks, object]:
+    networks = build_networks(TrainingConfig(seed=seed, precision=precision), SHAPE, "tanh")
+    step = build_train_step(
+        networks.generator,
+        networks.discriminator,
+        networks.generator_optimizer,
+        networks.discriminator_optimizer,
+        loss or gan_loss("non_saturating"),
+        seed,
+    )
+    return networks, step
+
+
+def state_after(steps: int, **settings) -> dict[str, np.ndarray]:
+    networks, step = build(**settings)
+    for number in range(steps):
+        step(IMAGES, tf.constant(number, tf.int32))
+    return networks.state()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_seed_same_bits(precision):
+    first, second = state_after(3, precision=precision), state_after(3, precision=precision)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_another_seed_is_another_run():
+    first, second = state_after(1, seed=0), state_after(1, seed=1)
+    assert not np.array_equal(first["generator/0"], second["generator/0"])
+
+
+def test_a_restored_state_goes_on_with_the_same_bits():
+    networks, step = build()
+    for number in range(2):
+        step(IMAGES, tf.constant(number, tf.int32))
+    stored = networks.state()
+    fresh, fresh_step = build(seed=0)
+    fresh_step(IMAGES, tf.constant(7, tf.int32))  # anything: the dropout generators must not remember it
+    fresh.restore(stored)
+    step(IMAGES, tf.constant(2, tf.int32))
+    fresh_step(IMAGES, tf.constant(2, tf.int32))
+    expected, found = networks.state(), fresh.state()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_dropout_and_latents_change_with_the_step():
+    networks, step = build()
+    stored = networks.state()
+    first = float(step(IMAGES, tf.constant(0, tf.int32))["discriminator_loss"])
+    networks.restore(stored)
+    again = float(step(IMAGES, tf.constant(0, tf.int32))["discriminator_loss"])
+    networks.restore(stored)
+    other = float(step(IMAGES, tf.constant(1, tf.int32))["discriminator_loss"])
+    assert first == again != other
+
+
+def test_each_loss_moves_only_its_own_network():
+    nothing = lambda *logits: 0.0 * sum(map(tf.reduce_sum, logits))  # noqa: E731
+    playing = gan_loss("non_saturating")
+
+    def moved(loss: GanLoss) -> set[str]:
+        networks, step = build(loss=loss)
+        before = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
+        step(IMAGES, tf.constant(0, tf.int32))
+        after = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
+        names = ("generator", "discriminator")
+        return {name for name, old, new in zip(names, before, after, strict=True) if not np.array_equal(old, new)}
+
+    assert moved(GanLoss(playing.discriminator, nothing)) == {"discriminator"}
+    assert moved(GanLoss(nothing, playing.generator)) == {"generator"}
+    assert moved(playing) == {"generator", "discriminator"}
+
+
+def test_step_is_traced_once():
+    _, step = build()
+    for number in range(4):
+        step(IMAGES, tf.constant(number, tf.int32))
+    assert step.experimental_get_tracing_count() == 1
+
+
+def test_discriminator_learns_to_tell_images_from_noise():
+    _, step = build()
+    losses = [float(step(IMAGES, tf.constant(number, tf.int32))["discriminator_loss"]) for number in range(12)]
+    assert losses[-1] < losses[0]
