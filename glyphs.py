@@ -9,23 +9,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 DIGITS = "0123456789"
 
-# Text fonts with strokes that survive at 28 pixels. Left out: symbol fonts, fonts without digits or with old-style
-# ones, hairline faces, and the last-resort font, which draws boxes.
+# Upright text faces with strokes that survive at 28 pixels; the slant comes from the shear. Left out: symbol fonts,
+# faces without digits or with old-style ones, hairline faces, and the last-resort font, which draws boxes.
 FONT_FILES = (
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
-    "DejaVuSans-Oblique.ttf",
-    "DejaVuSans-BoldOblique.ttf",
     "DejaVuSansMono.ttf",
     "DejaVuSansMono-Bold.ttf",
-    "DejaVuSansMono-Oblique.ttf",
-    "DejaVuSansMono-BoldOblique.ttf",
     "DejaVuSerif.ttf",
     "DejaVuSerif-Bold.ttf",
-    "DejaVuSerif-Italic.ttf",
-    "DejaVuSerif-BoldItalic.ttf",
     "STIXGeneralBol.ttf",
-    "STIXGeneralBolIta.ttf",
     "cmb10.ttf",
     "cmss10.ttf",
     "cmtt10.ttf",

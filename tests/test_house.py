@@ -81,3 +81,26 @@ def test_import_does_not_bring_tensorflow(module):
 
 def test_no_catch_all_module():
     assert not [path for path in SOURCES if path.stem in ("utils", "helpers", "misc", "common")]
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 2 and commands[0].endswith(".venv/bin/python train.py")
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == commands[1]
+
+
+def test_code_is_clean():
+    for arguments in (["check"], ["format", "--check"]):
+        result = subprocess.run([sys.executable, "-m", "ruff", *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_no_paths_of_a_machine():
+    """Text that is committed speaks of no one's home."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in (".py", ".md", ".toml", ".json", ".jsonl", ".txt", ".ipynb"):
+            text = path.read_text(encoding="utf-8")
+            assert not any(place in text for place in ("/" + "home/", "/" + "root/", "/" + "work/")), name

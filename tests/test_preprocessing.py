@@ -102,6 +102,11 @@ def test_running_columns_are_emptied_in_time(monkeypatch):
     monkeypatch.setattr(pixel_statistics, "BLOCKS_BEFORE_FLUSH", 2)
     monkeypatch.setattr(pixel_statistics, "BLOCK_ROWS", 2)
     images = random_images(50, 16, 16)
+    accumulator = pixel_statistics._IntegerAccumulator(3, images.dtype)
+    block = images.reshape(-1)[: 2 * pixel_statistics.BLOCK_PIXELS * 3]
+    for blocks in range(1, 5):
+        accumulator.add(block)
+        assert accumulator._columns.any() == (blocks % 2 == 1)
     assert pixel_statistics.measure(images).sums == tuple(images.sum(axis=(0, 1, 2), dtype=np.int64).tolist())
 
 
@@ -230,6 +235,19 @@ def test_transform_is_the_formula_bit_for_bit(mode, per_channel, dtype):
     out = np.full_like(scaled, np.nan)
     assert scaler.transform(images, out=out) is out
     np.testing.assert_array_equal(out, scaled)
+
+
+def test_large_images_in_any_layout():
+    """Images larger than a block are cut between rows when they do not lie in order."""
+    images = random_images(3, 300, 301)
+    scaler = PixelScaler("standardize").fit(images)
+    for view in (images[:, ::-1], images[::-1, :, ::2], np.asfortranarray(images), images.astype(">u2") * 257):
+        plain = np.ascontiguousarray(view, view.dtype.newbyteorder("="))
+        own = scaler if view.dtype == np.uint8 else PixelScaler("standardize").fit(view)
+        scaled = own.transform(plain)
+        np.testing.assert_array_equal(own.transform(view), scaled)
+        odd = np.asfortranarray(scaled)
+        np.testing.assert_array_equal(own.inverse_transform(odd), plain)
 
 
 def test_division_by_white_not_multiplication_by_its_inverse():
@@ -480,7 +498,9 @@ def test_zca_stays_closest_to_the_image():
 def test_whitening_shards_and_limits():
     images = random_images(50, 3, 3)
     whole = PixelScaler("zca").fit(images)
-    parts = PixelScaler("zca").partial_fit(images[30:]).partial_fit(images[:30])
+    parts = PixelScaler("zca").fit(images[30:])
+    assert not np.array_equal(parts.transform(images), whole.transform(images))  # used before it goes on learning
+    parts.partial_fit(images[:30])
     merged = PixelScaler("zca").fit(images[:9]).merge(PixelScaler("zca").fit(images[9:]))
     for scaler in (parts, merged):
         np.testing.assert_array_equal(scaler.transform(images), whole.transform(images))
@@ -724,6 +744,12 @@ def test_another_type_or_channel_count_is_refused():
         bright = images.astype(np.float32)
         bright[0, 0, 0, 0] = 300
         PixelScaler("standardize", value_range=(0, 255)).fit(bright)
+    for bad, words in ((300, "got 1 outside, the first 300"), (np.nan, "got 1 NaN")):
+        floats = images.astype(np.float32)
+        floats[1, 2, 3, 0] = bad
+        own = PixelScaler("standardize", value_range=(0, 255)).fit(images)
+        with pytest.raises(ValueError, match=words):
+            own.transform(floats)
     with pytest.raises(TypeError, match="expected statistics of uint8, got uint16"):
         scaler.merge(PixelScaler("standardize").fit(images.astype(np.uint16)))
     with pytest.raises(ValueError, match="same settings"):
@@ -737,7 +763,7 @@ def test_another_type_or_channel_count_is_refused():
 def test_a_refused_batch_leaves_the_statistics_as_they_were():
     images = random_images()
     scaler = PixelScaler("standardize").fit(images)
-    before = scaler.mean_
+    before = scaler.mean_.copy()
     with pytest.raises(TypeError):
         scaler.partial_fit(images.astype(np.uint16))
     scaler.mean_[:] = 0  # a copy: what is handed out does not reach back in

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
+import generate
 import train
 from imaging import load_image
 from training.run import RunFolder
@@ -61,8 +63,6 @@ def test_generator_loads_in_stock_keras_from_an_unrelated_directory(trained_run,
 
 
 def test_last_sample_grid_is_what_generate_draws(trained_run, tmp_path, run_script):
-    import generate
-
     assert run_script(generate, trained_run, "--output", tmp_path / "grid.png").status == 0
     np.testing.assert_array_equal(
         load_image(tmp_path / "grid.png"), load_image(trained_run / "samples" / "epoch_0002.png")
@@ -85,18 +85,37 @@ def test_dry_run_writes_nothing(image_file, tmp_path, monkeypatch, run_script):
     assert "48 of 16x16x3 uint8" in outcome.stdout and "steps of 16 images" in outcome.stdout
 
 
-def test_scaling_is_stored_and_used_again(trained_run, tmp_path, run_script):
-    """The same object serves training and inference: what is stored decides what is drawn."""
-    import shutil
+def test_training_and_drawing_use_the_one_stored_scaling(image_file, tmp_path, run_script):
+    """One statistic is changed in preprocessing.json: what training would see changes, and what is drawn changes."""
+    run = tmp_path / "run"
+    arguments = ("--epochs", 1, "--batch-size", 48, "--precision", "float32", "--scaling", "standardize")
+    assert run_script(train, "--data", image_file, "--run-dir", run, *arguments).status == 0
+    images = np.load(image_file)["images"]
 
-    import generate
+    def seen_and_drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
+        assert run_script(generate, run, "--count", 4, "--output", tmp_path / name).status == 0
+        return RunFolder.open(run).load_scaler().transform(images), np.load(tmp_path / name).astype(int)
 
-    changed = tmp_path / "changed"
-    shutil.copytree(trained_run, changed)
-    path = changed / "preprocessing.json"
-    document = json.loads(path.read_text())
-    assert document["mode"] == "tanh"
-    path.write_text(json.dumps(document | {"fitted_dtype": "uint16"}))
-    outcome = run_script(generate, changed, "--count", 1, "--output", tmp_path / "one.npy")
-    assert outcome.status == 0
-    assert np.load(tmp_path / "one.npy").dtype == np.uint16
+    seen, drawn = seen_and_drawn("before.npy")
+    document = json.loads((run / "preprocessing.json").read_text())
+    document["statistics"]["mean"][1] += 10.0
+    (run / "preprocessing.json").write_text(json.dumps(document))
+    changed_seen, changed_drawn = seen_and_drawn("after.npy")
+    deviation = document["statistics"]["scale"][1]
+    np.testing.assert_allclose(changed_seen[..., 1], seen[..., 1] - 10.0 / deviation, atol=1e-6)
+    inside = (drawn[..., 1] > 0) & (drawn[..., 1] < 245)
+    np.testing.assert_array_equal(changed_drawn[..., 1][inside], drawn[..., 1][inside] + 10)
+    for channel in (0, 2):
+        np.testing.assert_array_equal(changed_seen[..., channel], seen[..., channel])
+        np.testing.assert_array_equal(changed_drawn[..., channel], drawn[..., channel])
+
+
+@pytest.mark.parametrize("scaling", ["normalize", "tanh", "center", "standardize", "pca", "zca"])
+def test_every_lossless_scaling_trains_with_the_activation_of_its_range(scaling, image_file, tmp_path, run_script):
+    run = tmp_path / "run"
+    arguments = ("--epochs", 1, "--batch-size", 24, "--precision", "float32", "--scaling", scaling)
+    assert run_script(train, "--data", image_file, "--run-dir", run, *arguments).status == 0
+    expected = {"normalize": "sigmoid", "tanh": "tanh"}.get(scaling, "linear")
+    opened = RunFolder.open(run)
+    assert opened.load_generator().layers[-1].activation.__name__ == expected
+    assert opened.load_scaler().output_activation == expected
