@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from glyphs import draw_glyphs
-from image_checks import validate_images
 from imaging import IMAGE_SUFFIXES, fit_image, load_image
+from pixels.checks import validate_images
 from progress import track
 
 KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")

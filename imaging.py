@@ -1,6 +1,6 @@
 """Pictures: exact image files in and out, images cut to size, grids of images, animations.
 
-The files themselves are the business of `image_reading` and `image_writing`; their names can be imported from here.
+The files themselves are the business of `pixels.reading` and `pixels.writing`; their names can be imported from here.
 NumPy and Pillow only. Everything that takes a set of images takes uint8 or uint16, (N, H, W, C), C of 1 or 3.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from files import atomic_path
-from image_reading import IMAGE_SUFFIXES, MAX_PIXELS, ImageFileError, load_image
-from image_writing import EXACT_SUFFIXES, save_image, stretch_values
+from pixels.reading import IMAGE_SUFFIXES, MAX_PIXELS, ImageFileError, load_image
+from pixels.writing import EXACT_SUFFIXES, save_image, stretch_values
 
 __all__ = [
     "EXACT_SUFFIXES",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from image_checks import (
+from pixels.checks import (
     CHANNEL_COUNTS,
     FLOAT_TYPES,
     IMAGES_SHAPE,
@@ -20,11 +20,11 @@ from image_checks import (
     check_values,
     validate_images,
 )
-from pixel_statistics import PixelStatistics, measure
-from scaling_file import ScalingRecord, read_record, write_record
-from scaling_settings import CENTERINGS, MODES, SCOPES, WHITENING_MODES, ScalingSettings, white_level
-from scaling_statistics import GIVEN_STATISTICS, ScalingStatistics
-from whitening import Moments, Whitening, fit_whitening, measure_moments
+from pixels.record import ScalingRecord, read_record, write_record
+from pixels.scaling_statistics import GIVEN_STATISTICS, ScalingStatistics
+from pixels.settings import CENTERINGS, MODES, SCOPES, WHITENING_MODES, ScalingSettings, white_level
+from pixels.statistics import PixelStatistics, measure
+from pixels.whitening import Moments, Whitening, fit_whitening, measure_moments
 
 __all__ = [
     "CENTERINGS",

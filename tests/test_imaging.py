@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-import image_writing
 import imaging
+from pixels import writing as image_writing
 
 DTYPES = (np.uint8, np.uint16)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import pixel_statistics
+from pixels import statistics as pixel_statistics
 from preprocessing import CENTERINGS, MODES, NotFittedError, PixelScaler, scale_image
 
 TYPES = (np.uint8, np.uint16)

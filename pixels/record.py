@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from files import write_text
-from image_checks import CHANNEL_COUNTS
-from pixel_statistics import PixelStatistics, statistics_document, statistics_from_document
-from scaling_settings import ScalingSettings, integer_type
-from scaling_statistics import ScalingStatistics
-from whitening import Whitening, check_feature_count, whitening_document, whitening_from_document
+from pixels.checks import CHANNEL_COUNTS
+from pixels.scaling_statistics import ScalingStatistics
+from pixels.settings import ScalingSettings, integer_type
+from pixels.statistics import PixelStatistics, statistics_document, statistics_from_document
+from pixels.whitening import Whitening, check_feature_count, whitening_document, whitening_from_document
 
 FORMAT, VERSION = "pixelwright-scaling", 1
 
 
 @dataclass(frozen=True)
 class ScalingRecord:
-    """All a file holds. `statistics` and `whitening` are the numbers in use; `pixels` lets the fit go on."""
+    """All a file holds. `statistics` and `pixels.whitening` are the numbers in use; `pixels` lets the fit go on."""
 
     settings: ScalingSettings
     dtype: np.dtype

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from image_checks import as_levels, check_values, flat_blocks
+from pixels.checks import as_levels, check_values, flat_blocks
 
 # 256 rows of 256 pixels stay in a core's second-level cache, and 256 * 255 still fits in uint16.
 BLOCK_ROWS = 256

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from image_checks import as_levels
+from pixels.checks import as_levels
 
 MAXIMUM_FEATURES = 4096
 # Exact int64 sums: 2**31 images of products below 2**32.

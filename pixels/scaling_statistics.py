@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixel_statistics import PixelStatistics
+from pixels.statistics import PixelStatistics
 
 # Means and standard deviations of the channels, as a fraction of white: ImageNet's as torchvision publishes them.
 GIVEN_STATISTICS = {"imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from image_checks import as_levels, flat_blocks
+from pixels.checks import as_levels, flat_blocks
 
 # Blocks of up to 64 * 256 pixels: the float64 work area and the block itself stay in a core's second-level cache.
 ROW_PIXELS = 256

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from files import atomic_path
-from image_reading import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile, load_image
+from pixels.reading import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile, load_image
 
 EXACT_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".webp")
 

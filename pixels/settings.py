@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from affine_scaling import Affine
-from image_checks import INTEGER_TYPES, checked_range
-from scaling_statistics import ScalingStatistics, checked_constants
+from pixels.affine import Affine
+from pixels.checks import INTEGER_TYPES, checked_range
+from pixels.scaling_statistics import ScalingStatistics, checked_constants
 
 MODES = ("normalize", "tanh", "center", "standardize", "positive_standardize", "pca", "zca")
 SCOPES = ("image", "batch", "dataset")
