@@ -97,6 +97,15 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
+def scaling_maximum(text: str) -> str | float:
+    """ "data", or a level above 0."""
+    if text == "data":
+        return text
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"expected data or a level above 0 such as 4095, got {text!r}")
+    return float(text)
+
+
 def seed_number(text: str) -> int:
     if not re.fullmatch(r"\d+", text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")

@@ -27,6 +27,8 @@ class TrainingConfig:
     latent_dim: int = 100
     learning_rate: float = 2e-4
     beta_1: float = 0.5  # of Adam
+    averaging: float = 0.05  # half-life of the averaged generator, as a share of the steps so far
+    maximum: str | float | None = None  # of the scaling: None for the white of the type, "data", or a level
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("latent_dim", 1)):
@@ -38,6 +40,8 @@ class TrainingConfig:
             raise ValueError(f"expected --seed below 2147483648, got {self.seed}; choose a smaller one")
         if not 0 < self.learning_rate < 1:
             raise ValueError(f"expected --learning-rate between 0 and 1, got {self.learning_rate}; 0.0002 is usual")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"expected --averaging from 0 to below 1, got {self.averaging}; 0.05 is usual, 0 is off")
         if not 0 <= self.beta_1 < 1:
             raise ValueError(f"expected --beta-1 from 0 to below 1, got {self.beta_1}; 0.5 is usual for GANs")
 
@@ -76,7 +80,7 @@ class TrainingConfig:
 # The recipe that goes with a pair of networks. Only what differs from the defaults above is listed.
 PRESETS: dict[str, dict] = {
     "dcgan": {},  # Radford, Metz, Chintala 2015: Adam with rate 0.0002 and beta1 0.5
-    "tutorial": {},  # the same recipe, so that the two differ in nothing but the layers
+    "tutorial": {"averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
 
 

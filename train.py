@@ -18,6 +18,7 @@ from command_line import (
     one_line_errors,
     positive_integer,
     run_command,
+    scaling_maximum,
     seed_number,
 )
 from config import PRESETS, TrainingConfig
@@ -92,6 +93,13 @@ def parse_arguments() -> argparse.Namespace:
     data.add_argument(
         "--scaling", choices=MODES, metavar="MODE", help=f"{', '.join(MODES)} (default {defaults.scaling})"
     )
+    data.add_argument(
+        "--maximum",
+        type=scaling_maximum,
+        metavar="data|LEVEL",
+        help="what is scaled to the upper end: data for the highest level found, or a level such as 4095 "
+        "(default: the white of the type, 255 or 65535)",
+    )
 
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument("--preset", metavar="NAME", help=f"{' or '.join(PRESETS)} (default {defaults.preset})")
@@ -108,6 +116,13 @@ def parse_arguments() -> argparse.Namespace:
         "--learning-rate", type=float, metavar="RATE", help=f"of Adam (default {defaults.learning_rate})"
     )
     recipe.add_argument("--beta-1", type=float, metavar="BETA", help=f"of Adam (default {defaults.beta_1})")
+    recipe.add_argument(
+        "--averaging",
+        type=float,
+        metavar="SHARE",
+        help="half-life of the averaged generator, as a share of the steps so far; 0 draws from the live one "
+        f"(default {defaults.averaging}; tutorial 0)",
+    )
     recipe.add_argument(
         "--latent-dim",
         type=positive_integer,
@@ -171,7 +186,7 @@ def load_data(config: TrainingConfig) -> ImageSet:
 
 
 def fit_scaler(config: TrainingConfig, images: ImageSet) -> PixelScaler:
-    scaler = PixelScaler(config.scaling).fit(images.images)
+    scaler = PixelScaler(config.scaling, maximum=config.maximum).fit(images.images)
     scaler.check_trainable()
     return scaler
 

@@ -84,20 +84,13 @@ def test_build_one_step_and_one_grid_of_exactly_that_size(size, channels, tmp_pa
     scaler = PixelScaler("tanh").fit(images)
     networks = build_networks(TrainingConfig(precision="float32"), images.shape[1:], scaler.output_activation)
     before = networks.state()
-    step = build_train_step(
-        networks.generator,
-        networks.discriminator,
-        networks.generator_optimizer,
-        networks.discriminator_optimizer,
-        gan_loss("non_saturating"),
-        seed=0,
-    )
+    step = build_train_step(networks, gan_loss("non_saturating"), seed=0)
     losses = step(scaler.transform(images), tf.constant(0, tf.int32))
     assert all(np.isfinite(float(loss)) for loss in losses.values())
     after = networks.state()
     for name in ("generator/0", "discriminator/0"):
         assert not np.array_equal(before[name], after[name]), f"{name} did not change"
-    drawn = generate_images(networks.update_sampler(), scaler, latents_from_seeds(range(4), 100))
+    drawn = generate_images(networks.sampler(), scaler, latents_from_seeds(range(4), 100))
     assert drawn.shape == (4, *size, channels)
     save_image(tmp_path / "grid.png", image_grid(drawn, 2, 2, padding=0))
     assert load_image(tmp_path / "grid.png").shape == (2 * size[0], 2 * size[1], channels)

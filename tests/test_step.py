@@ -13,17 +13,11 @@ SHAPE = (16, 16, 3)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)).astype(np.float32)
 
 
-def build(seed: int = 0, loss: GanLoss | None = None, precision: str = "float32") -> tuple[Networks, object]:
+def build(
+    seed: int = 0, loss: GanLoss | None = None, precision: str = "float32", averaging: float = 0.05
+) -> tuple[Networks, object]:
     networks = build_networks(TrainingConfig(seed=seed, precision=precision), SHAPE, "tanh")
-    step = build_train_step(
-        networks.generator,
-        networks.discriminator,
-        networks.generator_optimizer,
-        networks.discriminator_optimizer,
-        loss or gan_loss("non_saturating"),
-        seed,
-    )
-    return networks, step
+    return networks, build_train_step(networks, loss or gan_loss("non_saturating"), seed, averaging)
 
 
 def state_after(steps: int, **settings) -> dict[str, np.ndarray]:
@@ -97,3 +91,35 @@ def test_discriminator_learns_to_tell_images_from_noise():
     _, step = build()
     losses = [float(step(IMAGES, tf.constant(number, tf.int32))["discriminator_loss"]) for number in range(12)]
     assert losses[-1] < losses[0]
+
+
+def test_averaged_generator_follows_with_its_half_life():
+    """After step s it keeps 0.5 ** (1 / (share · s)) of the difference; at step 0 it is the live one."""
+    networks, step = build(averaging=0.25)
+    averages = [networks.averaged_generator.trainable_variables[0].numpy().copy()]
+    for number in range(9):
+        step(IMAGES, tf.constant(number, tf.int32))
+        live = networks.generator.trainable_variables[0].numpy()
+        keep = 0.0 if number == 0 else 0.5 ** (1 / (0.25 * number))
+        averages.append(live + (averages[-1] - live) * np.float32(keep))
+        found = networks.averaged_generator.trainable_variables[0].numpy()
+        np.testing.assert_allclose(found, averages[-1], atol=1e-7)
+    assert not np.array_equal(found, live)
+
+
+def test_sampler_has_averaged_weights_and_live_batch_statistics():
+    networks, step = build()
+    for number in range(40):
+        step(IMAGES, tf.constant(number, tf.int32))
+    sampler = networks.sampler()
+    live, drawn = networks.generator.non_trainable_variables, sampler.non_trainable_variables
+    assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in zip(live, drawn, strict=True))
+    assert not np.array_equal(sampler.trainable_variables[0].numpy(), networks.generator.trainable_variables[0].numpy())
+
+
+def test_without_averaging_the_sampler_is_the_live_generator():
+    networks, step = build(averaging=0.0)
+    for number in range(3):
+        step(IMAGES, tf.constant(number, tf.int32))
+    pairs = zip(networks.sampler().get_weights(), networks.generator.get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)

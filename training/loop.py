@@ -65,14 +65,7 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
     steps_per_epoch = len(images.images) // config.batch_size
     total_steps = config.epochs * steps_per_epoch
     progress = _restore(run, networks) if resume else Progress()
-    train_step = build_train_step(
-        networks.generator,
-        networks.discriminator,
-        networks.generator_optimizer,
-        networks.discriminator_optimizer,
-        gan_loss(config.loss),
-        config.seed,
-    )
+    train_step = build_train_step(networks, gan_loss(config.loss), config.seed, config.averaging)
     title, done = f"training {run.path.name}", progress.step * config.batch_size
     with (
         _stop_requests() as stop_requests,
@@ -127,7 +120,7 @@ def _finish_epoch(
         }
     )
     progress.epoch_seconds = 0.0
-    sampler = networks.update_sampler()
+    sampler = networks.sampler()
     latents = latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), config.latent_dim)
     run.save_sample(epoch, image_grid(generate_images(sampler, scaler, latents), SAMPLE_ROWS, SAMPLE_COLUMNS))
     run.save_metrics(progress.records)

@@ -12,13 +12,13 @@ from training.precision import dtype_policy
 
 @dataclass(frozen=True)
 class Networks:
-    """Two networks, two optimizers, and a float32 copy of the generator to sample from."""
+    """Two networks, two optimizers, and the generator with averaged weights, in float32, to sample from."""
 
     generator: keras.Sequential
     discriminator: keras.Sequential
     generator_optimizer: keras.optimizers.Optimizer
     discriminator_optimizer: keras.optimizers.Optimizer
-    sampler: keras.Sequential
+    averaged_generator: keras.Sequential
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all weights, batch statistics and moments, by "generator/0" and so on."""
@@ -41,10 +41,15 @@ class Networks:
                     )
                 variable.assign(value)
 
-    def update_sampler(self) -> keras.Sequential:
-        """The float32 generator, with the weights of now."""
-        self.sampler.set_weights(self.generator.get_weights())
-        return self.sampler
+    def sampler(self) -> keras.Sequential:
+        """The generator to sample from: averaged weights, and the batch statistics of the live generator.
+
+        Averaged statistics would lag behind: they are moving averages already.
+        """
+        live, averaged = self.generator.non_trainable_variables, self.averaged_generator.non_trainable_variables
+        for variable, average in zip(live, averaged, strict=True):
+            average.assign(variable)
+        return self.averaged_generator
 
     def _variables(self) -> dict[str, list]:
         return {
@@ -52,6 +57,7 @@ class Networks:
             "discriminator": self.discriminator.variables,
             "generator_optimizer": self.generator_optimizer.variables,
             "discriminator_optimizer": self.discriminator_optimizer.variables,
+            "averaged_generator": self.averaged_generator.trainable_variables,
         }
 
 
@@ -61,8 +67,11 @@ def build_networks(config: TrainingConfig, image_shape: tuple[int, int, int], ou
     dtype = dtype_policy(config.precision)
     generator = build_generator(image_shape, config.latent_dim, config.preset, output_activation, dtype)
     discriminator = build_discriminator(image_shape, config.preset, dtype)
-    sampler = build_generator(image_shape, config.latent_dim, config.preset, output_activation, "float32")
-    return Networks(generator, discriminator, _adam(config, generator), _adam(config, discriminator), sampler)
+    averaged_generator = build_generator(image_shape, config.latent_dim, config.preset, output_activation, "float32")
+    averaged_generator.set_weights(generator.get_weights())
+    return Networks(
+        generator, discriminator, _adam(config, generator), _adam(config, discriminator), averaged_generator
+    )
 
 
 def _adam(config: TrainingConfig, network: keras.Sequential) -> keras.optimizers.Optimizer:
