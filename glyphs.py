@@ -25,11 +25,11 @@ FONT_FILES = (
 )
 
 SUPERSAMPLING = 2  # drawn at twice the size and averaged down, so that edges are smooth
-MAX_ROTATION = 0.14  # radians, 8 degrees
-MAX_SHEAR = 0.12
-HEIGHT_RANGE = (0.76, 0.90)  # of the frame
+MAX_ROTATION = 0.10  # radians, 6 degrees
+MAX_SHEAR = 0.10
+HEIGHT_RANGE = (0.80, 0.90)  # of the frame
 MAX_WIDTH = 0.86  # of the frame
-MAX_SHIFT = 0.05  # of the frame
+MAX_SHIFT = 0.03  # of the frame
 
 
 def draw_glyphs(
