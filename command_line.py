@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
+MOST_SEEDS = 100_000
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -62,15 +63,21 @@ def one_line(text: str) -> str:
 def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up chatter, which goes past Python to standard error.
 
-    What was held back is shown when the import fails.
+    What was held back is shown when the import fails. Keras is set to what this project is written for, whatever the
+    user's own settings say, and a GPU's memory is taken as it is needed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()
     standard_error = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
+            import keras
             import tensorflow  # noqa: F401
+
+            keras.config.set_image_data_format("channels_last")
         except BaseException:
             held_back.seek(0)
             os.write(standard_error, held_back.read())
@@ -113,11 +120,14 @@ def seed_number(text: str) -> int:
 
 
 def seed_list(text: str) -> list[int]:
-    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12]."""
+    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12], each seed once."""
     seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if match is None or (match[2] is not None and int(match[2]) < int(match[1])):
             raise argparse.ArgumentTypeError(f"expected seeds such as 0-7,12, got {text!r}")
-        seeds.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return seeds
+        following = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if len(seeds) + len(following) > MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS} seeds, got more in {text!r}; use --count")
+        seeds.extend(following)
+    return list(dict.fromkeys(seeds))

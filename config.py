@@ -3,6 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 
+LOSSES = ("non_saturating", "hinge")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -36,8 +39,18 @@ class TrainingConfig:
                 raise ValueError(
                     f"expected {option_name(name)} of at least {least}, got {getattr(self, name)}; choose more"
                 )
-        if self.seed >= 2**31:
-            raise ValueError(f"expected --seed below 2147483648, got {self.seed}; choose a smaller one")
+        if self.seed >= 2**30:
+            raise ValueError(f"expected --seed below {2**30}, got {self.seed}; choose a smaller one")
+        for name, known in (("preset", PRESETS), ("loss", LOSSES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"expected {option_name(name)} {' or '.join(known)}, got {getattr(self, name)!r}; choose one"
+                )
+        if self.maximum is not None and self.scaling not in ("normalize", "tanh", "center"):
+            raise ValueError(
+                f"expected --maximum with a scaling that divides by it (normalize, tanh, center), got {self.scaling}; "
+                "leave it out"
+            )
         if not 0 < self.learning_rate < 1:
             raise ValueError(f"expected --learning-rate between 0 and 1, got {self.learning_rate}; 0.0002 is usual")
         if not 0 <= self.averaging < 1:
@@ -48,10 +61,7 @@ class TrainingConfig:
     @classmethod
     def of(cls, **choices) -> "TrainingConfig":
         """The config of explicit choices over those of their preset over the defaults."""
-        preset = choices.get("preset", cls.preset)
-        if preset not in PRESETS:
-            raise ValueError(f"expected --preset {' or '.join(PRESETS)}, got {preset!r}; choose one of them")
-        return cls(**{**PRESETS[preset], **choices})
+        return cls(**{**PRESETS.get(choices.get("preset", cls.preset), {}), **choices})
 
     def to_json(self) -> dict:
         return dataclasses.asdict(self)
@@ -69,11 +79,16 @@ class TrainingConfig:
         return cls(**{**document, "image_size": None if size is None else tuple(size)})
 
     def contradictions(self, choices: dict) -> list[str]:
-        """The explicit choices that differ from this config, in words; more epochs are no contradiction."""
+        """The explicit choices that differ from this config, in words.
+
+        Another number of epochs and another place of the data are none: the images themselves are compared.
+        """
         return [
             f"{option_name(name)} {_shown(value)} (the run has {_shown(getattr(self, name))})"
             for name, value in choices.items()
-            if value != getattr(self, name) and name != "epochs" and (name, value) != ("precision", "auto")
+            if value != getattr(self, name)
+            and name not in ("epochs", "data")
+            and (name, value) != ("precision", "auto")
         ]
 
 

@@ -2,13 +2,16 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import sys
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
@@ -72,6 +75,7 @@ def load_images(
     channels: int | None = None,
     alpha: str | None = None,
     cmyk: str | None = None,
+    check_shape: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> ImageSet:
     """Loads a data set by name or path.
 
@@ -84,6 +88,7 @@ def load_images(
             Without it all images must have one size.
         image_count: how many glyphs to draw (20,000 without it), or how many of the images to take.
         channels: 1 turns colour into grey (ITU-R 601 luma), 3 repeats grey; without it the images must agree.
+        check_shape: called with the shape of the first image file, to refuse a size before all files are read.
         alpha, cmyk: what to do with transparency ("drop", "white", "black") and with CMYK ("convert") in image files.
 
     Returns:
@@ -105,7 +110,7 @@ def load_images(
     elif name in KERAS_DATASETS:
         loaded = _load_keras_dataset(name)
     else:
-        loaded = _load_path(Path(data), image_size, channels, alpha, cmyk)
+        loaded = _load_path(Path(data), FileReader(image_size, channels, alpha, cmyk, check_shape))
     if image_count is not None:
         loaded = loaded.subset(image_count)
     images = _with_size(_with_channels(loaded.images, channels), image_size)
@@ -124,7 +129,8 @@ def _load_keras_dataset(name: str) -> ImageSet:
     import keras  # TensorFlow comes with it; only these names need it
 
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras shows the download there; standard output is for results
+        # Keras prints how the download goes; standard output is for results, and nobody watches but on a terminal.
+        with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
             (images, labels), _ = getattr(keras.datasets, name).load_data()
     except Exception as error:  # Keras raises a bare Exception when the download fails
         reason = " ".join(str(error).split())
@@ -147,46 +153,58 @@ def _keras_class_names(name: str, count: int) -> tuple[str, ...]:
 # Paths
 
 
-def _load_path(
-    path: Path, image_size: tuple[int, int] | None, channels: int | None, alpha: str | None, cmyk: str | None
-) -> ImageSet:
+@dataclass(frozen=True)
+class FileReader:
+    """How image files become images of one kind: the choices of `load_images`."""
+
+    image_size: tuple[int, int] | None
+    channels: int | None
+    alpha: str | None
+    cmyk: str | None
+    check_shape: Callable[[tuple[int, int, int]], object] | None
+
+    def read(self, open_file: Callable, name: str) -> np.ndarray:
+        """Reads one file, at once in the wanted size, so that large photographs do not fill the memory."""
+        try:
+            with open_file() as file:
+                image = load_image(file, alpha=self.alpha, cmyk=self.cmyk, name=name)
+        except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError) as error:
+            # A zip member that is encrypted, compressed in an unknown way or damaged; a file without permission.
+            raise ValueError(
+                f"{name}: expected a readable file, got {' '.join(str(error).split())}; leave it out"
+            ) from error
+        image = _with_channels(image, self.channels)
+        return image if self.image_size is None else fit_image(image, self.image_size)
+
+
+def _load_path(path: Path, reader: FileReader) -> ImageSet:
     if not path.exists():
         raise ValueError(
             f"expected --data to be one of {', '.join(DATASET_NAMES)} or an existing path, got {str(path)!r}; "
             "check the spelling"
         )
     if path.is_dir():
-        files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
-        return _load_files(path, files, lambda file: open(file, "rb"), image_size, channels, alpha, cmyk)
+        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+        return _load_files(path, files, lambda file: open(file, "rb"), reader)
     match path.suffix.lower():
         case ".zip":
-            return _load_zip(path, image_size, channels, alpha, cmyk)
-        case ".npy":
-            return ImageSet(_folder_name(path), _checked_array(path, _open_array(path)))
-        case ".npz":
-            return _load_npz(path)
+            return _load_zip(path, reader)
+        case ".npy" | ".npz":
+            return _load_arrays(path)
     raise ValueError(f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; use a folder")
 
 
-def _load_zip(path: Path, *how) -> ImageSet:
+def _load_zip(path: Path, reader: FileReader) -> ImageSet:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path}: expected a zip archive, got a file that is none ({error}); copy it again") from error
     with archive:
         members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-        return _load_files(path, members, archive.open, *how)
+        return _load_files(path, members, archive.open, reader)
 
 
-def _load_files(
-    path: Path,
-    files: dict[str, object],
-    open_file: Callable,
-    image_size: tuple[int, int] | None,
-    channels: int | None,
-    alpha: str | None,
-    cmyk: str | None,
-) -> ImageSet:
+def _load_files(path: Path, files: dict[str, object], open_file: Callable, reader: FileReader) -> ImageSet:
     """Reads picture files in the order of their names; `files` maps a relative name to what `open_file` opens."""
     names = sorted(name for name in files if _is_picture(name))
     if not names:
@@ -195,21 +213,24 @@ def _load_files(
             "check the path"
         )
 
-    def read(name: str) -> tuple[np.ndarray, tuple[int, int]]:
-        with open_file(files[name]) as file:
-            image = load_image(file, alpha=alpha, cmyk=cmyk, name=f"{path}/{name}")
-        size = image.shape[:2]
-        # Made equal at once, so that large photographs do not fill the memory at their full size.
-        image = _with_channels(image, channels)
-        return (image if image_size is None else fit_image(image, image_size)), size
+    def read(name: str) -> np.ndarray:
+        return reader.read(partial(open_file, files[name]), f"{path}/{name}")
 
-    first = read(names[0])[0]
-    images = np.empty((len(names), *first.shape), first.dtype)
+    first = read(names[0])
+    if reader.check_shape is not None:
+        reader.check_shape(first.shape)
+    try:
+        images = np.empty((len(names), *first.shape), first.dtype)
+    except MemoryError:
+        height, width = first.shape[:2]
+        raise ValueError(
+            f"expected images that fit into memory, got {len(names)} of {height}x{width}; pass a smaller --image-size"
+        ) from None
     kinds: Counter = Counter()
     with ThreadPoolExecutor() as threads:
         pictures = _in_order(threads, read, names)
-        for index, (image, size) in enumerate(track(pictures, f"reading {path.name}", len(names), "images")):
-            kinds[(*(size if image_size is None else image_size), image.shape[2], image.dtype.name)] += 1
+        for index, image in enumerate(track(pictures, f"reading {path.name}", len(names), "images")):
+            kinds[(*image.shape, image.dtype.name)] += 1
             if image.shape == first.shape and image.dtype == first.dtype:
                 images[index] = image
     if len(kinds) > 1:
@@ -244,8 +265,7 @@ def _mixed_error(path: Path, kinds: Counter) -> str:
     more = f" and {len(kinds) - 5} more" if len(kinds) > 5 else ""
     ways = []
     if len({kind[:2] for kind in kinds}) > 1:
-        height, width = most_common[0][0][:2]
-        ways.append(f"--image-size {height}x{width}")
+        ways.append("--image-size with the size to make them, such as 64")
     if len({kind[2] for kind in kinds}) > 1:
         ways.append("--channels 1 or --channels 3")
     if len({kind[3] for kind in kinds}) > 1:
@@ -273,47 +293,47 @@ def _shared_length(folders: list[tuple[str, ...]]) -> int:
 # Arrays
 
 
-def _load_npz(path: Path) -> ImageSet:
-    with _open_array(path) as archive:
-        keys = archive.files
-        for image_key, label_key in (("images", "labels"), ("x_train", "y_train")):
-            if image_key in keys:
-                images = _npz_member(path, archive, image_key)
-                labels = _npz_member(path, archive, label_key) if label_key in keys else None
-                break
-        else:
-            if len(keys) != 1:
-                raise ValueError(
-                    f"{path}: expected the arrays images and labels, or x_train and y_train, or one array, "
-                    f"got {', '.join(keys) or 'none'}; save it again with np.savez(path, images=…)"
-                )
-            images, labels = _npz_member(path, archive, keys[0]), None
+def load_arrays(path: str | os.PathLike) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an .npy file, memory-mapped, or the arrays of an .npz by their names; the content decides which.
+
+    Raises ValueError, in one line, for what is missing, damaged, or holds Python objects, which are never loaded.
+    """
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except FileNotFoundError:
+        raise ValueError(f"expected an .npy file, got {str(path)!r}, which is not there; check the name") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        if any(words in reason for words in ("allow_pickle", "Object arrays", "Python objects")):
+            raise ValueError(
+                f"{path}: expected numbers, got an object array, which can run code; np.stack the images"
+            ) from error
+        raise ValueError(
+            f"{path}: expected a whole NumPy file, got one that cannot be read ({reason}); save it again"
+        ) from error
+
+
+def _load_arrays(path: Path) -> ImageSet:
+    arrays = load_arrays(path)
+    if isinstance(arrays, np.ndarray):
+        return ImageSet(_folder_name(path), _checked_array(path, arrays))
+    for image_key, label_key in (("images", "labels"), ("x_train", "y_train")):
+        if image_key in arrays:
+            images, labels = arrays[image_key], arrays.get(label_key)
+            break
+    else:
+        if len(arrays) != 1:
+            raise ValueError(
+                f"{path}: expected the arrays images and labels, or x_train and y_train, or one array, "
+                f"got {', '.join(arrays) or 'none'}; save it again with np.savez(path, images=…)"
+            )
+        (images,), labels = arrays.values(), None
     images = _checked_array(path, images)
     if labels is None:
         return ImageSet(_folder_name(path), images)
-    labels = _checked_labels(path, labels, len(images))
-    return ImageSet(_folder_name(path), images, labels, tuple(str(label) for label in range(int(labels.max()) + 1)))
-
-
-def _open_array(path: Path):
-    try:
-        return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(_array_error(path, error)) from error
-
-
-def _npz_member(path: Path, archive, key: str) -> np.ndarray:
-    try:
-        return archive[key]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(_array_error(path, error)) from error
-
-
-def _array_error(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    if any(words in reason for words in ("allow_pickle", "Object arrays", "Python objects")):
-        return f"{path}: expected numbers, got an object array, which can run code; np.stack the images"
-    return f"{path}: expected a whole NumPy {path.suffix} file, got one that cannot be read ({reason}); save it again"
+    classes, labels = np.unique(_checked_labels(path, labels, len(images)), return_inverse=True)
+    return ImageSet(_folder_name(path), images, labels.astype(np.int64), tuple(str(label) for label in classes))
 
 
 def _checked_array(path: Path, images: np.ndarray) -> np.ndarray:
@@ -330,12 +350,11 @@ def _checked_array(path: Path, images: np.ndarray) -> np.ndarray:
 
 def _checked_labels(path: Path, labels: np.ndarray, count: int) -> np.ndarray:
     labels = labels.reshape(-1)
-    if labels.dtype.kind not in "iu" or len(labels) != count or labels.min() < 0:
+    if labels.dtype.kind not in "iu" or len(labels) != count:
         raise ValueError(
-            f"{path}: expected {count} labels, whole numbers from 0, got {len(labels)} of {labels.dtype}; "
-            "number the classes from 0"
+            f"{path}: expected {count} labels, whole numbers, got {len(labels)} of {labels.dtype}; number the classes"
         )
-    return labels.astype(np.int64)
+    return labels
 
 
 # Sizes and channels

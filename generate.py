@@ -17,8 +17,9 @@ from command_line import (
     seed_list,
     seed_number,
 )
+from datasets import load_arrays
 from files import atomic_path
-from imaging import EXACT_SUFFIXES, image_grid, save_image
+from imaging import check_format, image_grid, save_image
 from progress import track
 from sampling import BATCH_SIZE, generate_batches, latents_from_seeds
 from training.run import RunFolder
@@ -81,6 +82,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def choose_latents(arguments: argparse.Namespace, run: RunFolder) -> tuple[np.ndarray, list[str]]:
     """The latent vectors, and a name for each image that is written as a file of its own."""
+    if arguments.seed and (arguments.seeds or arguments.latents):
+        raise ValueError("expected --seed or --seeds or --latents, got two of them; leave --seed out")
     if arguments.latents is not None:
         latents = load_latents(arguments.latents, run.config.latent_dim)
         return latents, [f"latent{index:04d}" for index in range(len(latents))]
@@ -88,18 +91,11 @@ def choose_latents(arguments: argparse.Namespace, run: RunFolder) -> tuple[np.nd
     if seeds is None:
         count = arguments.count or (arguments.rows or GRID_ROWS) * (arguments.columns or GRID_COLUMNS)
         seeds = range(arguments.seed, arguments.seed + count)
-    elif arguments.seed:
-        raise ValueError("expected --seed or --seeds, got both; put all seeds into --seeds")
     return latents_from_seeds(seeds, run.config.latent_dim), [f"seed{seed:04d}" for seed in seeds]
 
 
 def load_latents(path: Path, latent_dim: int) -> np.ndarray:
-    try:
-        latents = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"expected --latents to be an .npy file, got {str(path)!r}, which is not there") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: expected an .npy file of numbers, got one that cannot be read ({error})") from error
+    latents = load_arrays(path)
     if not isinstance(latents, np.ndarray) or latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
         shape = getattr(latents, "shape", "several arrays")
         raise ValueError(f"{path}: expected latents of shape (n, {latent_dim}), got {shape}; the run fixes the length")
@@ -115,11 +111,7 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, count: int) -> 
     output = arguments.output or run.path / "samples.png"
     kind = output_kind(output)
     if kind == "grid":
-        if output.suffix.lower() not in EXACT_SUFFIXES:
-            raise ValueError(
-                f"expected --output to end in {', '.join(EXACT_SUFFIXES)} or .npz, or a folder, got {str(output)!r}; "
-                "other formats do not keep every value"
-            )
+        check_format(output, np.zeros((1, 1, run.image_shape[2]), run.image_dtype))
         rows, columns = grid_shape(arguments, count)
         if rows * columns < count:
             raise ValueError(

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -21,11 +22,11 @@ from command_line import (
     scaling_maximum,
     seed_number,
 )
-from config import PRESETS, TrainingConfig
-from datasets import DATASET_NAMES, ImageSet, load_images
+from config import LOSSES, PRECISIONS, PRESETS, TrainingConfig
+from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from models import ImageLayout
 from preprocessing import MODES, PixelScaler
-from training.run import RunFolder, check_new
+from training.run import RunFolder, RunIsBusy, check_new
 
 PROGRAM = "train.py"
 EXAMPLES = """examples:
@@ -51,9 +52,9 @@ def main() -> int:
         networks = build(config, images, scaler)
         if arguments.dry_run:
             return describe(config, images, scaler, networks, device)
-        run = open_run(run, arguments.run_dir, config, images, scaler)
+        run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks)
     print(run.path, flush=True)
-    return train_and_report(run, images, scaler, networks, arguments.resume)
+    return train_and_report(run, images, scaler, networks, progress)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -103,9 +104,7 @@ def parse_arguments() -> argparse.Namespace:
 
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument("--preset", metavar="NAME", help=f"{' or '.join(PRESETS)} (default {defaults.preset})")
-    recipe.add_argument(
-        "--loss", choices=("non_saturating", "hinge"), help=f"what the networks play for (default {defaults.loss})"
-    )
+    recipe.add_argument("--loss", choices=LOSSES, help=f"what the networks play for (default {defaults.loss})")
     recipe.add_argument(
         "--epochs", type=positive_integer, metavar="N", help=f"passes through the data (default {defaults.epochs})"
     )
@@ -134,8 +133,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     recipe.add_argument(
         "--precision",
-        choices=("auto", "float32", "bfloat16"),
-        help=f"of the convolutions; auto measures which is faster here (default {defaults.precision})",
+        choices=PRECISIONS,
+        help="of the convolutions; auto measures which is faster here, and the run keeps it; name one to repeat "
+        f"a run on another day (default {defaults.precision})",
     )
 
     run = parser.add_argument_group("run")
@@ -170,13 +170,20 @@ def find_run(arguments: argparse.Namespace, choices: dict) -> tuple[RunFolder | 
             f"expected the settings of {run.path} with --resume, got {', '.join(contradictions)}; leave them out or "
             "start a new run"
         )
-    return run, dataclasses.replace(run.config, epochs=choices.get("epochs", run.config.epochs))
+    changed = {name: value for name, value in choices.items() if name in ("epochs", "data")}
+    return run, dataclasses.replace(run.config, **changed)
 
 
 def load_data(config: TrainingConfig) -> ImageSet:
     if config.image_size is not None:
         ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
-    images = load_images(config.data, config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
+    if config.data in KERAS_DATASETS:
+        import_tensorflow()
+    how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
+    try:
+        images = load_images(config.data, *how, check_shape=ImageLayout.of)
+    except ValueError as error:  # the options by their names here, not by those of Python keywords
+        raise ValueError(re.sub(r"\b(alpha|cmyk)='(\w+)'", r"--\1 \2", str(error))) from error
     ImageLayout.of(images.image_shape)
     if config.batch_size > len(images.images):
         raise ValueError(
@@ -198,12 +205,10 @@ def load_scaler(run: RunFolder, images: ImageSet) -> PixelScaler:
 
 
 def find_device() -> str:
-    """What TensorFlow will compute on, in words; a GPU's memory is taken as it is needed."""
+    """What TensorFlow will compute on, in words."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
     return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
 
 
@@ -237,19 +242,24 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
 
 
 def open_run(
-    run: RunFolder | None, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler
-) -> RunFolder:
+    run: RunFolder | None, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks
+):
+    """A new run and its empty progress; or the earlier one, its state put into the networks, and how far it is."""
+    from training.loop import Progress, restore_progress
+
     if run is None:
-        return RunFolder.create(path, config, images, scaler)
-    return run.with_config(config)
+        return RunFolder.create(path, config, images, scaler), Progress()
+    progress = restore_progress(dataclasses.replace(run, config=config), networks)
+    return run.with_config(config), progress
 
 
-def train_and_report(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, resume: bool) -> int:
+def train_and_report(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, progress) -> int:
     """Trains; the last line on standard output says where to look."""
     from training.loop import TrainingDiverged, TrainingStopped, train
 
     try:
-        train(run, images, scaler, networks, resume)
+        with run.locked():
+            train(run, images, scaler, networks, progress)
     except TrainingStopped as stopped:
         print(
             f"{PROGRAM}: stopped, the state is saved; go on with: {PROGRAM} --run-dir {run.path} --resume",
@@ -259,6 +269,9 @@ def train_and_report(run: RunFolder, images: ImageSet, scaler: PixelScaler, netw
     except TrainingDiverged as diverged:
         print(f"{PROGRAM}: error: {diverged}", file=sys.stderr)
         return FAILED
+    except RunIsBusy as busy:
+        print(f"{PROGRAM}: error: {busy}", file=sys.stderr)
+        return BAD_INPUT
     except OSError as error:
         print(
             f"{PROGRAM}: error: the run could not be written: {error}; free the disk and go on with --resume",

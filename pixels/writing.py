@@ -54,7 +54,7 @@ def save_image(
             " saved in the array's own type"
         )
     pixels = _checked_pixels(path, array)
-    _check_format(path, pixels)
+    check_format(path, pixels)
     if path.is_dir():
         raise ImageFileError(
             f"{path}: expected the name of a file to write, got a folder; add a name such as image.png"
@@ -120,7 +120,7 @@ def _checked_pixels(path: Path, array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
-def _check_format(path: Path, pixels: np.ndarray) -> None:
+def check_format(path: Path, pixels: np.ndarray) -> None:
     suffix = path.suffix.lower()
     got = f"{pixels.dtype} of shape {pixels.shape}"
     if suffix in (".jpg", ".jpeg"):

@@ -3,22 +3,34 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import generate
 import train
 from imaging import save_image
 
+ROOT = Path(__file__).resolve().parent.parent
 IMAGE = np.zeros((16, 16, 3), np.uint8)
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, trained_run):
-    """A folder of good and bad things, the working directory of every mistake below."""
-    monkeypatch.chdir(tmp_path)
+def here(collection, monkeypatch):
+    """The collection as the working directory."""
+    monkeypatch.chdir(collection)
+    return collection
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory, trained_run):
+    """A folder of good and bad things; mistakes leave nothing behind, so that all tests can share it."""
+    tmp_path = tmp_path_factory.mktemp("collection")
     images = np.zeros((8, 16, 16, 3), np.uint8)
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
@@ -54,6 +66,25 @@ def here(tmp_path, monkeypatch, trained_run):
         shutil.copytree(trained_run, tmp_path / name)
         document = json.loads((trained_run / "config.json").read_text())
         (tmp_path / name / "config.json").write_text(json.dumps(document | change))
+    for name in ("unchecked", "cut", "foreign", "unread", "changed"):
+        shutil.copytree(trained_run, tmp_path / name, ignore=shutil.ignore_patterns("*.keras"))
+    for checkpoint in (tmp_path / "unchecked" / "checkpoints").iterdir():
+        checkpoint.unlink()
+    newest = sorted((tmp_path / "cut" / "checkpoints").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:5000])
+    np.savez(tmp_path / "foreign" / "checkpoints" / newest.name, **{"generator/0": np.zeros(3)})
+    (tmp_path / "unread" / "metrics.jsonl").write_text('{"epoch": 1, "st')
+    config = json.loads((tmp_path / "changed" / "config.json").read_text())
+    config["config"]["loss"] = "wgan"
+    (tmp_path / "changed" / "config.json").write_text(json.dumps(config))
+    with zipfile.ZipFile(tmp_path / "secret.zip", "w") as archive:
+        archive.write(tmp_path / "good" / "1.png", "1.png")
+    content = bytearray((tmp_path / "secret.zip").read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + offset] |= 1  # the flag of an encrypted member
+    (tmp_path / "secret.zip").write_bytes(content)
+    (tmp_path / "alpha").mkdir()
+    Image.new("RGBA", (16, 16), (9, 9, 9, 0)).save(tmp_path / "alpha" / "1.png")
     shutil.copytree(trained_run, tmp_path / "damaged")
     (tmp_path / "damaged" / "generator.keras").write_bytes(b"PK not really")
     shutil.copytree(trained_run, tmp_path / "unscaled")
@@ -74,7 +105,7 @@ MISTAKES = [
     (train, "--data empty", "got none among 0 files"),
     (train, "--data texts", "got none among 1 files"),
     (train, "--data corrupt", "corrupt/2.png"),
-    (train, "--data mixed", "16x16 RGB uint8 (4), 20x24 RGB uint8 (1); pass --image-size 16x16"),
+    (train, "--data mixed", "16x16 RGB uint8 (4), 20x24 RGB uint8 (1); pass --image-size with the size to make them"),
     (train, "--data not.zip", "expected a zip archive"),
     (train, "--data movie.mp4", "expected a folder of images"),
     (train, "--data float.npy", "float.npy: expected uint8 or uint16, got float32"),
@@ -114,7 +145,22 @@ MISTAKES = [
         "--resume --run-dir run --batch-size 8 --seed 1",
         "--batch-size 8 (the run has 16), --seed 1 (the run has 0)",
     ),
-    (train, "--resume --run-dir run --data good.npy", "--data good.npy"),
+    (train, "--resume --run-dir run --data good.npy", "--batch-size of at most 8"),
+    (train, "--resume --run-dir run --epochs 1", "--epochs of at least 2, which are done, got 1"),
+    (train, "--resume --run-dir unchecked", "expected a checkpoint in unchecked/checkpoints, got none"),
+    (train, "--resume --run-dir cut", "expected a whole checkpoint"),
+    (train, "--resume --run-dir foreign", "it belongs to another run"),
+    (train, "--resume --run-dir unread", "unread/metrics.jsonl: expected one JSON object a line"),
+    (train, "--resume --run-dir changed", "changed/config.json: expected --loss non_saturating or hinge, got 'wgan'"),
+    (train, "--data secret.zip", "secret.zip/1.png: expected a readable file"),
+    (train, "--data alpha", "--alpha white"),
+    (
+        train,
+        "--data good.npy --batch-size 4 --scaling standardize --maximum data",
+        "--maximum with a scaling that divides by it",
+    ),
+    (train, "--maximum lots", "expected data or a level above 0"),
+    (train, "--averaging 1", "expected --averaging from 0 to below 1"),
     (generate, "missing", "'missing', which is not a folder"),
     (generate, "texts", "has no config.json"),
     (generate, "other", "something else"),
@@ -128,11 +174,15 @@ MISTAKES = [
     (generate, "run --latents missing.npy", "'missing.npy', which is not there"),
     (generate, "run --seeds 3-1", "seeds such as 0-7,12, got '3-1'"),
     (generate, "run --seeds 4294967296 --output x.npy", "expected seeds from 0 to 4294967295"),
-    (generate, "run --seeds 1 --seed 2", "got both"),
+    (generate, "run --seeds 1 --seed 2", "got two of them"),
+    (generate, "run --seeds 0-4294967295", "at most 100000 seeds"),
+    (generate, "run --latents cut.npy", "cannot be read"),
+    (generate, "run --latents many.npz", "several arrays"),
+    (generate, "run --latents short_latents.npy --seed 3", "got two of them"),
     (generate, "run --seeds 1 --count 2", "not allowed with"),
     (generate, "run --count 0", "expected a whole number from 1, got '0'"),
     (generate, "run --count 9 --rows 2 --columns 2", "at least 9 cells, got 2x2"),
-    (generate, "run --output grid.jpg", "do not keep every value"),
+    (generate, "run --output grid.jpg", "JPEG, which changes the values"),
     (generate, "run --output missing/grid.png", "an existing folder for --output, got 'missing'"),
     (generate, "run --count 3 --rows 2 --output x.npy", "--rows and --columns with an image file"),
     (generate, "", "required: RUN"),
@@ -152,16 +202,30 @@ def test_mistake_is_one_line_with_status_2_and_leaves_nothing(here, run_script, 
     assert left_behind(here) == before
 
 
-def test_changed_data_is_refused_on_resume(here, run_script, tmp_path):
+def test_changed_data_is_refused_on_resume(tmp_path, monkeypatch, run_script):
+    monkeypatch.chdir(tmp_path)
     images = np.zeros((16, 16, 16, 3), np.uint8)
     np.save("data.npy", images)
     arguments = ("--data", "data.npy", "--run-dir", "new", "--epochs", 1, "--batch-size", 16, "--precision", "float32")
     assert run_script(train, *arguments).status == 0
     images[3, 2, 1, 0] = 1
     np.save("data.npy", images)
-    before = left_behind(here)
+    before = left_behind(tmp_path)
     outcome = run_script(train, "--run-dir", "new", "--resume", "--epochs", 2)
-    assert outcome.status == 2 and "other pixels" in outcome.stderr and left_behind(here) == before
+    assert outcome.status == 2 and "other pixels" in outcome.stderr and left_behind(tmp_path) == before
+
+
+@pytest.mark.parametrize("arguments", ["train.py --data cifar11", "train.py --data mnist", "generate.py damaged"])
+def test_standard_error_of_a_real_process_is_one_line(here, arguments):
+    """Nothing of what TensorFlow has to say at its start comes before the error."""
+    script, *options = arguments.split()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    environment |= {"KERAS_HOME": str(here / "keras"), "https_proxy": "http://127.0.0.1:9"}  # no network
+    result = subprocess.run(
+        [sys.executable, ROOT / script, *options], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2 and result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith(f"{script}: error: "), result.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -1,14 +1,20 @@
 """A run that is stopped or killed, at any moment, and resumed ends with the bits of one that never was."""
 
+import io
+import json
 import random
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+
+import train
 
 ROOT = Path(__file__).resolve().parent.parent
 EPOCHS = 6
@@ -40,15 +46,32 @@ def final_state(run: Path) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files if name != "progress/seconds"}
 
 
+def network_weights(path: Path) -> list[bytes]:
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        found: list[bytes] = []
+        weights.visititems(
+            lambda name, item: found.append(item[()].tobytes()) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def readings(run: Path) -> list[dict]:
+    """metrics.jsonl without what a clock measured."""
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: record[name] for name in record if "second" not in name} for record in records]
+
+
 def assert_same_bits(expected: Path, found: Path) -> None:
     first, second = final_state(expected), final_state(found)
     assert first.keys() == second.keys()
     for name in first:
         assert first[name].tobytes() == second[name].tobytes(), name
+    for name in ("generator.keras", "discriminator.keras"):
+        assert network_weights(expected / name) == network_weights(found / name) != []
     for expected_grid in sorted((expected / "samples").iterdir()):
         assert expected_grid.read_bytes() == (found / "samples" / expected_grid.name).read_bytes()
-    epochs = [line.split(",")[0] for line in (found / "metrics.jsonl").read_text().splitlines()]
-    assert epochs == [f'{{"epoch": {epoch}' for epoch in range(1, EPOCHS + 1)]
+    assert readings(expected) == readings(found)
+    assert [record["epoch"] for record in readings(found)] == list(range(1, EPOCHS + 1))
     assert not list(found.rglob("*.partial*"))
 
 
@@ -96,7 +119,7 @@ def test_killed_at_the_worst_moments(uninterrupted, image_file, tmp_path):
     if precision == "bfloat16":
         sabotages = sabotages[:1]
     for sabotage in sabotages:
-        resume = ["--resume"] if run.exists() else []
+        resume = ["--resume"] if (run / "config.json").exists() else []
         assert finish(start([*arguments, *resume], sabotage)) == -signal.SIGKILL
     assert finish(start([*arguments, "--resume"])) == 0
     assert_same_bits(whole, run)
@@ -106,18 +129,21 @@ def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
     whole, precision = uninterrupted
     if precision != "float32":
         pytest.skip("one precision is enough for random moments")
-    run, chance = tmp_path / "run", random.Random()
+    run = tmp_path / "run"
+    seed = random.randrange(2**32)
+    print(f"moments drawn with seed {seed}")  # pytest shows it when the test fails
+    chance = random.Random(seed)
     arguments = command(image_file, run, precision)
+    killed_in_training = 0
     for _ in range(4):
-        process = start([*arguments, *(["--resume"] if run.exists() else [])])
-        deadline = time.monotonic() + 120
-        while not run.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        moment = chance.uniform(0.0, 8.0)
-        time.sleep(moment)
+        process = start([*arguments, *(["--resume"] if (run / "config.json").exists() else [])])
+        assert process.stdout.readline().strip() == str(run)  # training begins now
+        time.sleep(chance.uniform(0.0, 3.0))
         process.kill()
         process.communicate()
-        print(f"killed {moment:.2f} s after the run folder was there")
+        killed_in_training += process.returncode == -signal.SIGKILL
+        print(f"stopped with {process.returncode} after {len(list((run / 'samples').iterdir()))} epochs")
+    assert killed_in_training
     assert finish(start([*arguments, "--resume"])) == 0
     assert_same_bits(whole, run)
 
@@ -151,8 +177,6 @@ scale, preprocessing.PixelScaler.transform = preprocessing.PixelScaler.transform
 
 
 def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script):
-    import train
-
     common = ("--data", image_file, "--batch-size", 24, "--precision", "float32")
     assert run_script(train, *common, "--run-dir", tmp_path / "long", "--epochs", 2).status == 0
     assert run_script(train, *common, "--run-dir", tmp_path / "short", "--epochs", 1).status == 0
@@ -182,3 +206,73 @@ def test_diverged_training_says_step_values_and_checkpoint(image_file, tmp_path,
     assert outcome.status == 1
     line = outcome.stderr.strip().splitlines()[-1]
     assert "nan" in line and "in step 3" in line and "step_000000003.npz" in line
+
+
+def test_weights_that_break_in_the_last_step_of_an_epoch_replace_nothing(image_file, tmp_path, run_script, monkeypatch):
+    """The losses of that step are still finite; the weights it leaves are not."""
+    import training.networks
+    from training.networks import Networks
+
+    whole, calls = Networks.state, []
+
+    def broken(self):
+        state = whole(self)
+        calls.append(state)
+        if len(calls) == 2:
+            state["discriminator/0"][0] = np.nan
+        return state
+
+    monkeypatch.setattr(training.networks.Networks, "state", broken)
+    common = ("--data", image_file, "--batch-size", 16, "--precision", "float32", "--run-dir", tmp_path / "run")
+    outcome = run_script(train, *common, "--epochs", 3)
+    assert outcome.status == 1
+    assert "nan in discriminator/0 after step 6" in outcome.stderr and "step_000000003.npz" in outcome.stderr
+    assert [path.name for path in (tmp_path / "run" / "samples").iterdir()] == ["epoch_0001.png"]
+    assert len(readings(tmp_path / "run")) == 1
+
+
+def test_resume_scales_by_the_stored_statistics(image_file, tmp_path, run_script, monkeypatch):
+    """Fitting anew on resume would hide a change of preprocessing.json from training."""
+    from preprocessing import PixelScaler
+
+    run, fed, scale = tmp_path / "run", [], PixelScaler.transform
+    common = ("--batch-size", 48, "--precision", "float32", "--run-dir", run)
+    assert run_script(train, "--data", image_file, *common, "--scaling", "standardize", "--epochs", 1).status == 0
+    document = json.loads((run / "preprocessing.json").read_text())
+    document["statistics"]["mean"][0] += 1000.0
+    (run / "preprocessing.json").write_text(json.dumps(document))
+
+    def watched(self, images, **options):
+        scaled = scale(self, images, **options)
+        fed.append(scaled.mean(axis=(0, 1, 2)))
+        return scaled
+
+    monkeypatch.setattr(PixelScaler, "transform", watched)
+    assert run_script(train, "--run-dir", run, "--resume", "--epochs", 2).status == 0
+    assert fed[-1][0] < -5 and abs(fed[-1][1]) < 1e-3
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(trained_run, run_script):
+    from training.run import RunFolder
+
+    with RunFolder.open(trained_run).locked():
+        outcome = run_script(train, "--run-dir", trained_run, "--resume")
+    assert outcome.status == 2 and "which another process trains" in outcome.stderr
+
+
+def test_a_start_that_was_cut_short_can_be_started_again(image_file, tmp_path, run_script):
+    run = tmp_path / "run"
+    (run / "samples").mkdir(parents=True)
+    (run / "preprocessing.json").write_text("{")
+    common = ("--data", image_file, "--batch-size", 48, "--precision", "float32", "--epochs", 1)
+    assert run_script(train, *common, "--run-dir", run).status == 0
+
+
+def test_data_may_move_between_start_and_resume(image_file, tmp_path, run_script):
+    run, moved = tmp_path / "run", tmp_path / "moved.npz"
+    common = ("--batch-size", 48, "--precision", "float32", "--run-dir", run)
+    assert run_script(train, "--data", image_file, *common, "--epochs", 1).status == 0
+    moved.write_bytes(image_file.read_bytes())
+    outcome = run_script(train, "--resume", "--data", moved, *common, "--epochs", 2)
+    assert outcome.status == 0, outcome.stderr
+    assert json.loads((run / "config.json").read_text())["config"]["data"] == str(moved)

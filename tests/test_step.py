@@ -80,6 +80,20 @@ def test_each_loss_moves_only_its_own_network():
     assert moved(playing) == {"generator", "discriminator"}
 
 
+def test_step_runs_the_networks_in_training_mode():
+    """Dropout draws in each of the three passes of the discriminator, and batch statistics move."""
+    networks, step = build()
+    layers = [layer for layer in networks.discriminator.layers if getattr(layer, "seed_generator", None) is not None]
+    before = [variable.numpy().copy() for variable in networks.generator.non_trainable_variables]
+    step(IMAGES, tf.constant(6, tf.int32))
+    assert layers
+    for number, layer in enumerate(layers):
+        start = [2**31 + number, 6 * 4]
+        assert layer.seed_generator.state.numpy().tolist() == [start[0], start[1] + 3]
+    after = [variable.numpy() for variable in networks.generator.non_trainable_variables]
+    assert all(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
 def test_step_is_traced_once():
     _, step = build()
     for number in range(4):

@@ -55,8 +55,8 @@ class Progress:
         }
 
 
-def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Networks, resume: bool = False) -> None:
-    """Trains until run.config.epochs are done, from the newest checkpoint when `resume` is set.
+def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Networks, progress: Progress) -> None:
+    """Trains until run.config.epochs are done; `progress` is new, or what `restore_progress` found.
 
     Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped
     after SIGINT or SIGTERM, the state saved, and TrainingDiverged when a loss or a weight stops being finite.
@@ -64,8 +64,8 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
     config = run.config
     steps_per_epoch = len(images.images) // config.batch_size
     total_steps = config.epochs * steps_per_epoch
-    progress = _restore(run, networks) if resume else Progress()
     train_step = build_train_step(networks, gan_loss(config.loss), config.seed, config.averaging)
+    run.clean_after(progress.step)
     title, done = f"training {run.path.name}", progress.step * config.batch_size
     with (
         _stop_requests() as stop_requests,
@@ -95,7 +95,7 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
                 _finish_epoch(run, progress, scaler, networks, steps_per_epoch)
             if stop_requests:
                 if progress.step % steps_per_epoch:
-                    _save_checkpoint(run, progress, networks)
+                    run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
                 raise TrainingStopped(stop_requests[0])
     _draw_run(run, progress, steps_per_epoch)
 
@@ -105,6 +105,8 @@ def _finish_epoch(
 ) -> None:
     """Leaves the readings, the pictures and the weights of an epoch; the checkpoint last: it vouches for the rest."""
     config = run.config
+    epoch_seconds, progress.epoch_seconds = progress.epoch_seconds, 0.0
+    state = _finite_state(run, progress, networks)  # first of all: nothing good is replaced by something broken
     epoch = progress.step // steps_per_epoch
     generator_loss, discriminator_loss = np.mean(progress.losses[-steps_per_epoch:], axis=0)
     images_per_epoch = steps_per_epoch * config.batch_size
@@ -114,19 +116,18 @@ def _finish_epoch(
             "step": progress.step,
             "images_seen": progress.step * config.batch_size,
             "seconds": round(progress.seconds, 3),
-            "images_per_second": round(images_per_epoch / progress.epoch_seconds, 1),
+            "images_per_second": round(images_per_epoch / epoch_seconds, 1),
             "generator_loss": float(generator_loss),
             "discriminator_loss": float(discriminator_loss),
         }
     )
-    progress.epoch_seconds = 0.0
     sampler = networks.sampler()
     latents = latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), config.latent_dim)
     run.save_sample(epoch, image_grid(generate_images(sampler, scaler, latents), SAMPLE_ROWS, SAMPLE_COLUMNS))
     run.save_metrics(progress.records)
     run.save_network("generator", sampler)
     run.save_network("discriminator", networks.discriminator)
-    _save_checkpoint(run, progress, networks)
+    run.save_checkpoint(progress.step, state)
 
 
 def _draw_run(run: RunFolder, progress: Progress, steps_per_epoch: int) -> None:
@@ -135,7 +136,8 @@ def _draw_run(run: RunFolder, progress: Progress, steps_per_epoch: int) -> None:
     animate_samples(run.path / "progress.gif", run.samples())
 
 
-def _save_checkpoint(run: RunFolder, progress: Progress, networks: Networks) -> None:
+def _finite_state(run: RunFolder, progress: Progress, networks: Networks) -> dict[str, np.ndarray]:
+    """The state to store. Raises TrainingDiverged when a number in it is not finite."""
     state = networks.state()
     for name, values in state.items():
         if not np.isfinite(values).all():
@@ -143,19 +145,35 @@ def _save_checkpoint(run: RunFolder, progress: Progress, networks: Networks) -> 
                 f"expected finite weights, got {values[~np.isfinite(values)].flat[0]} in {name} after step "
                 f"{progress.step}; {_way_back(run)}"
             )
-    run.save_checkpoint(progress.step, state | progress.state())
+    return state | progress.state()
 
 
-def _restore(run: RunFolder, networks: Networks) -> Progress:
-    """Puts the newest checkpoint into the networks and takes back what was written after it."""
+def restore_progress(run: RunFolder, networks: Networks) -> Progress:
+    """Puts the newest checkpoint into the networks; a run killed before its first begins anew.
+
+    Raises ValueError for a checkpoint that is missing, damaged or of other networks, and when more epochs were begun
+    than run.config.epochs. Nothing is written.
+    """
     state = run.load_checkpoint()
+    records = run.load_metrics()
     if state is None:
-        return Progress(records=run.clean_after(0))
+        if len(records) > 1:  # one line may come before the first checkpoint
+            raise ValueError(
+                f"expected a checkpoint in {run.path / 'checkpoints'}, got none for a run of {len(records)} epochs; "
+                "put it back or start a new run"
+            )
+        return Progress()
     networks.restore(state)
-    step = int(state["progress/step"])
-    seconds, epoch_seconds = (float(value) for value in state["progress/seconds"])
-    losses = [tuple(map(float, pair)) for pair in state["progress/losses"]]
-    return Progress(step, seconds, epoch_seconds, losses, run.clean_after(step))
+    try:
+        step = int(state["progress/step"])
+        seconds, epoch_seconds = (float(value) for value in state["progress/seconds"])
+        losses = [tuple(map(float, pair)) for pair in state["progress/losses"]]
+    except KeyError as error:
+        raise ValueError(f"expected {error} in {run.latest_checkpoint()}, got none; remove it") from error
+    last = step // (run.image_total // run.config.batch_size)
+    if run.config.epochs < last:
+        raise ValueError(f"expected --epochs of at least {last}, which are done, got {run.config.epochs}")
+    return Progress(step, seconds, epoch_seconds, losses, [record for record in records if record["step"] <= step])
 
 
 def _check_finite(run: RunFolder, step: int, losses: tuple[float, float]) -> None:

@@ -1,24 +1,34 @@
 """The run folder: what is written, what is read back."""
 
+import contextlib
 import json
 import os
 import re
-import shutil
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from config import TrainingConfig
 from datasets import ImageSet
-from files import atomic_path, remove_partials, write_text
+from files import PARTIAL_MARK, atomic_path, remove_partials, write_text
 from imaging import save_image
 from preprocessing import PixelScaler
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
 
 FORMAT, VERSION = "pixelwright-run", 1
 RUNS_FOLDER = Path("runs")
 CHECKPOINTS_KEPT = 2
+
+
+class RunIsBusy(ValueError):
+    """Another process is training this run."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +45,29 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler) -> "RunFolder":
-        """Makes the folder with its two first files in one move. Without a path it gets the next free number.
+        """Makes the folder and its two first files, config.json last: with it the folder is a run.
 
-        Raises ValueError when `path` holds something already.
+        Without a path it gets the next free number. Raises ValueError when `path` holds something already.
         """
+        fingerprint = images.fingerprint()  # of everything that takes long, before the folder is made
+        if path is None:
+            path = _claim_number(images.name)
+        else:
+            check_new(path)
+            path.mkdir(parents=True, exist_ok=True)
+        for folder in ("checkpoints", "samples"):
+            (path / folder).mkdir(exist_ok=True)
         run = cls(
-            _next_numbered(images.name) if path is None else path,
+            path,
             config,
             images.image_shape,
             images.images.dtype.name,
             images.class_names,
             len(images.images),
-            images.fingerprint(),
+            fingerprint,
         )
-        if path is not None:
-            check_new(path)
-        run.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = run.path.with_name(f".{run.path.name}.partial")
-        shutil.rmtree(beside, ignore_errors=True)  # what a killed process left there
-        (beside / "checkpoints").mkdir(parents=True)
-        (beside / "samples").mkdir()
-        try:
-            scaler.save(beside / "preprocessing.json")
-            write_text(beside / "config.json", json.dumps(run._document(), indent=2) + "\n")
-            beside.rename(run.path)  # takes the place of an empty folder, but of nothing else
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
+        scaler.save(path / "preprocessing.json")
+        write_text(path / "config.json", json.dumps(run._document(), indent=2) + "\n")
         return run
 
     @classmethod
@@ -124,9 +130,30 @@ class RunFolder:
 
     def with_config(self, config: TrainingConfig) -> "RunFolder":
         """The same folder with another config (more epochs), written at once."""
-        changed = RunFolder(**{**self.__dict__, "config": config})
-        write_text(self.path / "config.json", json.dumps(changed._document(), indent=2) + "\n")
-        return changed
+        if config == self.config:
+            return self
+        path = self.path / "config.json"
+        document = json.loads(path.read_text(encoding="utf-8"))  # the versions stay those that began the run
+        write_text(path, json.dumps(document | {"config": config.to_json()}, indent=2) + "\n")
+        return replace(self, config=config)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does."""
+        if fcntl is None:  # Windows
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunIsBusy(
+                    f"expected a run that nobody trains, got {self.path}, which another process trains; wait for it"
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)  # gives the lock back, as the end of the process would
 
     def check_same_images(self, images: ImageSet) -> None:
         """Raises ValueError unless these are the images that the run was started with."""
@@ -199,17 +226,22 @@ class RunFolder:
 
     def load_metrics(self) -> list[dict]:
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        if not path.exists():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise ValueError(f"{path}: expected one JSON object a line, got {error}; restore it") from error
 
     def save_sample(self, epoch: int, grid: np.ndarray) -> None:
         save_image(self.path / "samples" / f"epoch_{epoch:04d}.png", grid)
 
     def samples(self) -> list[Path]:
         """The sample grids, in the order of their epochs."""
-        return sorted((self.path / "samples").glob("epoch_*.png"))
+        return sorted((self.path / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
 
-    def clean_after(self, step: int) -> list[dict]:
-        """Takes back what was written after the checkpoint at `step`; returns the records that stay."""
+    def clean_after(self, step: int) -> None:
+        """Takes back what was written after the checkpoint at `step`, and what was left half-written."""
         remove_partials(self.path)
         records = [record for record in self.load_metrics() if record["step"] <= step]
         kept = {f"epoch_{record['epoch']:04d}.png" for record in records}
@@ -218,12 +250,12 @@ class RunFolder:
                 sample.unlink()
         if records or (self.path / "metrics.jsonl").exists():
             self.save_metrics(records)
-        return records
 
 
 def check_new(path: Path) -> None:
-    """Raises ValueError unless a run folder can be made at `path`: nothing is there, or an empty folder."""
-    if path.is_dir() and any(path.iterdir()):
+    """Raises ValueError unless a run can begin at `path`: nothing is there, an empty folder, or a start cut short."""
+    begun = {"preprocessing.json", "checkpoints", "samples"}
+    if path.is_dir() and any(name not in begun and PARTIAL_MARK not in name for name in _names_in(path)):
         what = "a run; go on with --resume" if (path / "config.json").exists() else "other files; choose another folder"
         raise ValueError(f"expected --run-dir to be new or empty, got {str(path)!r}, which holds {what}")
     if path.exists() and not path.is_dir():
@@ -237,10 +269,15 @@ def check_new(path: Path) -> None:
         )
 
 
-def _next_numbered(name: str) -> Path:
-    """runs/00000-glyphs, runs/00001-cifar10, …: one more than the highest number there is."""
-    numbers = [int(match[1]) for match in map(re.compile(r"\.?(\d{5})-").match, _names_in(RUNS_FOLDER)) if match]
-    return RUNS_FOLDER / f"{max(numbers, default=-1) + 1:05d}-{name}"
+def _claim_number(name: str) -> Path:
+    """Makes runs/00000-glyphs, runs/00001-cifar10, …: one more than the highest number there is."""
+    RUNS_FOLDER.mkdir(parents=True, exist_ok=True)
+    while True:
+        numbers = [int(match[1]) for match in map(re.compile(r"(\d{5})-").match, _names_in(RUNS_FOLDER)) if match]
+        path = RUNS_FOLDER / f"{max(numbers, default=-1) + 1:05d}-{name}"
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            path.mkdir()
+            return path
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -7,6 +7,9 @@ import tensorflow as tf
 from training.losses import GanLoss
 from training.networks import Networks
 
+DROPOUT_KEYS = 2**31  # above all seeds, so that no layer draws the numbers of the latents
+DRAWS_PER_STEP = 4  # more than a layer needs in one step, so that no step draws the numbers of the next
+
 TrainStep = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
@@ -25,6 +28,7 @@ def build_train_step(networks: Networks, loss: GanLoss, seed: int, averaging: fl
     """
     generator, discriminator = networks.generator, networks.discriminator
     latent_dim = generator.input_shape[-1]
+    # A dropout layer draws from its state and counts it up, once for each of the three passes of a step.
     dropout_states = [
         layer.seed_generator.state
         for network in (generator, discriminator)
@@ -35,7 +39,8 @@ def build_train_step(networks: Networks, loss: GanLoss, seed: int, averaging: fl
     @tf.function
     def train_step(real_images: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         for number, state in enumerate(dropout_states):
-            state.assign(tf.stack([tf.constant(seed + number, tf.uint32), tf.cast(step, tf.uint32)]))
+            key = tf.constant(DROPOUT_KEYS + seed + number, tf.uint32)
+            state.assign(tf.stack([key, tf.cast(step, tf.uint32) * DRAWS_PER_STEP]))
         latents = tf.random.stateless_normal((tf.shape(real_images)[0], latent_dim), seed=[seed, step])
 
         with tf.GradientTape(watch_accessed_variables=False) as generator_tape:
