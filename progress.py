@@ -14,10 +14,9 @@ class ProgressBar:
     def __init__(self, bar, task) -> None:
         self._bar, self._task = bar, task
 
-    def advance(self, count: int = 1, words: str | None = None) -> None:
+    def advance(self, count: int = 1, title: str | None = None, words: str = "") -> None:
         if self._bar is not None:
-            fields = {} if words is None else {"words": words}
-            self._bar.update(self._task, advance=count, **fields)
+            self._bar.update(self._task, advance=count, description=title, words=words)
 
 
 @contextlib.contextmanager
@@ -29,19 +28,23 @@ def progress_bar(title: str, total: int, unit: str, done: int = 0) -> Iterator[P
     # Imported where it is used, so that short commands do not wait for it.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
         def render(self, task) -> Text:
             return Text("" if task.speed is None else f"{task.speed:,.0f} {unit}/s")
 
+    def whole() -> Column:  # fits 80 characters without being broken into lines
+        return Column(no_wrap=True)
+
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        RateColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.description}", table_column=whole()),
+        BarColumn(bar_width=16),
+        TextColumn("{task.percentage:>3.0f} %", table_column=whole()),
+        RateColumn(table_column=whole()),
+        TimeRemainingColumn(compact=True, table_column=whole()),
+        TextColumn("{task.fields[words]}", table_column=whole()),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
         yield ProgressBar(bar, bar.add_task(title, total=total, completed=done, words=""))

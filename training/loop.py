@@ -66,10 +66,10 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
     total_steps = config.epochs * steps_per_epoch
     train_step = build_train_step(networks, gan_loss(config.loss), config.seed, config.averaging)
     run.clean_after(progress.step)
-    title, done = f"training {run.path.name}", progress.step * config.batch_size
+    done = progress.step * config.batch_size
     with (
         _stop_requests() as stop_requests,
-        progress_bar(title, total_steps * config.batch_size, "images", done) as bar,
+        progress_bar("training", total_steps * config.batch_size, "images", done) as bar,
     ):
         order = None
         while progress.step < total_steps:
@@ -85,12 +85,8 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
             progress.epoch_seconds += seconds
             _check_finite(run, progress.step, progress.losses[-1])
             progress.step += 1
-            bar.advance(
-                config.batch_size,
-                "epoch {}/{}  generator {:.2f}  discriminator {:.2f}".format(
-                    epoch + 1, config.epochs, *progress.losses[-1]
-                ),
-            )
+            words = "losses G {:.2f} D {:.2f}".format(*progress.losses[-1])
+            bar.advance(config.batch_size, f"epoch {epoch + 1}/{config.epochs}", words)
             if progress.step % steps_per_epoch == 0:
                 _finish_epoch(run, progress, scaler, networks, steps_per_epoch)
             if stop_requests:
