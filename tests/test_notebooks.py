@@ -1,0 +1,137 @@
+"""Every notebook runs from top to bottom, and its committed outputs are those of today, without errors.
+
+python tests/test_notebooks.py     # runs the notebooks and writes their outputs and pictures into the files
+
+A cell whose words differ from run to run carries the tag changing-output; digits may differ anyway.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+# The one place for time and size.
+SECONDS_PER_CELL = 120
+MEGABYTES = 1.1
+
+PLACES = tuple("/" + folder + "/" for folder in ("home", "root", "work", "tmp", "Users", "var"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def execute(path: Path, folder: str | os.PathLike) -> nbformat.NotebookNode:
+    """The notebook with fresh outputs, run by a new kernel in `folder`. Raises CellExecutionError if a cell fails."""
+    notebook = nbformat.read(path, as_version=4)
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    environment["PYTHONPATH"] = str(ROOT)  # `folder` is not in the repository
+    client = NotebookClient(
+        notebook,
+        timeout=SECONDS_PER_CELL,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute(env=environment)
+    notebook.metadata["language_info"] = {"name": "python"}  # without the version of whoever ran it
+    return notebook
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def texts(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell printed, and the text that stands for each table and picture; never the pictures themselves."""
+    found = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            found.append(output.text)
+        elif output.output_type == "error":
+            found.append("\n".join(output.traceback))
+        else:
+            found += [output.data[kind] for kind in sorted(output.data) if kind.startswith("text/")]
+    return found
+
+
+def words(cell: nbformat.NotebookNode) -> str:
+    """Its printed text with every run of numbers as one #, since digits may differ from machine to machine."""
+    without_warnings = [output for output in cell.outputs if output.get("name") != "stderr"]
+    text = " ".join(texts(nbformat.NotebookNode(outputs=without_warnings)))
+    text = re.sub(r"[-+−]?\d[\d.,]*(e[-+]?\d+)?", " # ", text)
+    return re.sub(r"#( #)+", "#", " ".join(text.split()))
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@each_notebook
+def test_runs_from_top_to_bottom(path, tmp_path):
+    fresh = execute(path, tmp_path)
+    for cell, committed in zip(code_cells(fresh), code_cells(nbformat.read(path, as_version=4)), strict=True):
+        assert "changing-output" in cell.metadata.get("tags", ()) or words(cell) == words(committed), (
+            "the committed output is not what the cell prints; run python tests/test_notebooks.py\n" + cell.source
+        )
+
+
+@each_notebook
+def test_outputs_are_committed_and_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert outputs and any("image/png" in output.get("data", {}) for output in outputs), "expected committed pictures"
+    assert not [output for output in outputs if output.output_type == "error"]
+    numbers = [cell.execution_count for cell in code_cells(notebook)]
+    assert numbers == list(range(1, len(numbers) + 1)), "the cells were not run once each, in order"
+    for cell in notebook.cells:
+        printed = [*texts(cell), cell.source] if cell.cell_type == "code" else [cell.source]
+        for text in printed:
+            assert not any(place in text for place in PLACES), text
+            assert not re.search(r"0x[0-9a-f]{6,}|Traceback|\w+Warning: ", text), text
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.display_name == "Python 3"
+    assert path.stat().st_size < MEGABYTES * 1e6, "use fewer or smaller pictures"
+
+
+@each_notebook
+def test_each_exercise_has_a_solution_that_runs(path):
+    cells = nbformat.read(path, as_version=4).cells
+    exercises = next(cell.source for cell in cells if "## Exercises\n" in cell.source)
+    numbers = [int(number) for number in re.findall(r"^(\d)\. ", exercises.split("## Exercises\n")[1], re.MULTILINE)]
+    assert 3 <= len(numbers) <= 5 and numbers == list(range(1, len(numbers) + 1))
+    solutions = {
+        int(cell.source.splitlines()[0].removeprefix("### Solution ")): index
+        for index, cell in enumerate(cells)
+        if cell.source.startswith("### Solution ")
+    }
+    assert list(solutions) == numbers
+    for index in solutions.values():
+        solution = cells[index + 1]
+        assert "solution" in solution.metadata.get("tags", ()) and "assert " in solution.source, cells[index].source
+
+
+@each_notebook
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "notebooks"], ids=["in the root", "in notebooks"])
+def test_finds_the_modules(path, folder):
+    cells = code_cells(nbformat.read(path, as_version=4))
+    setup = next(cell.source for cell in cells if "sys.path" in cell.source)
+    # Isolated: neither PYTHONPATH nor the current folder is searched unless the cell says so.
+    result = subprocess.run([sys.executable, "-I", "-c", setup + "\nimport preprocessing"], cwd=folder)
+    assert result.returncode == 0
+
+
+if __name__ == "__main__":
+    for notebook_path in NOTEBOOKS:
+        with tempfile.TemporaryDirectory() as empty_folder:
+            executed = execute(notebook_path, empty_folder)
+        nbformat.write(executed, notebook_path)
+        print(notebook_path.relative_to(ROOT))
