@@ -69,7 +69,7 @@ def test_imports_never_run_up(path):
         assert imported.split(".")[0] not in SCRIPTS, f"{module} imports the script {imported}"
 
 
-@pytest.mark.parametrize("module", sorted(FLOORS[0] | SCRIPTS - {"evaluate"}))
+@pytest.mark.parametrize("module", sorted(FLOORS[0] | SCRIPTS))
 def test_import_does_not_bring_tensorflow(module):
     if not (ROOT / f"{module}.py").exists() and not (ROOT / module).is_dir():
         pytest.skip(f"{module} is not there")

@@ -1,0 +1,391 @@
+"""Says how close generated images are to real ones: python evaluate.py --help"""
+
+import argparse
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from command_line import (
+    DONE,
+    ArgumentParser,
+    image_size,
+    import_tensorflow,
+    one_line_errors,
+    positive_integer,
+    run_command,
+    seed_number,
+)
+from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
+from evaluation.cache import Cache
+from evaluation.distances import class_counts, class_difference
+from evaluation.scores import FEWEST_IMAGES, Features, Scores, compare
+from files import write_text
+from sampling import BATCH_SIZE, generate_batches, latents_from_seeds
+from training.run import RunFolder
+
+PROGRAM = "evaluate.py"
+FEATURES = ("classifier", "inception")
+COUNT = 10_000
+MOST_CLASS_ROWS = 20
+EXAMPLES = f"""examples:
+  python evaluate.py runs/mine                              the run's images against those it was trained on
+  python evaluate.py runs/mine --data cifar10               against others
+  python evaluate.py runs/mine --features inception         Keras's InceptionV3, downloaded once
+  python evaluate.py runs/mine --count 50000 --json scores.json
+  python evaluate.py samples/ --data cifar10                image files against a data set
+  python evaluate.py samples/ --against photos/ --features inception     two sets of image files
+  python evaluate.py samples/ --against others/ --data cifar10           the same, seen by a classifier
+
+A data set is {", ".join(DATASET_NAMES)}, or a folder (class sub-folders
+give labels), a .zip of one, an .npy or .npz.
+What each number means, and which may be compared: docs/evaluation.md
+"""
+ROWS = (
+    ("Fréchet distance", "frechet_distance", "0 is best"),
+    ("kernel distance", "kernel_distance", "0 is best; ± over its subsets"),
+    ("precision", "precision", "share of them that look real"),
+    ("recall", "recall", "share of the real ones within their reach"),
+    ("density", "density", "about 1 for real ones; more when they crowd"),
+    ("coverage", "coverage", "share of the real ones with one of them nearby"),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is printed and written."""
+
+    subject: str
+    subject_count: int
+    seed: int | None  # the first that was drawn, None for images
+    reference: ImageSet
+    reference_fingerprint: str
+    reference_count: int
+    features: str
+    features_description: str
+    features_accuracy: float | None
+    features_length: int
+    scores: Scores
+    floor: Scores | None
+    floor_count: int
+    classes: dict[str, tuple[int, int]]  # name -> (generated, real)
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    with one_line_errors(PROGRAM):
+        check_output(arguments.json)
+        cache = Cache.open(arguments.cache)
+        run = open_subject_run(arguments)
+        subject = None if run else load(arguments.subject, arguments)
+        reference, labelled = load_real_images(arguments, run, subject)
+        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        batches, count = batches_of_run(run, arguments) if run else batches_of_images(subject, arguments)
+        extractor = open_extractor(arguments, labelled, cache)
+        real, fingerprint = features_of_real_images(arguments, reference, extractor, cache)
+        generated = extractor.extract(batches, "images to judge", count)
+        report = judge(arguments, extractor, generated, real, reference, fingerprint)
+        if arguments.json is not None:
+            write_text(arguments.json, json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n")
+    print(as_table(report))
+    return DONE
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(
+        prog=PROGRAM, description="Says how close generated images are to real ones.", epilog=EXAMPLES
+    )
+    parser.add_argument(
+        "subject", metavar="RUN|IMAGES", help="the run folder that train.py made; or images, as a data set (see below)"
+    )
+    real = parser.add_argument_group("real images (those of the run without these)")
+    real.add_argument(
+        "--data", metavar="NAME|PATH", help="the data set to compare with; its labels train the classifier"
+    )
+    real.add_argument(
+        "--against", metavar="NAME|PATH", help="compare with these images; --data then only trains the classifier"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--features",
+        choices=FEATURES,
+        default="classifier",
+        help="whose view of the images is compared: a small classifier that is trained on the labelled data once and "
+        "kept, or Keras's InceptionV3, for which no labels are needed (default classifier)",
+    )
+    how.add_argument(
+        "--count",
+        type=positive_integer,
+        default=COUNT,
+        metavar="N",
+        help=f"images of each kind, at most what there are (default {COUNT}); compare numbers of one count only",
+    )
+    how.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="the first seed that is drawn (default 0)"
+    )
+    how.add_argument(
+        "--no-floor",
+        action="store_true",
+        help="leave out the second column, real images against other real images, which doubles their number",
+    )
+    files = parser.add_argument_group("image files")
+    files.add_argument(
+        "--image-size",
+        type=image_size,
+        metavar="N|HxW",
+        help="pixels, for IMAGES; real images are brought to the size of what they are compared with",
+    )
+    files.add_argument("--channels", type=int, choices=(1, 3), help="make IMAGES grey (1) or RGB (3)")
+    files.add_argument("--alpha", choices=("drop", "white", "black"), help="of transparent images (default: an error)")
+    files.add_argument("--cmyk", choices=("convert",), help="convert CMYK images to RGB (default: an error)")
+    where = parser.add_argument_group("where")
+    where.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
+    where.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="of classifiers and features of real images (default pixelwright in $XDG_CACHE_HOME or ~/.cache)",
+    )
+    return parser.parse_args()
+
+
+def check_output(path: Path | None) -> None:
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        what = "a folder" if path.is_dir() else "a file in a folder that is not there"
+        raise ValueError(f"expected --json to be a file in an existing folder, got {str(path)!r}, {what}")
+
+
+# Images
+
+
+def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
+    """The run to judge, or None when images are to be judged."""
+    if not (Path(arguments.subject) / "config.json").exists():
+        if not Path(arguments.subject).exists() and arguments.subject not in DATASET_NAMES:
+            raise ValueError(
+                f"expected a run folder or images, got {arguments.subject!r}, which is not there; train.py makes a run"
+            )
+        if arguments.data is None and arguments.against is None:
+            raise ValueError(
+                f"expected --data or --against with {arguments.subject!r}, which is not a run, got neither; name the "
+                "images to compare with"
+            )
+        if arguments.seed:
+            raise ValueError(f"expected --seed with a run, got it with {arguments.subject!r}; leave it out")
+        return None
+    for option, value in (("--image-size", arguments.image_size), ("--channels", arguments.channels)):
+        if value is not None:
+            raise ValueError(f"expected no {option} with a run, which fixes it, got one; leave it out")
+    return RunFolder.open(arguments.subject)
+
+
+def load(
+    data: str, arguments: argparse.Namespace, run: RunFolder | None = None, subject: ImageSet | None = None
+) -> ImageSet:
+    """Images in the size and channels of the run or the subject; without either, as the options say."""
+    size, channels = arguments.image_size, arguments.channels
+    if run or subject:
+        *size, channels = (run or subject).image_shape
+    alpha = arguments.alpha or (run.config.alpha if run else None)
+    cmyk = arguments.cmyk or (run.config.cmyk if run else None)
+    if data in KERAS_DATASETS:
+        import_tensorflow()
+    try:
+        return load_images(data, size and tuple(size), None, channels, alpha, cmyk)
+    except ValueError as error:  # the options by their names here, not by those of Python keywords
+        raise ValueError(re.sub(r"\b(alpha|cmyk)='(\w+)'", r"--\1 \2", str(error))) from error
+
+
+def load_real_images(
+    arguments: argparse.Namespace, run: RunFolder | None, subject: ImageSet | None
+) -> tuple[ImageSet, ImageSet]:
+    """What to compare with; and what to train the classifier on, which may be the same."""
+    against = None if arguments.against is None else load(arguments.against, arguments, run, subject)
+    if arguments.data is not None:
+        data = load(arguments.data, arguments, run, subject)
+    elif run and (against is None or arguments.features == "classifier"):
+        data = load_images_of_run(run, arguments)
+    else:
+        data = against
+    reference = data if against is None else against
+    for images in (reference, *([subject] if subject else ())):
+        if len(images.images) < FEWEST_IMAGES:
+            raise ValueError(
+                f"expected at least {FEWEST_IMAGES} images of {images.name}, got {len(images.images)}; add some"
+            )
+    if arguments.count < FEWEST_IMAGES:
+        raise ValueError(f"expected --count of at least {FEWEST_IMAGES}, got {arguments.count}; 10000 is usual")
+    return reference, data
+
+
+def load_images_of_run(run: RunFolder, arguments: argparse.Namespace) -> ImageSet:
+    """The images that the run was trained on, compared pixel by pixel with what it noted."""
+    config = run.config
+    if config.data in KERAS_DATASETS:
+        import_tensorflow()
+    try:
+        images = load_images(
+            config.data, config.image_size, config.image_count, config.channels, config.alpha, config.cmyk
+        )
+    except ValueError as error:
+        if config.data in DATASET_NAMES or Path(config.data).exists():
+            raise
+        raise ValueError(
+            f"expected the images of the run where they were, {config.data!r}, got nothing there; pass --data PATH"
+        ) from error
+    run.check_same_images(images)
+    return images
+
+
+def split(total: int, count: int, with_floor: bool) -> np.ndarray:
+    """Which images are looked at, in the same random order each time: `count`, and as many more for the floor."""
+    return np.random.default_rng(0).permutation(total)[: min(total, 2 * count if with_floor else count)]
+
+
+def batches_of_run(run: RunFolder, arguments: argparse.Namespace) -> tuple[Iterator[np.ndarray], int]:
+    """What the run's generator draws, and how many images that will be."""
+    seeds = range(arguments.seed, arguments.seed + arguments.count)
+    latents = latents_from_seeds(seeds, run.config.latent_dim)
+    return generate_batches(run.load_generator(), run.load_scaler(), latents), len(latents)
+
+
+def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple[Iterator[np.ndarray], int]:
+    chosen = split(len(subject.images), arguments.count, with_floor=False)
+    parts = np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))
+    return (subject.images[part] for part in parts), len(chosen)
+
+
+# Features. Modules that need TensorFlow are imported where they are used, so that --help and mistakes are quick
+
+
+def open_extractor(arguments: argparse.Namespace, labelled: ImageSet, cache: Cache):
+    if arguments.features == "inception":
+        from evaluation.features import open_inception
+
+        return open_inception()
+    from evaluation.classifier import open_classifier
+
+    return open_classifier(labelled, cache)
+
+
+def features_of_real_images(
+    arguments: argparse.Namespace, reference: ImageSet, extractor, cache: Cache
+) -> tuple[Features, str]:
+    from evaluation.features import real_features
+
+    fingerprint = reference.fingerprint()
+    chosen = split(len(reference.images), arguments.count, not arguments.no_floor)
+    return real_features(extractor, reference.images, fingerprint, chosen, cache), fingerprint
+
+
+# Scores
+
+
+def judge(
+    arguments: argparse.Namespace,
+    extractor,
+    generated: Features,
+    looked_at: Features,
+    reference: ImageSet,
+    fingerprint: str,
+) -> Report:
+    """`looked_at` holds the real images to compare with first, then those that stand in for generated ones."""
+    real = looked_at[: arguments.count]
+    half = min(arguments.count, len(looked_at) // 2)
+    floor = None
+    if half >= FEWEST_IMAGES and not arguments.no_floor:
+        floor = compare(looked_at[:half], looked_at[half : 2 * half], title="comparing real images with real images")
+    classes = {}
+    if generated.classes is not None:
+        total = len(extractor.class_names)
+        counts = zip(class_counts(generated.classes, total), class_counts(real.classes, total), strict=True)
+        classes = {
+            name: (int(of_generated), int(of_real))
+            for name, (of_generated, of_real) in zip(extractor.class_names, counts, strict=True)
+        }
+    return Report(
+        subject=arguments.subject,
+        subject_count=len(generated),
+        seed=arguments.seed if (Path(arguments.subject) / "config.json").exists() else None,
+        reference=reference,
+        reference_fingerprint=fingerprint,
+        reference_count=len(real),
+        features=extractor.name,
+        features_description=extractor.description,
+        features_accuracy=extractor.accuracy,
+        features_length=generated.values.shape[1],
+        scores=compare(real, generated),
+        floor=floor,
+        floor_count=half if floor else 0,
+        classes=classes,
+    )
+
+
+def as_table(report: Report) -> str:
+    height, width, channels = report.reference.image_shape
+    lines = [
+        f"images    {report.subject_count:,} of {report.subject}",
+        f"against   {report.reference_count:,} of the {len(report.reference.images):,} of {report.reference.name}, "
+        f"all {height}x{width}x{channels}",
+        f"features  {report.features_description}",
+    ]
+    fewest = min(report.subject_count, report.reference_count)
+    if fewest < 2 * report.features_length:
+        lines.append(
+            f"          {fewest:,} images are few for {report.features_length:,} features: distances come out large"
+        )
+    floor_title = f"real, other {report.floor_count:,}" if report.floor else ""
+    lines += ["", f"{'':18}{'these images':>18}{floor_title:>22}"]
+    for title, name, meaning in ROWS:
+        found, floor = (shown(scores, name) if scores else "" for scores in (report.scores, report.floor))
+        lines.append(f"{title:18}{found:>18}{floor:>22}  {meaning}".rstrip())
+    if report.classes:
+        widest = max(18, *(len(name) + 1 for name in report.classes))
+        lines += ["", f"{'looks like':{widest}}{'these images':>18}{'real':>22}"]
+        totals = [sum(column) for column in zip(*report.classes.values(), strict=True)]
+        for name, counts in report.classes.items() if len(report.classes) <= MOST_CLASS_ROWS else ():
+            found, real = (f"{count:,} ({count / total:.1%})" for count, total in zip(counts, totals, strict=True))
+            lines.append(f"{name:{widest}}{found:>18}{real:>22}")
+        lines.append(f"{'difference':{widest}}{class_difference_of(report):>18.1%}{'':>22}  0% is best".rstrip())
+    return "\n".join(lines)
+
+
+def shown(scores: Scores, name: str) -> str:
+    value = getattr(scores, name)
+    if name == "kernel_distance":
+        return f"{value:.4f} ± {scores.kernel_distance_spread:.4f}"
+    return f"{value:.2f}" if name == "frechet_distance" else f"{value:.3f}"
+
+
+def class_difference_of(report: Report) -> float:
+    return class_difference(*zip(*report.classes.values(), strict=True))
+
+
+def as_json(report: Report) -> dict:
+    return {
+        "images": {"of": report.subject, "count": report.subject_count, "seed": report.seed},
+        "real": {
+            "of": report.reference.name,
+            "count": report.reference_count,
+            "shape": list(report.reference.image_shape),
+            "sha256": report.reference_fingerprint,
+        },
+        "features": {
+            "name": report.features,
+            "description": report.features_description,
+            "accuracy": report.features_accuracy,
+            "length": report.features_length,
+        },
+        "scores": dataclasses.asdict(report.scores),
+        "floor": report.floor and {"count": report.floor_count, **dataclasses.asdict(report.floor)},
+        "classes": {name: {"images": found, "real": real} for name, (found, real) in report.classes.items()},
+        "class_difference": class_difference_of(report) if report.classes else None,
+    }
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,79 @@
+"""The cache folder: classifiers that were trained and features of real images, so that both are computed once.
+
+What is in it can be deleted at any time; it is made again when it is needed.
+"""
+
+import contextlib
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.scores import Features
+from files import atomic_path
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder that exists and can be written to."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path | None = None) -> "Cache":
+        """Makes the folder; without one, pixelwright in $XDG_CACHE_HOME or ~/.cache. ValueError when that fails."""
+        folder = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelwright"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"expected a cache folder that can be made, got {str(folder)!r} ({error.strerror}); pass --cache FOLDER"
+            ) from error
+        if not os.access(folder, os.W_OK):
+            raise ValueError(
+                f"expected a cache folder that can be written to, got {str(folder)!r}; pass --cache FOLDER"
+            )
+        return cls(folder)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Waits for other processes that fill the cache, so that they do not all compute the same."""
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)  # gives the lock back, as the end of the process would
+
+    def load_features(self, key: str) -> Features | None:
+        """None when they were not kept or the file is damaged."""
+        try:
+            with np.load(self._features_path(key), allow_pickle=False) as archive:
+                return Features(archive["values"], archive.get("classes"))
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def save_features(self, key: str, features: Features) -> None:
+        arrays = {"values": features.values} | ({} if features.classes is None else {"classes": features.classes})
+        with atomic_path(self._features_path(key)) as partial:
+            np.savez(partial, **arrays)
+
+    def _features_path(self, key: str) -> Path:
+        return self.folder / f"features-{key}.npz"
+
+
+def cache_key(*parts: object) -> str:
+    """A name for what follows from `parts`: 20 hexadecimal digits of the SHA-256 of their text."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
