@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs/sixteen-bits"), help="where the runs go (default %(default)s)"
     )
-    parser.add_argument("--epochs", type=int, default=12, help=f"of {CROPS} crops (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help=f"of {CROPS} crops (default %(default)s)")
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     grids = []
