@@ -104,6 +104,11 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
+def name_list(text: str) -> tuple[str, ...]:
+    """ "colour,cutout" -> ("colour", "cutout"); "none" -> ()."""
+    return () if text == "none" else tuple(part.strip() for part in text.split(","))
+
+
 def scaling_maximum(text: str) -> str | float:
     """ "data", or a level above 0."""
     if text == "data":

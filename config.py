@@ -3,8 +3,10 @@
 import dataclasses
 from dataclasses import dataclass
 
-LOSSES = ("non_saturating", "hinge")
+LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
 PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("constant", "cosine")
+AUGMENTATIONS = ("colour", "translation", "cutout")
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,32 @@ class TrainingConfig:
     latent_dim: int = 100
     learning_rate: float = 2e-4
     beta_1: float = 0.5  # of Adam
+    schedule: str = "constant"  # of the learning rate and the penalties
+    r1: float = 0.0  # weights of the penalties on the discriminator's slope; 0 is off
+    r2: float = 0.0
+    gradient_penalty: float = 0.0
+    penalty_interval: int = 1  # steps; a rarer penalty weighs more, so that its mean stays
+    spectral_normalisation: bool = False  # of the discriminator
+    augmentation: tuple[str, ...] = ()
+    conditional: bool = False  # both networks are told the class of an image
+    evaluate_every: int | None = None  # epochs, None: never
     averaging: float = 0.05  # half-life of the averaged generator, as a share of the steps so far
     maximum: str | float | None = None  # of the scaling: None for the white of the type, "data", or a level
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("latent_dim", 1)):
+        for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("latent_dim", 1), ("penalty_interval", 1)):
             if getattr(self, name) < least:
                 raise ValueError(
                     f"expected {option_name(name)} of at least {least}, got {getattr(self, name)}; choose more"
                 )
         if self.seed >= 2**30:
             raise ValueError(f"expected --seed below {2**30}, got {self.seed}; choose a smaller one")
-        for name, known in (("preset", PRESETS), ("loss", LOSSES), ("precision", PRECISIONS)):
+        for name, known in (
+            ("preset", PRESETS),
+            ("loss", LOSSES),
+            ("precision", PRECISIONS),
+            ("schedule", SCHEDULES),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"expected {option_name(name)} {' or '.join(known)}, got {getattr(self, name)!r}; choose one"
@@ -55,13 +71,31 @@ class TrainingConfig:
             raise ValueError(f"expected --learning-rate between 0 and 1, got {self.learning_rate}; 0.0002 is usual")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"expected --averaging from 0 to below 1, got {self.averaging}; 0.05 is usual, 0 is off")
+        unknown = [kind for kind in self.augmentation if kind not in AUGMENTATIONS]
+        if unknown or len(set(self.augmentation)) < len(self.augmentation):
+            raise ValueError(
+                f"expected --augmentation of {', '.join(AUGMENTATIONS)}, each once, got {','.join(self.augmentation)}; "
+                "choose some"
+            )
+        for name in ("r1", "r2", "gradient_penalty"):
+            if not 0 <= getattr(self, name) < 1e6:
+                raise ValueError(f"expected {option_name(name)} from 0 on, got {getattr(self, name)}; 0 is off")
+        if self.loss == "wasserstein" and not (self.gradient_penalty or self.spectral_normalisation):
+            raise ValueError(
+                "expected --gradient-penalty above 0 or --spectral-normalisation with --loss wasserstein, got neither; "
+                "10 is usual"
+            )
+        if self.evaluate_every is not None and self.evaluate_every < 1:
+            raise ValueError(f"expected --evaluate-every of at least 1 epoch, got {self.evaluate_every}; choose more")
         if not 0 <= self.beta_1 < 1:
             raise ValueError(f"expected --beta-1 from 0 to below 1, got {self.beta_1}; 0.5 is usual for GANs")
 
     @classmethod
     def of(cls, **choices) -> "TrainingConfig":
-        """The config of explicit choices over those of their preset over the defaults."""
-        return cls(**{**PRESETS.get(choices.get("preset", cls.preset), {}), **choices})
+        """The config of explicit choices over those their loss needs, over those of their preset, over the defaults."""
+        preset = PRESETS.get(choices.get("preset", cls.preset), {})
+        needed = LOSS_NEEDS.get(choices.get("loss", ""), {})
+        return cls(**{**preset, **needed, **choices})
 
     def to_json(self) -> dict:
         return dataclasses.asdict(self)
@@ -75,8 +109,8 @@ class TrainingConfig:
             raise ValueError(
                 f"expected the settings of this version, got others: {differing}; use the version that wrote it"
             )
-        size = document["image_size"]
-        return cls(**{**document, "image_size": None if size is None else tuple(size)})
+        tuples = {name: tuple(document[name]) for name in ("image_size", "augmentation") if document[name] is not None}
+        return cls(**{**document, **tuples})
 
     def contradictions(self, choices: dict) -> list[str]:
         """The explicit choices that differ from this config, in words.
@@ -98,6 +132,12 @@ PRESETS: dict[str, dict] = {
     "tutorial": {"averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
 
+# What goes with a loss when it is asked for by name; explicit choices go before.
+LOSS_NEEDS: dict[str, dict] = {
+    "wasserstein": {"gradient_penalty": 10.0, "beta_1": 0.0},  # Gulrajani et al. 2017
+    "relativistic": {"r1": 0.5, "r2": 0.5, "beta_1": 0.0},  # Huang et al. 2024
+}
+
 
 def option_name(field: str) -> str:
     """The command-line option of a field: batch_size -> --batch-size."""
@@ -105,4 +145,6 @@ def option_name(field: str) -> str:
 
 
 def _shown(value) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value)) or "none"
+    return str(value)

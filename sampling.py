@@ -28,17 +28,34 @@ def latents_from_seeds(seeds: Iterable[int], latent_dim: int) -> np.ndarray:
     return np.array(vectors, np.float32).reshape(len(seeds), latent_dim)
 
 
-def generate_batches(generator: "keras.Sequential", scaler: "PixelScaler", latents: np.ndarray) -> Iterator[np.ndarray]:
-    """float32 (n, latent_dim) -> batches of at most 64 images in their integer type, in order.
+def with_classes(latents: np.ndarray, labels: np.ndarray | None, class_count: int) -> np.ndarray:
+    """What a generator takes: float32 (n, latent_dim) and int (n,) -> float32 (n, latent_dim + class_count).
 
-    The last batch is filled up and cut again, so that every image is made in a batch of one size.
+    The class follows the latent vector as a one-hot code. Without classes (class_count 0) the latents are returned as
+    they are. Raises ValueError for labels that are missing or outside 0 to class_count - 1.
     """
-    for start in range(0, len(latents), BATCH_SIZE):
-        part = latents[start : start + BATCH_SIZE]
+    if class_count == 0:
+        return latents
+    labels = np.asarray([] if labels is None else labels, np.int64)
+    if labels.shape != (len(latents),) or not ((labels >= 0) & (labels < class_count)).all():
+        raise ValueError(
+            f"expected {len(latents)} labels from 0 to {class_count - 1}, got {labels.tolist()[:10]}; name a class each"
+        )
+    return np.concatenate([latents, np.eye(class_count, dtype=np.float32)[labels]], axis=1)
+
+
+def generate_batches(generator: "keras.Sequential", scaler: "PixelScaler", inputs: np.ndarray) -> Iterator[np.ndarray]:
+    """float32 (n, latent_dim), or with classes what `with_classes` gives -> batches of at most 64 images, in order.
+
+    Images come in their integer type. The last batch is filled up and cut again, so that every image is made in a batch
+    of one size.
+    """
+    for start in range(0, len(inputs), BATCH_SIZE):
+        part = inputs[start : start + BATCH_SIZE]
         filled = np.concatenate([part, np.zeros((BATCH_SIZE - len(part), part.shape[1]), np.float32)])
         yield scaler.inverse_transform(np.asarray(generator(filled, training=False)))[: len(part)]
 
 
-def generate_images(generator: "keras.Sequential", scaler: "PixelScaler", latents: np.ndarray) -> np.ndarray:
-    """float32 (n, latent_dim) -> all images at once, uint8 or uint16 (n, height, width, channels)."""
-    return np.concatenate(list(generate_batches(generator, scaler, latents)))
+def generate_images(generator: "keras.Sequential", scaler: "PixelScaler", inputs: np.ndarray) -> np.ndarray:
+    """As `generate_batches`, all images at once, uint8 or uint16 (n, height, width, channels)."""
+    return np.concatenate(list(generate_batches(generator, scaler, inputs)))

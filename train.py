@@ -16,13 +16,14 @@ from command_line import (
     ArgumentParser,
     image_size,
     import_tensorflow,
+    name_list,
     one_line_errors,
     positive_integer,
     run_command,
     scaling_maximum,
     seed_number,
 )
-from config import LOSSES, PRECISIONS, PRESETS, TrainingConfig
+from config import AUGMENTATIONS, LOSSES, PRECISIONS, PRESETS, SCHEDULES, TrainingConfig
 from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from models import ImageLayout
 from preprocessing import MODES, PixelScaler
@@ -116,6 +117,25 @@ def parse_arguments() -> argparse.Namespace:
     )
     recipe.add_argument("--beta-1", type=float, metavar="BETA", help=f"of Adam (default {defaults.beta_1})")
     recipe.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        help="of the learning rate and the penalties; cosine lets both fall until the last epoch "
+        f"(default {defaults.schedule})",
+    )
+    recipe.add_argument(
+        "--conditional",
+        action="store_true",
+        default=None,
+        help="tell both networks the class of an image, so that generate.py --class can ask for one; needs labels",
+    )
+    recipe.add_argument(
+        "--augmentation",
+        type=name_list,
+        metavar="LIST",
+        help=f"of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for small "
+        "data sets (default none)",
+    )
+    recipe.add_argument(
         "--averaging",
         type=float,
         metavar="SHARE",
@@ -136,6 +156,32 @@ def parse_arguments() -> argparse.Namespace:
         choices=PRECISIONS,
         help="of the convolutions; auto measures which is faster here, and the run keeps it; name one to repeat "
         f"a run on another day (default {defaults.precision})",
+    )
+
+    discriminator = parser.add_argument_group("regularisers of the discriminator")
+    discriminator.add_argument(
+        "--r1", type=float, metavar="WEIGHT", help=f"penalty on its slope at real images (default {defaults.r1:g})"
+    )
+    discriminator.add_argument(
+        "--r2", type=float, metavar="WEIGHT", help=f"the same at generated images (default {defaults.r2:g})"
+    )
+    discriminator.add_argument(
+        "--gradient-penalty",
+        type=float,
+        metavar="WEIGHT",
+        help=f"pulls its slope between the two towards 1 (default {defaults.gradient_penalty:g}; wasserstein 10)",
+    )
+    discriminator.add_argument(
+        "--penalty-interval",
+        type=positive_integer,
+        metavar="STEPS",
+        help=f"how often the penalties are taken; rarer is faster (default {defaults.penalty_interval})",
+    )
+    discriminator.add_argument(
+        "--spectral-normalisation",
+        action="store_true",
+        default=None,
+        help="hold the largest singular value of each of its kernels at 1",
     )
 
     run = parser.add_argument_group("run")
@@ -185,6 +231,11 @@ def load_data(config: TrainingConfig) -> ImageSet:
     except ValueError as error:  # the options by their names here, not by those of Python keywords
         raise ValueError(re.sub(r"\b(alpha|cmyk)='(\w+)'", r"--\1 \2", str(error))) from error
     ImageLayout.of(images.image_shape)
+    if config.conditional and len(images.class_names) < 2:
+        raise ValueError(
+            f"expected images of at least two classes with --conditional, got {len(images.class_names)} in "
+            f"{images.name}; put the images of each class into a sub-folder of its own"
+        )
     if config.batch_size > len(images.images):
         raise ValueError(
             f"expected --batch-size of at most {len(images.images)}, the images there are, got {config.batch_size}"
@@ -225,7 +276,7 @@ def choose_precision(config: TrainingConfig) -> TrainingConfig:
 def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler):
     from training.networks import build_networks
 
-    return build_networks(config, images.image_shape, scaler.output_activation)
+    return build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
 
 
 def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks, device: str) -> int:

@@ -9,7 +9,11 @@ KERNEL = (5, 5)
 
 
 def build_discriminator(
-    image_shape: tuple[int, int, int], preset: str = "dcgan", dtype: str = "float32"
+    image_shape: tuple[int, int, int],
+    preset: str = "dcgan",
+    dtype: str = "float32",
+    class_count: int = 0,
+    spectral_normalisation: bool = False,
 ) -> keras.Sequential:
     """Builds the discriminator of a preset for images of `image_shape`.
 
@@ -18,33 +22,48 @@ def build_discriminator(
         preset: "tutorial" (the printed layers, nothing between them; logits instead of the printed sigmoid, which the
             loss applies) or "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)).
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
+        class_count: 0 for one logit an image; otherwise a logit for each class, of which the image's own one counts
+            (Mescheder, Geiger, Nowozin 2018).
+        spectral_normalisation: hold the largest singular value of every kernel at 1 (Miyato et al. 2018).
 
     Returns:
-        float32 (batch, height, width, channels) -> float32 (batch, 1), above 0 where the image looks real.
+        float32 (batch, height, width, channels) -> float32 (batch, 1 or class_count), above 0 where the image looks
+        real.
 
     Raises:
         ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
     """
-    layout = ImageLayout.of(image_shape)
+    layout, logits = ImageLayout.of(image_shape), max(1, class_count)
     match preset:
         case "tutorial":
-            return _tutorial_discriminator(layout, dtype)
+            network = _tutorial_discriminator(layout, dtype, logits)
         case "dcgan":
-            return _dcgan_discriminator(layout, dtype)
-    raise ValueError(f"expected preset tutorial or dcgan, got {preset!r}")
+            network = _dcgan_discriminator(layout, dtype, logits)
+        case _:
+            raise ValueError(f"expected preset tutorial or dcgan, got {preset!r}")
+    return _spectrally_normalised(network) if spectral_normalisation else network
 
 
-def _tutorial_discriminator(layout: ImageLayout, dtype: str) -> keras.Sequential:
+def _spectrally_normalised(network: keras.Sequential) -> keras.Sequential:
+    """The same network, each layer with a kernel wrapped."""
+    wrapped = [
+        layers.SpectralNormalization(layer, dtype=layer.dtype_policy) if hasattr(layer, "kernel") else layer
+        for layer in network.layers
+    ]
+    return keras.Sequential([keras.Input(network.input_shape[1:], name="images"), *wrapped], name=network.name)
+
+
+def _tutorial_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
     network = keras.Sequential(name="discriminator")
     network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
     for filters in layout.filters:
         network.add(layers.Conv2D(filters, KERNEL, strides=2, padding="same", dtype=dtype))  # (batch, 16, 16, 64), …
     network.add(layers.Flatten(dtype=dtype))  # (batch, 8 · 8 · 128)
-    network.add(layers.Dense(1, dtype="float32", name="logits"))
+    network.add(layers.Dense(logits, dtype="float32", name="logits"))
     return network
 
 
-def _dcgan_discriminator(layout: ImageLayout, dtype: str) -> keras.Sequential:
+def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
     def weights() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02)
 
@@ -57,5 +76,5 @@ def _dcgan_discriminator(layout: ImageLayout, dtype: str) -> keras.Sequential:
         network.add(layers.LeakyReLU(0.2, dtype=dtype))
         network.add(layers.Dropout(0.1, dtype=dtype))
     network.add(layers.Flatten(dtype=dtype))  # (batch, 8 · 8 · 128)
-    network.add(layers.Dense(1, kernel_initializer=weights(), dtype="float32", name="logits"))
+    network.add(layers.Dense(logits, kernel_initializer=weights(), dtype="float32", name="logits"))
     return network

@@ -14,6 +14,7 @@ def build_generator(
     preset: str = "dcgan",
     output_activation: str = "tanh",
     dtype: str = "float32",
+    class_count: int = 0,
 ) -> keras.Sequential:
     """Builds the generator of a preset for images of `image_shape`.
 
@@ -25,27 +26,29 @@ def build_generator(
         output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
+        class_count: how many classes can be asked for; the one-hot code of the class then follows the latent vector.
 
     Returns:
-        float32 (batch, latent_dim) -> float32 (batch, height, width, channels).
+        float32 (batch, latent_dim + class_count) -> float32 (batch, height, width, channels).
 
     Raises:
         ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
     """
     layout = ImageLayout.of(image_shape)
+    input_length = latent_dim + class_count
     match preset:
         case "tutorial":
-            return _tutorial_generator(layout, latent_dim, output_activation, dtype)
+            return _tutorial_generator(layout, input_length, output_activation, dtype)
         case "dcgan":
-            return _dcgan_generator(layout, latent_dim, output_activation, dtype)
+            return _dcgan_generator(layout, input_length, output_activation, dtype)
     raise ValueError(f"expected preset tutorial or dcgan, got {preset!r}")
 
 
-def _tutorial_generator(layout: ImageLayout, latent_dim: int, output_activation: str, dtype: str) -> keras.Sequential:
+def _tutorial_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
     network = keras.Sequential(name="generator")
-    network.add(keras.Input((latent_dim,), name="latents"))
+    network.add(keras.Input((input_length,), name="latents"))
     network.add(layers.Dense(height * width * layout.base_filters, dtype=dtype))
     network.add(layers.Reshape((height, width, layout.base_filters), dtype=dtype))  # (batch, 8, 8, 256)
     network.add(layers.Conv2DTranspose(first, KERNEL, padding="same", dtype=dtype))  # (batch, 8, 8, 128)
@@ -58,7 +61,7 @@ def _tutorial_generator(layout: ImageLayout, latent_dim: int, output_activation:
     return network
 
 
-def _dcgan_generator(layout: ImageLayout, latent_dim: int, output_activation: str, dtype: str) -> keras.Sequential:
+def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
 
@@ -76,7 +79,7 @@ def _dcgan_generator(layout: ImageLayout, latent_dim: int, output_activation: st
 
     return keras.Sequential(
         [
-            keras.Input((latent_dim,), name="latents"),
+            keras.Input((input_length,), name="latents"),
             layers.Dense(
                 height * width * layout.base_filters, use_bias=False, kernel_initializer=weights(), dtype=dtype
             ),

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {"train", "generate", "evaluate"}
 FLOORS = {
     0: {"preprocessing", "imaging", "datasets", "glyphs", "files", "progress", "command_line", "pixels", "sampling"},
-    1: {"models", "training.losses", "training.augmentation", "training.precision"},
+    1: {"models", "training.losses", "training.augmentation", "training.regularisers", "training.precision"},
     2: {
         "config",
         "training.step",

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from config import LOSSES
 from training.losses import gan_loss
 
 RANDOM = np.random.default_rng(0)
 REAL = RANDOM.normal(0, 3, (64, 1)).astype(np.float32)
 GENERATED = RANDOM.normal(0, 3, (64, 1)).astype(np.float32)
+
+
+def generator_side(loss, real, generated):
+    return loss.generator(real, generated) if loss.pairs else loss.generator(generated)
 
 
 def softplus(values):
@@ -20,12 +25,14 @@ def softplus(values):
     [
         ("non_saturating", softplus(-REAL).mean() + softplus(GENERATED).mean(), softplus(-GENERATED).mean()),
         ("hinge", np.maximum(0, 1 - REAL).mean() + np.maximum(0, 1 + GENERATED).mean(), -GENERATED.mean()),
+        ("wasserstein", GENERATED.mean() - REAL.mean(), -GENERATED.mean()),
+        ("relativistic", softplus(GENERATED - REAL).mean(), softplus(REAL - GENERATED).mean()),
     ],
 )
 def test_loss_equals_its_formula(name, discriminator, generator):
     loss = gan_loss(name)
-    np.testing.assert_allclose(loss.discriminator(REAL, GENERATED), discriminator, rtol=1e-6)
-    np.testing.assert_allclose(loss.generator(GENERATED), generator, rtol=1e-5)
+    np.testing.assert_allclose(loss.discriminator(REAL, GENERATED), discriminator, rtol=1e-5)
+    np.testing.assert_allclose(generator_side(loss, REAL, GENERATED), generator, rtol=1e-5)
 
 
 def test_non_saturating_is_cross_entropy_on_probabilities():
@@ -36,18 +43,20 @@ def test_non_saturating_is_cross_entropy_on_probabilities():
     np.testing.assert_allclose(gan_loss("non_saturating").discriminator(REAL, GENERATED), cross_entropy, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["non_saturating", "hinge"])
+@pytest.mark.parametrize("name", LOSSES)
 def test_each_side_pulls_its_own_way(name):
     loss = gan_loss(name)
     real, generated = tf.zeros((4, 1)), tf.zeros((4, 1))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([real, generated])
-        discriminator, generator = loss.discriminator(real, generated), loss.generator(generated)
+        discriminator, generator = loss.discriminator(real, generated), generator_side(loss, real, generated)
     assert (tape.gradient(discriminator, real).numpy() < 0).all(), "real logits should rise"
     assert (tape.gradient(discriminator, generated).numpy() > 0).all(), "generated logits should fall"
     assert (tape.gradient(generator, generated).numpy() < 0).all(), "the generator wants its logits to rise"
 
 
 def test_unknown_loss_is_refused():
-    with pytest.raises(ValueError, match="expected loss non_saturating or hinge, got 'wgan'"):
+    with pytest.raises(
+        ValueError, match="expected loss non_saturating, hinge, wasserstein or relativistic, got 'wgan'"
+    ):
         gan_loss("wgan")

@@ -70,23 +70,21 @@ def test_every_promised_size_has_a_layout_that_doubles_to_it():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_build_one_step_and_one_grid_of_exactly_that_size(size, channels, tmp_path):
-    import tensorflow as tf
-
     from config import TrainingConfig
     from imaging import image_grid, load_image, save_image
     from preprocessing import PixelScaler
     from sampling import generate_images, latents_from_seeds
     from training.losses import gan_loss
     from training.networks import build_networks
-    from training.step import build_train_step
+    from training.step import Batch, build_train_step
 
     images = np.random.default_rng(0).integers(0, 256, (2, *size, channels), np.uint8)
     scaler = PixelScaler("tanh").fit(images)
-    networks = build_networks(TrainingConfig(precision="float32"), images.shape[1:], scaler.output_activation)
+    config = TrainingConfig(precision="float32")
+    networks = build_networks(config, images.shape[1:], scaler.output_activation)
     before = networks.state()
-    step = build_train_step(networks, gan_loss("non_saturating"), seed=0)
-    losses = step(scaler.transform(images), tf.constant(0, tf.int32))
-    assert all(np.isfinite(float(loss)) for loss in losses.values())
+    results = build_train_step(networks, gan_loss("non_saturating"), config)(Batch(scaler.transform(images)), 0)
+    assert all(np.isfinite(result).all() for result in results.values())
     after = networks.state()
     for name in ("generator/0", "discriminator/0"):
         assert not np.array_equal(before[name], after[name]), f"{name} did not change"
@@ -127,3 +125,26 @@ def test_bfloat16_keeps_variables_images_and_logits_in_float32(preset):
     images = generator(np.zeros((2, 8), np.float32))
     assert images.dtype == "float32" and discriminator(images).dtype == "float32"
     assert {str(variable.dtype) for variable in generator.variables} == {"float32"}
+
+
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan"])
+def test_classes_widen_the_ends_only(preset):
+    generator = build_generator((16, 16, 3), 100, preset, class_count=10)
+    discriminator = build_discriminator((16, 16, 3), preset, class_count=10)
+    assert generator.input_shape == (None, 110) and generator.output_shape == (None, 16, 16, 3)
+    assert discriminator.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan"])
+def test_spectral_normalisation_holds_every_kernel_at_one(preset):
+    import tensorflow as tf
+
+    discriminator = build_discriminator((16, 16, 3), preset, spectral_normalisation=True)
+    images = tf.random.stateless_uniform((4, 16, 16, 3), (0, 0))
+    for _ in range(60):  # one round of the power iteration each
+        discriminator(images, training=True)
+    kernels = [layer.layer.kernel for layer in discriminator.layers if hasattr(layer, "layer")]
+    assert len(kernels) == 3
+    for kernel in kernels:
+        largest = np.linalg.svd(np.reshape(kernel, (-1, kernel.shape[-1])), compute_uv=False)[0]
+        assert largest == pytest.approx(1.0, rel=0.02)

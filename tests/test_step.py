@@ -7,23 +7,33 @@ import tensorflow as tf
 from config import TrainingConfig
 from training.losses import GanLoss, gan_loss
 from training.networks import Networks, build_networks
-from training.step import build_train_step
+from training.step import Batch, build_train_step
 
 SHAPE = (16, 16, 3)
-IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)).astype(np.float32)
+IMAGES, OTHERS = np.random.default_rng(0).uniform(-1, 1, (2, 8, *SHAPE)).astype(np.float32)
+BATCH = Batch(IMAGES, np.arange(8) % 3, OTHERS, np.arange(8) % 2)
+RECIPES = {
+    "wasserstein": {"loss": "wasserstein"},
+    "relativistic": {"loss": "relativistic"},
+    "spectral": {"loss": "hinge", "spectral_normalisation": True},
+    "augmented": {"augmentation": ("colour", "translation", "cutout")},
+    "lazy": {"r1": 1.0, "penalty_interval": 3},
+    "conditional": {"conditional": True, "r1": 1.0},
+    "cosine": {"schedule": "cosine", "r2": 1.0},
+}
 
 
-def build(
-    seed: int = 0, loss: GanLoss | None = None, precision: str = "float32", averaging: float = 0.05
-) -> tuple[Networks, object]:
-    networks = build_networks(TrainingConfig(seed=seed, precision=precision), SHAPE, "tanh")
-    return networks, build_train_step(networks, loss or gan_loss("non_saturating"), seed, averaging)
+def build(game: GanLoss | None = None, precision: str = "float32", **choices) -> tuple[Networks, object]:
+    """Networks of three classes, and a function of (images, step) or (batch, step)."""
+    config = TrainingConfig.of(precision=precision, **choices)
+    networks = build_networks(config, SHAPE, "tanh", class_count=3)
+    return networks, build_train_step(networks, game or gan_loss(config.loss), config, total_steps=50)
 
 
 def state_after(steps: int, **settings) -> dict[str, np.ndarray]:
     networks, step = build(**settings)
     for number in range(steps):
-        step(IMAGES, tf.constant(number, tf.int32))
+        step(BATCH, number)
     return networks.state()
 
 
@@ -41,13 +51,13 @@ def test_another_seed_is_another_run():
 def test_a_restored_state_goes_on_with_the_same_bits():
     networks, step = build()
     for number in range(2):
-        step(IMAGES, tf.constant(number, tf.int32))
+        step(BATCH, number)
     stored = networks.state()
     fresh, fresh_step = build(seed=0)
-    fresh_step(IMAGES, tf.constant(7, tf.int32))  # anything: the dropout generators must not remember it
+    fresh_step(BATCH, 7)  # anything: the dropout generators must not remember it
     fresh.restore(stored)
-    step(IMAGES, tf.constant(2, tf.int32))
-    fresh_step(IMAGES, tf.constant(2, tf.int32))
+    step(BATCH, 2)
+    fresh_step(BATCH, 2)
     expected, found = networks.state(), fresh.state()
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
 
@@ -55,11 +65,11 @@ def test_a_restored_state_goes_on_with_the_same_bits():
 def test_dropout_and_latents_change_with_the_step():
     networks, step = build()
     stored = networks.state()
-    first = float(step(IMAGES, tf.constant(0, tf.int32))["discriminator_loss"])
+    first = float(step(BATCH, 0)["discriminator_loss"])
     networks.restore(stored)
-    again = float(step(IMAGES, tf.constant(0, tf.int32))["discriminator_loss"])
+    again = float(step(BATCH, 0)["discriminator_loss"])
     networks.restore(stored)
-    other = float(step(IMAGES, tf.constant(1, tf.int32))["discriminator_loss"])
+    other = float(step(BATCH, 1)["discriminator_loss"])
     assert first == again != other
 
 
@@ -68,9 +78,9 @@ def test_each_loss_moves_only_its_own_network():
     playing = gan_loss("non_saturating")
 
     def moved(loss: GanLoss) -> set[str]:
-        networks, step = build(loss=loss)
+        networks, step = build(game=loss)
         before = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
-        step(IMAGES, tf.constant(0, tf.int32))
+        step(BATCH, 0)
         after = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
         names = ("generator", "discriminator")
         return {name for name, old, new in zip(names, before, after, strict=True) if not np.array_equal(old, new)}
@@ -85,25 +95,84 @@ def test_step_runs_the_networks_in_training_mode():
     networks, step = build()
     layers = [layer for layer in networks.discriminator.layers if getattr(layer, "seed_generator", None) is not None]
     before = [variable.numpy().copy() for variable in networks.generator.non_trainable_variables]
-    step(IMAGES, tf.constant(6, tf.int32))
+    step(BATCH, 6)
     assert layers
     for number, layer in enumerate(layers):
-        start = [2**31 + number, 6 * 4]
+        start = [2**31 + number, 6 * 8]
         assert layer.seed_generator.state.numpy().tolist() == [start[0], start[1] + 3]
     after = [variable.numpy() for variable in networks.generator.non_trainable_variables]
     assert all(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_step_is_traced_once():
-    _, step = build()
-    for number in range(4):
-        step(IMAGES, tf.constant(number, tf.int32))
-    assert step.experimental_get_tracing_count() == 1
+@pytest.mark.parametrize("recipe", [{}, *RECIPES.values()], ids=["default", *RECIPES])
+def test_step_is_traced_once(recipe):
+    """Once for steps with penalties and once for steps without; a recipe uses both when its penalties are rarer."""
+    _, step = build(**recipe)
+    for number in range(7):
+        step(BATCH, number)
+    penalties = any(recipe.get(name) for name in ("r1", "r2")) or recipe.get("loss") in ("wasserstein", "relativistic")
+    expected = [int(not penalties or "penalty_interval" in recipe), int(penalties)]
+    assert [graph.experimental_get_tracing_count() for graph in step.graphs] == expected
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_goes_on_with_the_same_bits(recipe):
+    networks, step = build(**recipe)
+    for number in range(3):
+        step(BATCH, number)
+    stored = networks.state()
+    fresh, fresh_step = build(**recipe)
+    fresh_step(BATCH, 9)
+    fresh.restore(stored)
+    for go_on in (step, fresh_step):
+        results = [float(go_on(BATCH, number)["generator_loss"]) for number in (3, 4)]
+        assert np.isfinite(results).all()
+    expected, found = networks.state(), fresh.state()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    assert any(not np.array_equal(stored[name], found[name]) for name in found if name.startswith("generator/"))
+
+
+def test_conditional_discriminator_hears_of_its_own_class_only():
+    """Only the logits of classes in the batch have slopes, and another class of the same images is another loss."""
+    networks, step = build(conditional=True)
+    before = networks.discriminator.get_weights()[-2].copy()
+    step(Batch(IMAGES, np.zeros(8, np.int64)), 0)
+    moved = (networks.discriminator.get_weights()[-2] != before).any(axis=0)
+    assert moved.tolist() == [True, False, False]
+    assert networks.generator.input_shape == (None, 103)
+
+
+def test_penalty_of_every_third_step_weighs_three_times():
+    """With a weight that drowns the game, the discriminator's first update follows from the product of both alone."""
+    _, often = build(r1=3e5, penalty_interval=1)
+    _, rarely = build(r1=1e5, penalty_interval=3)
+    for step in (often, rarely):
+        step(BATCH, 0)
+    first, second = (float(step(BATCH, 3)["real_score"]) for step in (often, rarely))
+    assert first == pytest.approx(second, rel=1e-4)
+
+
+def test_cosine_lets_the_rate_fall_to_a_quarter():
+    networks, step = build(schedule="cosine")
+    rates = []
+    for number in (0, 25, 49):
+        step(BATCH, number)
+        rates.append(float(networks.generator_optimizer.learning_rate))
+    assert rates[0] == pytest.approx(2e-4) and rates[1] == pytest.approx(1.25e-4) and 5e-5 < rates[2] < 5.1e-5
+    with pytest.raises(ValueError, match="expected total_steps"):
+        build_train_step(networks, gan_loss("hinge"), TrainingConfig(schedule="cosine"))
+
+
+def test_pairing_loss_asks_for_other_real_images():
+    _, step = build(loss="relativistic")
+    _, other_step = build(loss="relativistic")
+    swapped = BATCH._replace(second_images=IMAGES)
+    assert float(step(BATCH, 0)["generator_loss"]) != float(other_step(swapped, 0)["generator_loss"])
 
 
 def test_discriminator_learns_to_tell_images_from_noise():
     _, step = build()
-    losses = [float(step(IMAGES, tf.constant(number, tf.int32))["discriminator_loss"]) for number in range(12)]
+    losses = [float(step(BATCH, number)["discriminator_loss"]) for number in range(12)]
     assert losses[-1] < losses[0]
 
 
@@ -112,7 +181,7 @@ def test_averaged_generator_follows_with_its_half_life():
     networks, step = build(averaging=0.25)
     averages = [networks.averaged_generator.trainable_variables[0].numpy().copy()]
     for number in range(9):
-        step(IMAGES, tf.constant(number, tf.int32))
+        step(BATCH, number)
         live = networks.generator.trainable_variables[0].numpy()
         keep = 0.0 if number == 0 else 0.5 ** (1 / (0.25 * number))
         averages.append(live + (averages[-1] - live) * np.float32(keep))
@@ -124,7 +193,7 @@ def test_averaged_generator_follows_with_its_half_life():
 def test_sampler_has_averaged_weights_and_live_batch_statistics():
     networks, step = build()
     for number in range(40):
-        step(IMAGES, tf.constant(number, tf.int32))
+        step(BATCH, number)
     sampler = networks.sampler()
     live, drawn = networks.generator.non_trainable_variables, sampler.non_trainable_variables
     assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in zip(live, drawn, strict=True))
@@ -134,6 +203,6 @@ def test_sampler_has_averaged_weights_and_live_batch_statistics():
 def test_without_averaging_the_sampler_is_the_live_generator():
     networks, step = build(averaging=0.0)
     for number in range(3):
-        step(IMAGES, tf.constant(number, tf.int32))
+        step(BATCH, number)
     pairs = zip(networks.sampler().get_weights(), networks.generator.get_weights(), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)

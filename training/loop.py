@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from datasets import ImageSet, epoch_order
 from imaging import image_grid
 from preprocessing import PixelScaler
 from progress import progress_bar
-from sampling import generate_images, latents_from_seeds
+from sampling import generate_images, latents_from_seeds, with_classes
 from training.losses import gan_loss
 from training.networks import Networks
 from training.plots import animate_samples, plot_losses
 from training.run import RunFolder
-from training.step import build_train_step
+from training.step import Batch, build_train_step
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
 
@@ -64,7 +63,8 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
     config = run.config
     steps_per_epoch = len(images.images) // config.batch_size
     total_steps = config.epochs * steps_per_epoch
-    train_step = build_train_step(networks, gan_loss(config.loss), config.seed, config.averaging)
+    low, high = scaler.output_range
+    train_step = build_train_step(networks, gan_loss(config.loss), config, total_steps, high - low)
     run.clean_after(progress.step)
     done = progress.step * config.batch_size
     with (
@@ -78,7 +78,7 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
                 order = epoch_order(len(images.images), config.seed, epoch)
             chosen = order[position * config.batch_size : (position + 1) * config.batch_size]
             start = time.perf_counter()
-            losses = train_step(scaler.transform(images.images[chosen]), tf.constant(progress.step, tf.int32))
+            losses = train_step(_batch(images, scaler, chosen), progress.step)
             progress.losses.append((float(losses["generator_loss"]), float(losses["discriminator_loss"])))
             seconds = time.perf_counter() - start
             progress.seconds += seconds
@@ -94,6 +94,11 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
                     run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
                 raise TrainingStopped(stop_requests[0])
     _draw_run(run, progress, steps_per_epoch)
+
+
+def _batch(images: ImageSet, scaler: PixelScaler, chosen: np.ndarray) -> Batch:
+    labels = None if images.labels is None else images.labels[chosen]
+    return Batch(scaler.transform(images.images[chosen]), labels)
 
 
 def _finish_epoch(
@@ -118,12 +123,20 @@ def _finish_epoch(
         }
     )
     sampler = networks.sampler()
-    latents = latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), config.latent_dim)
-    run.save_sample(epoch, image_grid(generate_images(sampler, scaler, latents), SAMPLE_ROWS, SAMPLE_COLUMNS))
+    run.save_sample(
+        epoch, image_grid(generate_images(sampler, scaler, sample_inputs(run)), SAMPLE_ROWS, SAMPLE_COLUMNS)
+    )
     run.save_metrics(progress.records)
     run.save_network("generator", sampler)
     run.save_network("discriminator", networks.discriminator)
     run.save_checkpoint(progress.step, state)
+
+
+def sample_inputs(run: RunFolder) -> np.ndarray:
+    """What the grid of samples is drawn from, always the same: seeds 0 to 63; of a conditional run, a class a row."""
+    latents = latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), run.config.latent_dim)
+    rows = np.arange(len(latents)) // SAMPLE_COLUMNS
+    return with_classes(latents, rows % max(1, run.class_count), run.class_count)
 
 
 def _draw_run(run: RunFolder, progress: Progress, steps_per_epoch: int) -> None:

@@ -8,10 +8,15 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class GanLoss:
-    """The two sides of one game; each takes float32 (batch, 1) logits and returns a float32 scalar."""
+    """The two sides of one game; each takes float32 (batch, 1) logits and returns a float32 scalar.
 
-    discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (real_logits, generated_logits)
-    generator: Callable[[tf.Tensor], tf.Tensor]  # (generated_logits)
+    discriminator: of (real_logits, generated_logits). generator: of (generated_logits), or, where `pairs` says that
+    its side compares generated images with real ones too, of (real_logits, generated_logits).
+    """
+
+    discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    generator: Callable[..., tf.Tensor]
+    pairs: bool = False
 
 
 def non_saturating_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
@@ -30,15 +35,37 @@ def hinge_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor
 
 
 def hinge_generator_loss(generated_logits: tf.Tensor) -> tf.Tensor:
-    """−mean generated (Lim, Ye 2017; Miyato et al. 2018)."""
+    """−mean generated (Lim, Ye 2017; Miyato et al. 2018). Of the Wasserstein game too."""
     return -tf.reduce_mean(generated_logits)
 
 
+def wasserstein_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
+    """mean generated − mean real: minus the estimate of the Wasserstein distance (Arjovsky et al. 2017).
+
+    It means something only for a discriminator of bounded slope: see `regularisers.gradient_norm_penalty`.
+    """
+    return tf.reduce_mean(generated_logits) - tf.reduce_mean(real_logits)
+
+
+def relativistic_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
+    """mean softplus(generated − real), pairs by index (Jolicoeur-Martineau 2018; R3GAN: Huang et al. 2024)."""
+    return tf.reduce_mean(tf.nn.softplus(generated_logits - real_logits))
+
+
+def relativistic_generator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
+    """mean softplus(real − generated), pairs by index (Jolicoeur-Martineau 2018; R3GAN: Huang et al. 2024)."""
+    return tf.reduce_mean(tf.nn.softplus(real_logits - generated_logits))
+
+
 def gan_loss(name: str) -> GanLoss:
-    """The loss of a name: "non_saturating" or "hinge". Raises ValueError for another one."""
+    """The loss of a name: "non_saturating", "hinge", "wasserstein" or "relativistic". Raises ValueError for others."""
     match name:
         case "non_saturating":
             return GanLoss(non_saturating_discriminator_loss, non_saturating_generator_loss)
         case "hinge":
             return GanLoss(hinge_discriminator_loss, hinge_generator_loss)
-    raise ValueError(f"expected loss non_saturating or hinge, got {name!r}")
+        case "wasserstein":
+            return GanLoss(wasserstein_discriminator_loss, hinge_generator_loss)
+        case "relativistic":
+            return GanLoss(relativistic_discriminator_loss, relativistic_generator_loss, pairs=True)
+    raise ValueError(f"expected loss non_saturating, hinge, wasserstein or relativistic, got {name!r}")

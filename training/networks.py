@@ -61,13 +61,20 @@ class Networks:
         }
 
 
-def build_networks(config: TrainingConfig, image_shape: tuple[int, int, int], output_activation: str) -> Networks:
-    """Builds everything a run trains, the initial weights following from config.seed."""
+def build_networks(
+    config: TrainingConfig, image_shape: tuple[int, int, int], output_activation: str, class_count: int = 0
+) -> Networks:
+    """Builds everything a run trains, the initial weights following from config.seed.
+
+    class_count: of the images, used when config.conditional asks for it.
+    """
     keras.utils.set_random_seed(config.seed)
     dtype = dtype_policy(config.precision)
-    generator = build_generator(image_shape, config.latent_dim, config.preset, output_activation, dtype)
-    discriminator = build_discriminator(image_shape, config.preset, dtype)
-    averaged_generator = build_generator(image_shape, config.latent_dim, config.preset, output_activation, "float32")
+    classes = class_count if config.conditional else 0
+    shape = (image_shape, config.latent_dim, config.preset, output_activation)
+    generator = build_generator(*shape, dtype, classes)
+    discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalisation)
+    averaged_generator = build_generator(*shape, "float32", classes)
     averaged_generator.set_weights(generator.get_weights())
     return Networks(
         generator, discriminator, _adam(config, generator), _adam(config, discriminator), averaged_generator

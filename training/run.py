@@ -43,6 +43,11 @@ class RunFolder:
     image_total: int
     fingerprint: str
 
+    @property
+    def class_count(self) -> int:
+        """How many classes the networks are told apart; 0 for a run that is not conditional."""
+        return len(self.class_names) if self.config.conditional else 0
+
     @classmethod
     def create(cls, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler) -> "RunFolder":
         """Makes the folder and its two first files, config.json last: with it the folder is a run.

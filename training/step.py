@@ -1,34 +1,62 @@
 """One training step, compiled: generate, train the discriminator, train the generator."""
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from config import TrainingConfig
+from training.augmentation import augment
 from training.losses import GanLoss
 from training.networks import Networks
+from training.regularisers import gradient_norm_penalty, zero_centred_penalty
 
 DROPOUT_KEYS = 2**31  # above all seeds, so that no layer draws the numbers of the latents
-DRAWS_PER_STEP = 4  # more than a layer needs in one step, so that no step draws the numbers of the next
+DRAWS_PER_STEP = 8  # more than a layer needs in one step, so that no step draws the numbers of the next
+FINAL_RATE, FINAL_PENALTY = 0.25, 0.1  # what the cosine schedule leaves at the end (Huang et al. 2024)
 
-TrainStep = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+
+class Batch(NamedTuple):
+    """Scaled real images, float32 (batch, height, width, channels), and their classes, int64 (batch,), if they count.
+
+    second_images, second_labels: other real ones, for a loss whose generator's side needs them.
+    """
+
+    images: np.ndarray | tf.Tensor
+    labels: np.ndarray | tf.Tensor | None = None
+    second_images: np.ndarray | tf.Tensor | None = None
+    second_labels: np.ndarray | tf.Tensor | None = None
 
 
-def build_train_step(networks: Networks, loss: GanLoss, seed: int, averaging: float = 0.0) -> TrainStep:
+TrainStep = Callable[[Batch, int], dict[str, tf.Tensor]]
+
+
+def build_train_step(
+    networks: Networks, loss: GanLoss, config: TrainingConfig, total_steps: int | None = None, value_span: float = 2.0
+) -> TrainStep:
     """Builds the compiled step.
 
-    averaging: the half-life of the averaged generator, as a share of the steps so far, so that it forgets its start at
-    the pace at which training moves on; 0 for no averaging.
+    All randomness of a step follows from (config.seed, step): latents and augmentation by stateless random numbers,
+    dropout by seeding its generators anew. Two runs that reach a step with the same weights therefore go on alike.
 
-    All randomness of a step follows from (seed, step): latents by stateless random numbers, dropout by seeding its
-    generators anew. Two runs that reach the same step with the same weights therefore go on alike.
+    Args:
+        config: seed, averaging, penalties, augmentation and schedule of the run.
+        total_steps: of the whole run; the cosine schedule ends there.
+        value_span: width of the range of the scaled pixels, 2 for [-1, 1]; augmentation needs it.
 
     Returns:
-        A function of scaled real images, float32 (batch, height, width, channels), and the step, an int32 scalar, that
-        updates both networks and returns the scalars generator_loss and discriminator_loss.
+        A function of a `Batch` and the number of the step, from 0 on. It updates both networks and returns the scalars
+        generator_loss, discriminator_loss, real_score and generated_score (the means of the logits), and real_logits
+        and generated_logits, (batch, 1), as the discriminator saw them before its update.
     """
+    if config.schedule == "cosine" and total_steps is None:
+        raise ValueError("expected total_steps with the cosine schedule, got none; pass epochs times steps an epoch")
     generator, discriminator = networks.generator, networks.discriminator
-    latent_dim = generator.input_shape[-1]
-    # A dropout layer draws from its state and counts it up, once for each of the three passes of a step.
+    class_count = generator.input_shape[-1] - config.latent_dim
+    penalties = config.r1 > 0 or config.r2 > 0 or config.gradient_penalty > 0
+    # A dropout layer draws from its state and counts it up, once for each pass of a step.
     dropout_states = [
         layer.seed_generator.state
         for network in (generator, discriminator)
@@ -36,36 +64,111 @@ def build_train_step(networks: Networks, loss: GanLoss, seed: int, averaging: fl
         if getattr(layer, "seed_generator", None) is not None
     ]
 
-    @tf.function
-    def train_step(real_images: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def judge(images: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        """What the discriminator says: (batch, 1) logits, of each image's class if there are classes."""
+        if config.augmentation:
+            images = augment(images, config.augmentation, value_span, seed)
+        logits = discriminator(images, training=True)  # (batch, 1 or class_count)
+        return tf.gather(logits, labels[:, tf.newaxis], axis=1, batch_dims=1) if class_count else logits
+
+    def one_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor, penalise: bool) -> dict[str, tf.Tensor]:
         for number, state in enumerate(dropout_states):
-            key = tf.constant(DROPOUT_KEYS + seed + number, tf.uint32)
+            key = tf.constant(DROPOUT_KEYS + config.seed + number, tf.uint32)
             state.assign(tf.stack([key, tf.cast(step, tf.uint32) * DRAWS_PER_STEP]))
-        latents = tf.random.stateless_normal((tf.shape(real_images)[0], latent_dim), seed=[seed, step])
+        batch_size = tf.shape(batch.images)[0]
+        seed = tf.stack([config.seed, step])
+        seeds = [tf.random.fold_in(seed, number) for number in range(5)]
+        inputs = tf.random.stateless_normal((batch_size, config.latent_dim), seed)
+        if class_count:
+            inputs = tf.concat([inputs, tf.one_hot(batch.labels, class_count)], axis=1)
 
         with tf.GradientTape(watch_accessed_variables=False) as generator_tape:
             generator_tape.watch([variable.value for variable in generator.trainable_variables])
-            generated_images = generator(latents, training=True)
+            generated_images = generator(inputs, training=True)
 
             with tf.GradientTape() as discriminator_tape:
-                real_logits = discriminator(real_images, training=True)
-                generated_logits = discriminator(tf.stop_gradient(generated_images), training=True)
+                fixed_images = tf.stop_gradient(generated_images)
+
+                def judge_real(images: tf.Tensor) -> tf.Tensor:
+                    return judge(images, batch.labels, seeds[0])
+
+                def judge_generated(images: tf.Tensor) -> tf.Tensor:
+                    return judge(images, batch.labels, seeds[1])
+
+                penalty = 0.0
+                if penalise and config.r1 > 0:
+                    real_logits, slope = zero_centred_penalty(judge_real, batch.images)
+                    penalty += 0.5 * config.r1 * slope
+                else:
+                    real_logits = judge_real(batch.images)
+                if penalise and config.r2 > 0:
+                    generated_logits, slope = zero_centred_penalty(judge_generated, fixed_images)
+                    penalty += 0.5 * config.r2 * slope
+                else:
+                    generated_logits = judge_generated(fixed_images)
+                if penalise and config.gradient_penalty > 0:
+                    shares = tf.random.stateless_uniform((batch_size, 1, 1, 1), seeds[2])
+                    penalty += config.gradient_penalty * gradient_norm_penalty(
+                        judge_real, batch.images, fixed_images, shares
+                    )
                 discriminator_loss = loss.discriminator(real_logits, generated_logits)
-            discriminator_gradients = discriminator_tape.gradient(discriminator_loss, discriminator.trainable_variables)
-            networks.discriminator_optimizer.apply(discriminator_gradients, discriminator.trainable_variables)
+                # A penalty that comes every nth step only weighs n times as much (Karras et al. 2020).
+                penalised_loss = discriminator_loss + penalty_scale * config.penalty_interval * penalty
+            gradients = discriminator_tape.gradient(penalised_loss, discriminator.trainable_variables)
+            networks.discriminator_optimizer.apply(gradients, discriminator.trainable_variables)
 
             # The images of the first line are used again, judged by the discriminator as it is now.
-            generator_loss = loss.generator(discriminator(generated_images, training=True))
-        generator_gradients = generator_tape.gradient(generator_loss, generator.trainable_variables)
-        networks.generator_optimizer.apply(generator_gradients, generator.trainable_variables)
-        _average(networks, averaging, step)
-        return {"generator_loss": generator_loss, "discriminator_loss": discriminator_loss}
+            logits = judge(generated_images, batch.labels, seeds[3])
+            if loss.pairs:
+                generator_loss = loss.generator(judge(batch.second_images, batch.second_labels, seeds[4]), logits)
+            else:
+                generator_loss = loss.generator(logits)
+        gradients = generator_tape.gradient(generator_loss, generator.trainable_variables)
+        networks.generator_optimizer.apply(gradients, generator.trainable_variables)
+        _average(networks, config.averaging, step)
+        return {
+            "generator_loss": generator_loss,
+            "discriminator_loss": discriminator_loss,
+            "real_score": tf.reduce_mean(real_logits),
+            "generated_score": tf.reduce_mean(generated_logits),
+            "real_logits": real_logits,
+            "generated_logits": generated_logits,
+        }
 
+    # Two graphs, with and without penalties: cheaper than a condition within one.
+    @tf.function(autograph=False)
+    def plain_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
+        return one_step(batch, step, penalty_scale, penalise=False)
+
+    @tf.function(autograph=False)
+    def penalised_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
+        return one_step(batch, step, penalty_scale, penalise=True)
+
+    def train_step(batch: Batch, step: int) -> dict[str, tf.Tensor]:
+        penalty_scale = 1.0
+        if config.schedule == "cosine":
+            rate = config.learning_rate * cosine(1.0, FINAL_RATE, step / total_steps)
+            networks.generator_optimizer.learning_rate.assign(rate)
+            networks.discriminator_optimizer.learning_rate.assign(rate)
+            penalty_scale = cosine(1.0, FINAL_PENALTY, step / total_steps)
+        due = penalties and step % config.penalty_interval == 0
+        graph = penalised_step if due else plain_step
+        return graph(batch, tf.constant(step, tf.int32), tf.constant(penalty_scale, tf.float32))
+
+    train_step.graphs = (plain_step, penalised_step)
     return train_step
 
 
+def cosine(first: float, last: float, share: float) -> float:
+    """From `first` at share 0 to `last` at share 1, along half a cosine."""
+    return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
+
+
 def _average(networks: Networks, averaging: float, step: tf.Tensor) -> None:
-    """Moves the averaged generator towards the live one: an exponential average with ramp-up (Karras et al. 2020)."""
+    """Moves the averaged generator towards the live one: an exponential average with ramp-up (Karras et al. 2020).
+
+    Its half-life is a share of the steps so far, so that it forgets its start at the pace at which training moves on.
+    """
     keep = 0.5 ** (1.0 / tf.maximum(averaging * tf.cast(step, tf.float32), 1e-6))
     live, averaged = networks.generator.trainable_variables, networks.averaged_generator.trainable_variables
     for variable, average in zip(live, averaged, strict=True):
