@@ -92,7 +92,11 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, **choices) -> "TrainingConfig":
-        """The config of explicit choices over those their loss needs, over those of their preset, over the defaults."""
+        """The config of explicit choices over those their loss needs, over those of their preset, over the defaults.
+
+        >>> TrainingConfig.of(loss="wasserstein").gradient_penalty
+        10.0
+        """
         preset = PRESETS.get(choices.get("preset", cls.preset), {})
         needed = LOSS_NEEDS.get(choices.get("loss", ""), {})
         return cls(**{**preset, **needed, **choices})
@@ -115,13 +119,14 @@ class TrainingConfig:
     def contradictions(self, choices: dict) -> list[str]:
         """The explicit choices that differ from this config, in words.
 
-        Another number of epochs and another place of the data are none: the images themselves are compared.
+        Another place of the data is none: the images themselves are compared. Nor is another number of epochs, unless
+        the schedule was laid out for it.
         """
         return [
             f"{option_name(name)} {_shown(value)} (the run has {_shown(getattr(self, name))})"
             for name, value in choices.items()
             if value != getattr(self, name)
-            and name not in ("epochs", "data")
+            and name not in (("data",) if self.schedule == "cosine" else ("epochs", "data"))
             and (name, value) != ("precision", "auto")
         ]
 
@@ -140,7 +145,11 @@ LOSS_NEEDS: dict[str, dict] = {
 
 
 def option_name(field: str) -> str:
-    """The command-line option of a field: batch_size -> --batch-size."""
+    """The command-line option of a field.
+
+    >>> option_name("batch_size")
+    '--batch-size'
+    """
     return "--" + field.replace("_", "-")
 
 

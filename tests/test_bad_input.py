@@ -100,6 +100,13 @@ def left_behind(folder: Path) -> dict[str, tuple[int, int]]:
 
 # (script, arguments, words that the line must have)
 MISTAKES = [
+    (train, "--data good.npy --conditional", "expected images of at least two classes with --conditional, got 0"),
+    (train, "--augmentation flip", "expected --augmentation of colour, translation, cutout"),
+    (train, "--augmentation cutout,cutout", "each once"),
+    (train, "--r1 -1", "expected --r1 from 0 on"),
+    (train, "--loss wasserstein --gradient-penalty 0", "10 is usual"),
+    (train, "--penalty-interval 0", "from 1"),
+    (train, "--schedule linear", "constant"),
     (train, "--data missing/path", "'missing/path'; check the spelling"),
     (train, "--data cifar11", "glyphs, mnist, fashion_mnist, cifar10, cifar100"),
     (train, "--data empty", "got none among 0 files"),
@@ -151,7 +158,7 @@ MISTAKES = [
     (train, "--resume --run-dir cut", "expected a whole checkpoint"),
     (train, "--resume --run-dir foreign", "it belongs to another run"),
     (train, "--resume --run-dir unread", "unread/metrics.jsonl: expected one JSON object a line"),
-    (train, "--resume --run-dir changed", "changed/config.json: expected --loss non_saturating or hinge, got 'wgan'"),
+    (train, "--resume --run-dir changed", "or wasserstein or relativistic, got 'wgan'"),
     (train, "--data secret.zip", "secret.zip/1.png: expected a readable file"),
     (train, "--data alpha", "--alpha white"),
     (

@@ -190,19 +190,41 @@ def test_averaged_generator_follows_with_its_half_life():
     assert not np.array_equal(found, live)
 
 
-def test_sampler_has_averaged_weights_and_live_batch_statistics():
-    networks, step = build()
-    for number in range(40):
+@pytest.mark.parametrize("conditional", [False, True])
+def test_sampler_has_averaged_weights_and_batch_statistics_of_its_own(conditional):
+    """Its moving mean and variance are those of what its first normalisation is given, not the live generator's."""
+    networks, step = build(conditional=conditional)
+    for number in range(20):
         step(BATCH, number)
+    weights = [variable.numpy().copy() for variable in networks.averaged_generator.trainable_variables]
     sampler = networks.sampler()
-    live, drawn = networks.generator.non_trainable_variables, sampler.non_trainable_variables
-    assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in zip(live, drawn, strict=True))
-    assert not np.array_equal(sampler.trainable_variables[0].numpy(), networks.generator.trainable_variables[0].numpy())
+    assert all(np.array_equal(one, other) for one, other in zip(weights, sampler.trainable_variables, strict=True))
+    assert not np.array_equal(weights[0], networks.generator.trainable_variables[0].numpy())
+    dense, normalisation = sampler.layers[:2]
+    draws = np.random.default_rng(0)
+    latents = draws.normal(size=(20_000, 100)).astype(np.float32)
+    if conditional:
+        latents = np.concatenate([latents, np.eye(3, dtype=np.float32)[draws.integers(3, size=20_000)]], axis=1)
+    outputs = np.asarray(dense(latents))
+    deviations = np.abs(normalisation.moving_mean.numpy() - outputs.mean(axis=0)) / outputs.std(axis=0)
+    assert deviations.max() < 0.2  # of 1,024 draws against 20,000, over thousands of units
+    np.testing.assert_allclose(normalisation.moving_variance.numpy(), outputs.var(axis=0), rtol=0.35)
+    assert normalisation.momentum == 0.9
+    live = networks.generator.layers[1].moving_variance.numpy()
+    assert np.abs(np.log(live / outputs.var(axis=0))).mean() > 0.1, "the live statistics would have done"
 
 
-def test_without_averaging_the_sampler_is_the_live_generator():
+def test_sampler_is_the_same_each_time():
+    networks, step = build()
+    for number in range(3):
+        step(BATCH, number)
+    first = networks.sampler().get_weights()
+    assert all(np.array_equal(one, other) for one, other in zip(first, networks.sampler().get_weights(), strict=True))
+
+
+def test_without_averaging_the_sampler_has_the_live_weights():
     networks, step = build(averaging=0.0)
     for number in range(3):
         step(BATCH, number)
-    pairs = zip(networks.sampler().get_weights(), networks.generator.get_weights(), strict=True)
-    assert all(np.array_equal(one, other) for one, other in pairs)
+    pairs = zip(networks.sampler().trainable_variables, networks.generator.trainable_variables, strict=True)
+    assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in pairs)

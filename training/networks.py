@@ -7,7 +7,10 @@ import numpy as np
 
 from config import TrainingConfig
 from models import build_discriminator, build_generator
+from sampling import BATCH_SIZE, LARGEST_SEED, latents_from_seeds, with_classes
 from training.precision import dtype_policy
+
+STATISTICS_BATCHES = 16
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Networks:
     generator_optimizer: keras.optimizers.Optimizer
     discriminator_optimizer: keras.optimizers.Optimizer
     averaged_generator: keras.Sequential
+    class_count: int = 0
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all weights, batch statistics and moments, by "generator/0" and so on."""
@@ -42,14 +46,28 @@ class Networks:
                 variable.assign(value)
 
     def sampler(self) -> keras.Sequential:
-        """The generator to sample from: averaged weights, and the batch statistics of the live generator.
+        """The generator to sample from: averaged weights, and batch statistics measured with just these.
 
-        Averaged statistics would lag behind: they are moving averages already.
+        Statistics of the live generator belong to other weights, and averaged ones lag behind. They are the mean over
+        `STATISTICS_BATCHES` batches of latents that are the same each time, so that equal weights draw equal images.
         """
-        live, averaged = self.generator.non_trainable_variables, self.averaged_generator.non_trainable_variables
-        for variable, average in zip(live, averaged, strict=True):
-            average.assign(variable)
-        return self.averaged_generator
+        generator = self.averaged_generator
+        normalisations = [layer for layer in generator.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        if not normalisations:
+            return generator
+        momenta = [layer.momentum for layer in normalisations]
+        count = STATISTICS_BATCHES * BATCH_SIZE
+        labels = np.arange(count) % max(1, self.class_count)
+        latent_dim = generator.input_shape[-1] - self.class_count
+        latents = latents_from_seeds(range(LARGEST_SEED - count, LARGEST_SEED), latent_dim)
+        inputs = with_classes(latents, labels, self.class_count)
+        for number in range(STATISTICS_BATCHES):
+            for layer in normalisations:
+                layer.momentum = number / (number + 1)  # the moving average becomes the mean so far
+            generator(inputs[number::STATISTICS_BATCHES], training=True)
+        for layer, momentum in zip(normalisations, momenta, strict=True):
+            layer.momentum = momentum
+        return generator
 
     def _variables(self) -> dict[str, list]:
         return {
@@ -77,7 +95,7 @@ def build_networks(
     averaged_generator = build_generator(*shape, "float32", classes)
     averaged_generator.set_weights(generator.get_weights())
     return Networks(
-        generator, discriminator, _adam(config, generator), _adam(config, discriminator), averaged_generator
+        generator, discriminator, _adam(config, generator), _adam(config, discriminator), averaged_generator, classes
     )
 
 

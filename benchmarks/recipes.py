@@ -1,0 +1,311 @@
+"""Distance against training time: recipes of this project and of two tutorials, on the same machine and data.
+
+python benchmarks/recipes.py --data cifar10 --minutes 10 --seeds 0,1,2
+python benchmarks/recipes.py --data glyphs --minutes 4 --recipes default dcgan dcgan+loss=hinge
+python benchmarks/recipes.py --per-class 20 --recipes default 'default+augmentation=["colour","translation","cutout"]'
+
+A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), or a preset with options:
+dcgan+loss=hinge+spectral_normalisation=true. Every recipe and seed trains in a process of its own, and only training
+counts as time. Readings are appended to OUTPUT/readings.jsonl as they come; what is finished there is not done again,
+so an interrupted command goes on when it is called again. It ends with
+OUTPUT/distance.png and OUTPUT/table.md.
+
+Distances are Fréchet distances of 10,000 images on the features of the project's classifier, and on those of a second
+classifier of other filters and another seed, which nothing was chosen by.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from config import PRESETS, TrainingConfig  # noqa: E402
+from datasets import ImageSet, epoch_order, load_images  # noqa: E402
+from evaluation.cache import Cache, cache_key  # noqa: E402
+from evaluation.distances import frechet_distance, mean_and_covariance, precision_recall  # noqa: E402
+from imaging import image_grid, save_image  # noqa: E402
+from preprocessing import PixelScaler  # noqa: E402
+from sampling import generate_batches, latents_from_seeds, with_classes  # noqa: E402
+
+READINGS = 10  # over the whole time, evenly
+COUNT = 10_000
+RECALL_COUNT = 3_000
+PEER_NAMES = ("tensorflow-tutorial", "pytorch-example")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="cifar10", metavar="NAME|PATH")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training (default 10)")
+    parser.add_argument("--recipes", nargs="+", default=["default", *PEER_NAMES], metavar="RECIPE")
+    parser.add_argument("--seeds", default="0,1,2", metavar="LIST")
+    parser.add_argument(
+        "--per-class", type=int, metavar="N", help="train on N images a class, judge by all (default all)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("recipes"), metavar="FOLDER")
+    parser.add_argument("--one", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    readings = arguments.output / "readings.jsonl"
+    if arguments.one:
+        recipe, seed = arguments.one
+        train_one(arguments.data, arguments.per_class, recipe, int(seed), arguments.minutes, arguments.output)
+        return
+    for seed in map(int, arguments.seeds.split(",")):  # seeds outside, so that every recipe meets every hour
+        for recipe in arguments.recipes:
+            if finished(readings, recipe, seed, arguments.minutes):
+                continue
+            forget(readings, recipe, seed)
+            subprocess.run([sys.executable, *sys.argv, "--one", recipe, str(seed)], check=True)
+    draw(readings, arguments.output)
+
+
+def load(readings: Path) -> list[dict]:
+    return [json.loads(line) for line in readings.read_text().splitlines()] if readings.exists() else []
+
+
+def finished(readings: Path, recipe: str, seed: int, minutes: float) -> bool:
+    mine = [entry["minutes"] for entry in load(readings) if (entry["recipe"], entry["seed"]) == (recipe, seed)]
+    return bool(mine) and max(mine) >= 0.999 * minutes
+
+
+def forget(readings: Path, recipe: str, seed: int) -> None:
+    kept = [entry for entry in load(readings) if (entry["recipe"], entry["seed"]) != (recipe, seed)]
+    readings.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+
+
+# One recipe, one seed
+
+
+def train_one(data: str, per_class: int | None, recipe: str, seed: int, minutes: float, output: Path) -> None:
+    images = load_images(data)
+    judges = open_judges(images)
+    images = few(images, per_class) if per_class else images
+    scaler = PixelScaler("tanh").fit(images.images)
+    if recipe in PEER_NAMES:
+        batch_size, step, sampler, inputs = build_peer(recipe, images, seed)
+    else:
+        batch_size, step, sampler, inputs = build_ours(recipe, images, scaler, seed)
+    steps_per_epoch = len(images.images) // batch_size
+    number, seconds = 0, 0.0
+    marks = [minutes * 60 * (mark + 1) / READINGS for mark in range(READINGS)]
+    while marks:
+        epoch, place = divmod(number, steps_per_epoch)
+        if place == 0:
+            order = epoch_order(len(images.images), seed, epoch)
+        chosen = order[place * batch_size : (place + 1) * batch_size]
+        start = time.perf_counter()
+        step(images, chosen, number)
+        seconds += (time.perf_counter() - start) if number >= 4 else 0.0  # the first steps also compile
+        number += 1
+        if seconds < marks[0]:
+            continue
+        marks.pop(0)
+        drawn = np.concatenate(list(generate_batches(sampler(), scaler, inputs)))
+        entry = {
+            "recipe": recipe,
+            "seed": seed,
+            "minutes": round(seconds / 60, 3),
+            "images": number * batch_size,
+            **{name: value for judge in judges for name, value in judge(drawn).items()},
+        }
+        with (output / "readings.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        print(json.dumps(entry), flush=True)
+    save_image(output / f"{recipe}-{seed}.png", image_grid(drawn[:64], 8, 8))
+
+
+def few(images: ImageSet, per_class: int) -> ImageSet:
+    """The same random images of each class each time."""
+    order = np.random.default_rng(0).permutation(len(images.images))
+    labels = images.labels[order]
+    chosen = np.concatenate([order[np.flatnonzero(labels == label)[:per_class]] for label in np.unique(labels)])
+    chosen.sort()
+    return ImageSet(images.name, images.images[chosen], images.labels[chosen], images.class_names)
+
+
+def parse_recipe(recipe: str) -> TrainingConfig:
+    preset, *options = recipe.split("+")
+    choices = {} if preset == "default" else {"preset": preset}
+    if preset not in ("default", *PRESETS):
+        raise SystemExit(f"expected a recipe of default, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}")
+    for option in options:
+        name, _, text = option.partition("=")
+        value = json.loads(text) if text[:1] in '0123456789tfn["' and text not in ("non_saturating",) else text
+        choices[name] = tuple(value) if isinstance(value, list) else value
+    return TrainingConfig.of(**choices)
+
+
+def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
+    import dataclasses
+
+    from training.losses import gan_loss
+    from training.networks import build_networks
+    from training.precision import faster_precision
+    from training.step import Batch, build_train_step
+
+    config = dataclasses.replace(parse_recipe(recipe), seed=seed)
+    if config.precision == "auto":
+        config = dataclasses.replace(config, precision=faster_precision()[0])
+    networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
+    loss = gan_loss(config.loss)
+    train_step = build_train_step(networks, loss, config)
+    classes = len(images.class_names) if config.conditional else 0
+    inputs = with_classes(
+        latents_from_seeds(range(COUNT), config.latent_dim), np.arange(COUNT) % max(1, classes), classes
+    )
+    others = np.random.default_rng([seed, 1])
+
+    def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
+        second = others.integers(len(images.images), size=len(chosen)) if loss.pairs else None
+        batch = Batch(
+            scaler.transform(images.images[chosen]),
+            images.labels[chosen] if classes else None,
+            scaler.transform(images.images[second]) if loss.pairs else None,
+            images.labels[second] if loss.pairs and classes else None,
+        )
+        float(train_step(batch, number)["generator_loss"])
+
+    return config.batch_size, step, networks.sampler, inputs
+
+
+def build_peer(recipe: str, images: ImageSet, seed: int):
+    import tensorflow as tf
+    from peers import LATENT_DIM, PEERS
+
+    build, batch_size = PEERS[recipe]
+    generator, train_step = build(images.image_shape, seed)
+
+    def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
+        train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0))
+
+    return batch_size, step, lambda: generator, latents_from_seeds(range(COUNT), LATENT_DIM)
+
+
+# Judging
+
+
+def open_judges(images: ImageSet) -> list:
+    """Functions of drawn images: the project's classifier, and a second one that nothing was chosen by."""
+    from evaluation.classifier import open_classifier
+    from evaluation.features import real_features
+
+    cache = Cache.open()
+    fingerprint = images.fingerprint()
+    count = min(COUNT, len(images.images))
+    chosen = np.random.default_rng(0).permutation(len(images.images))[:count]
+    first = open_classifier(images, cache)
+    second = open_second_classifier(images, fingerprint, cache)
+
+    def judge(extractor, prefix: str, with_recall: bool):
+        real = real_features(extractor, images.images, fingerprint, chosen, cache).values.astype(np.float64)
+        statistics = mean_and_covariance(real)
+
+        def measure(drawn: np.ndarray) -> dict:
+            parts = (drawn[start : start + 64] for start in range(0, len(drawn), 64))
+            values = extractor.extract(parts, "drawn images", len(drawn)).values.astype(np.float64)
+            found = {f"{prefix}distance": round(float(frechet_distance(*statistics, *mean_and_covariance(values))), 3)}
+            if with_recall:
+                precision, recall = precision_recall(real[:RECALL_COUNT], values[:RECALL_COUNT])
+                found |= {"precision": round(float(precision), 4), "recall": round(float(recall), 4)}
+            return found
+
+        return measure
+
+    return [judge(first, "", True), judge(second, "second_", False)]
+
+
+def open_second_classifier(images: ImageSet, fingerprint: str, cache: Cache):
+    """A classifier of another seed and other filters: convolutions of 5×5 that pool by the maximum."""
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    from evaluation.features import FeatureExtractor, digest_of_weights
+
+    path = cache.folder / f"second-{cache_key('second', 1, fingerprint, keras.__version__)}.keras"
+    if path.exists():
+        network = keras.saving.load_model(path, compile=False)
+    else:
+        keras.utils.set_random_seed(1)
+        network = keras.Sequential([keras.Input(images.image_shape), layers.Rescaling(2.0, offset=-1.0)])
+        for filters in (48, 96, 160):
+            network.add(layers.Conv2D(filters, 5, padding="same", use_bias=False))
+            network.add(layers.BatchNormalization(momentum=0.9))
+            network.add(layers.ReLU())
+            network.add(layers.MaxPooling2D())
+        network.add(layers.GlobalAveragePooling2D())
+        network.add(layers.Dense(128, activation="relu"))
+        network.add(layers.Dense(len(images.class_names)))
+        scaler = PixelScaler("normalize", dtype=images.images.dtype)
+        network.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        for epoch in range(2):
+            order = epoch_order(len(images.images), 1, epoch)
+            for start in range(0, len(order) - 127, 128):
+                chosen = order[start : start + 128]
+                network.train_on_batch(scaler.transform(images.images[chosen]), images.labels[chosen])
+        network.save(path)
+    both = keras.Model(network.inputs, [network.layers[-2].output, network.layers[-1].output])
+    compute = tf.function(lambda batch: tuple(both(batch, training=False)))
+    return FeatureExtractor("second", "second classifier", compute, digest_of_weights(network), images.class_names)
+
+
+# Pictures and tables
+
+
+def draw(readings: Path, output: Path) -> None:
+    from matplotlib.figure import Figure
+
+    entries = load(readings)
+    recipes = list(dict.fromkeys(entry["recipe"] for entry in entries))
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
+    lines = ["| recipe | seeds | images seen | distance | second classifier | recall |", "|---|---|---|---|---|---|"]
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, field, title in zip(
+        panels, ("distance", "second_distance"), ("the project's classifier", "a second classifier"), strict=True
+    ):
+        for recipe, colour, style in zip(recipes, colours * 9, ("-", "--", "-.", ":") * 16, strict=False):
+            for seed in sorted({entry["seed"] for entry in entries if entry["recipe"] == recipe}):
+                mine = [entry for entry in entries if (entry["recipe"], entry["seed"]) == (recipe, seed)]
+                label = recipe if seed == min(entry["seed"] for entry in entries if entry["recipe"] == recipe) else None
+                axes.plot(
+                    [entry["minutes"] for entry in mine],
+                    [entry[field] for entry in mine],
+                    style,
+                    color=colour,
+                    label=label,
+                    marker="o",
+                    markersize=3,
+                )
+        axes.set(xlabel="minutes of training", title=title, yscale="log")
+        axes.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel("Fréchet distance (0 is best)")
+    panels[0].legend(fontsize=8)
+    figure.savefig(output / "distance.png")
+    for recipe in recipes:
+        last = {}
+        for entry in entries:
+            if entry["recipe"] == recipe:
+                last[entry["seed"]] = entry
+        cells = [
+            " ".join(f"{entry[field]:.{digits}f}" for entry in last.values())
+            for field, digits in (("distance", 2), ("second_distance", 2), ("recall", 3))
+        ]
+        seen = f"{int(np.median([entry['images'] for entry in last.values()])):,}"
+        lines.append(f"| {recipe} | {' '.join(map(str, last))} | {seen} | {cells[0]} | {cells[1]} | {cells[2]} |")
+    (output / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
