@@ -91,7 +91,11 @@ def import_tensorflow() -> None:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """ "64" or "48x80", height before width."""
+    """ "64" or "48x80", height before width.
+
+    >>> image_size("64"), image_size("48x80")
+    ((64, 64), (48, 80))
+    """
     match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"expected a size such as 64 or 48x80 (height x width), got {text!r}")
@@ -125,7 +129,11 @@ def seed_number(text: str) -> int:
 
 
 def seed_list(text: str) -> list[int]:
-    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12], each seed once."""
+    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12], each seed once.
+
+    >>> seed_list("0-2,12,1")
+    [0, 1, 2, 12]
+    """
     seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())

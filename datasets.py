@@ -1,48 +1,55 @@
-"""A name or a path -> images and labels as arrays, and the order in which training goes through them."""
+"""A name or a path -> images and labels as arrays, and the order in which training goes through them.
+
+What does not fit into memory stays where it is: `.npy` files are memory-mapped, and files are decoded when they are
+asked for.
+"""
 
 import contextlib
 import hashlib
 import io
+import math
 import os
 import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from glyphs import draw_glyphs
-from imaging import IMAGE_SUFFIXES, fit_image, load_image
+from imaging import fit_image, load_image
 from pixels.checks import validate_images
-from progress import track
+from pixels.on_demand import ImagesOnDemand, block_ranges, in_order
+from pixels.picture_files import PICTURE_SUFFIXES, PictureFolder, PictureZip
+from progress import progress_bar, track
 
 KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 DATASET_NAMES = ("glyphs", *KERAS_DATASETS)
 GLYPH_COUNT = 20_000
 GLYPH_SIZE = (32, 32)
 GLYPH_SEED = 0  # the data set is the same for every run; what a run does with it follows from the run's seed
-# One array file holds many images here, and an animation is no photograph.
-PICTURE_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".npy", ".gif"))
+ARRAY_SUFFIXES = (".npy", ".npz")
+IN_MEMORY_BYTES = 2**30  # of decoded images; more are decoded again each time they are used
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of one size, in memory or memory-mapped.
+    """Images of one size, in memory, memory-mapped, or decoded from their files on demand.
 
-    name: what it was loaded from, in a word that can stand in a folder name.
-    images: uint8 or uint16 (n, height, width, channels), channels 1 or 3.
-    labels: int64 (n,), indices into class_names, or None.
-    class_names: one name a class, empty without labels.
+    Attributes:
+        name: what it was loaded from, in a word that can stand in a folder name.
+        images: uint8 or uint16 (n, height, width, channels), channels 1 or 3. Indexed along the first axis, either
+            kind gives an array.
+        labels: int64 (n,), indices into class_names, or None.
+        class_names: one name a class, empty without labels.
     """
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | ImagesOnDemand
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
 
@@ -50,22 +57,30 @@ class ImageSet:
     def image_shape(self) -> tuple[int, int, int]:
         return self.images.shape[1:]
 
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All images in their order, as arrays to go through one after the other, such as `PixelScaler.fit_batches`.
+
+        Images in memory and memory-mapped ones are one array; others come as small ones, decoded ahead.
+        """
+        return self.images.blocks() if isinstance(self.images, ImagesOnDemand) else iter((self.images,))
+
     def fingerprint(self) -> str:
         """SHA-256 of the pixels, their shape and type: the same exactly when the images are the same."""
-        digest = hashlib.sha256(f"{self.images.dtype.name} {self.images.shape}".encode())
-        for start in range(0, len(self.images), 1024):
-            digest.update(np.ascontiguousarray(self.images[start : start + 1024]))
+        if isinstance(self.images, ImagesOnDemand) and self.images.fingerprint is not None:
+            return self.images.fingerprint
+        digest = _new_digest(self.images.dtype, self.images.shape)
+        for block in self.blocks():
+            for start in range(0, len(block), 1024):
+                digest.update(np.ascontiguousarray(block[start : start + 1024]))
         return digest.hexdigest()
 
     def subset(self, count: int) -> "ImageSet":
         """`count` of the images, the same random ones each time, in order. Raises ValueError if fewer."""
-        if not 1 <= count <= len(self.images):
-            raise ValueError(
-                f"expected a number of images from 1 to the {len(self.images)} of {self.name}, got {count}"
-            )
-        chosen = np.sort(np.random.default_rng(0).permutation(len(self.images))[:count])
+        chosen = _some_of(len(self.images), count, self.name)
+        on_demand = isinstance(self.images, ImagesOnDemand)
+        images = self.images.take(chosen) if on_demand else self.images[chosen]
         labels = None if self.labels is None else self.labels[chosen]
-        return ImageSet(self.name, self.images[chosen], labels, self.class_names)
+        return ImageSet(self.name, images, labels, self.class_names)
 
 
 def load_images(
@@ -76,8 +91,10 @@ def load_images(
     alpha: str | None = None,
     cmyk: str | None = None,
     check_shape: Callable[[tuple[int, int, int]], object] | None = None,
+    see: Callable[[np.ndarray], object] | None = None,
+    in_memory: int = IN_MEMORY_BYTES,
 ) -> ImageSet:
-    """Loads a data set by name or path.
+    """Loads a data set by name or path. Every image is decoded once, so that a damaged file is found now.
 
     Args:
         data: "glyphs" (drawn here, no download), "mnist", "fashion_mnist", "cifar10" or "cifar100" (training images,
@@ -90,6 +107,9 @@ def load_images(
         channels: 1 turns colour into grey (ITU-R 601 luma), 3 repeats grey; without it the images must agree.
         check_shape: called with the shape of the first image file, to refuse a size before all files are read.
         alpha, cmyk: what to do with transparency ("drop", "white", "black") and with CMYK ("convert") in image files.
+        see: called with all images in their order, as one array or several, such as `PixelScaler.partial_fit`. Files
+            that do not fit into memory need not be decoded once more for it.
+        in_memory: bytes of decoded images. Files that hold more are decoded again each time they are used.
 
     Returns:
         An ImageSet of uint8 or uint16 images.
@@ -98,6 +118,10 @@ def load_images(
         ValueError: for a name or path that is not there, a folder without images, a file that cannot be read (it is
             named), sizes or channels that differ, and a data set that cannot be downloaded.
         TypeError: for arrays that are not uint8 or uint16.
+
+    >>> digits = load_images("glyphs", image_size=(28, 28), image_count=10, channels=1)
+    >>> digits.images.shape, digits.labels.shape, digits.class_names[:3]
+    ((10, 28, 28, 1), (10,), ('0', '1', '2'))
     """
     name = os.fspath(data)
     if channels not in (None, 1, 3):
@@ -110,16 +134,37 @@ def load_images(
     elif name in KERAS_DATASETS:
         loaded = _load_keras_dataset(name)
     else:
-        loaded = _load_path(Path(data), FileReader(image_size, channels, alpha, cmyk, check_shape))
-    if image_count is not None:
-        loaded = loaded.subset(image_count)
-    images = _with_size(_with_channels(loaded.images, channels), image_size)
-    return ImageSet(loaded.name, images, loaded.labels, loaded.class_names)
+        path = _checked_path(Path(data))
+        if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
+            reader = FileReader(image_size, channels, alpha, cmyk)
+            return _load_files(path, reader, image_count, check_shape, see, in_memory)
+        loaded = _load_arrays(path)
+    loaded = _of_kind(loaded, image_count, channels, image_size, in_memory)
+    if see is not None:
+        for block in loaded.blocks():
+            see(block)
+    return loaded
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of one epoch: a permutation of 0 … count − 1 that follows from (seed, epoch) alone."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+def epoch_order(count: int, seed: int, epoch: int, draw: int = 0) -> np.ndarray:
+    """The order of one epoch: a permutation of 0 … count − 1, int64, that follows from (seed, epoch, draw) alone.
+
+    draw: 0, or the number of another order of the same epoch, independent of the first.
+
+    >>> sorted(epoch_order(4, seed=0, epoch=1).tolist())
+    [0, 1, 2, 3]
+    """
+    return np.random.default_rng([seed, epoch, draw]).permutation(count)  # a 0 at the end is as if it were not there
+
+
+def _some_of(total: int, count: int, name: str) -> np.ndarray:
+    if not 1 <= count <= total:
+        raise ValueError(f"expected a number of images from 1 to the {total} of {name}, got {count}")
+    return np.sort(np.random.default_rng(0).permutation(total)[:count])
+
+
+def _new_digest(dtype: np.dtype, shape: tuple[int, ...]):
+    return hashlib.sha256(f"{dtype.name} {shape}".encode())
 
 
 # Names
@@ -161,7 +206,6 @@ class FileReader:
     channels: int | None
     alpha: str | None
     cmyk: str | None
-    check_shape: Callable[[tuple[int, int, int]], object] | None
 
     def read(self, open_file: Callable, name: str) -> np.ndarray:
         """Reads one file, at once in the wanted size, so that large photographs do not fill the memory."""
@@ -177,83 +221,100 @@ class FileReader:
         return image if self.image_size is None else fit_image(image, self.image_size)
 
 
-def _load_path(path: Path, reader: FileReader) -> ImageSet:
+def _checked_path(path: Path) -> Path:
     if not path.exists():
         raise ValueError(
             f"expected --data to be one of {', '.join(DATASET_NAMES)} or an existing path, got {str(path)!r}; "
             "check the spelling"
         )
-    if path.is_dir():
-        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-        return _load_files(path, files, lambda file: open(file, "rb"), reader)
-    match path.suffix.lower():
-        case ".zip":
-            return _load_zip(path, reader)
-        case ".npy" | ".npz":
-            return _load_arrays(path)
-    raise ValueError(f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; use a folder")
-
-
-def _load_zip(path: Path, reader: FileReader) -> ImageSet:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: expected a zip archive, got a file that is none ({error}); copy it again") from error
-    with archive:
-        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-        return _load_files(path, members, archive.open, reader)
-
-
-def _load_files(path: Path, files: dict[str, object], open_file: Callable, reader: FileReader) -> ImageSet:
-    """Reads picture files in the order of their names; `files` maps a relative name to what `open_file` opens."""
-    names = sorted(name for name in files if _is_picture(name))
-    if not names:
+    if not path.is_dir() and path.suffix.lower() not in (".zip", *ARRAY_SUFFIXES):
         raise ValueError(
-            f"expected image files ({' '.join(PICTURE_SUFFIXES)}) in {path}, got none among {len(files)} files; "
+            f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; use a folder"
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class CheckedFiles:
+    """Picture files of one kind."""
+
+    files: PictureFolder | PictureZip
+    reader: FileReader
+
+    def decode(self, numbers: Iterable[int]) -> Iterator[np.ndarray]:
+        """The images of these files, uint8 or uint16 (h, w, c)."""
+        with contextlib.closing(self.files.opened(numbers)) as opened:
+            for name, open_file in opened:
+                yield self.reader.read(open_file, f"{self.files.path}/{name}")
+
+    def decode_block(self, numbers: range) -> tuple[Counter, np.ndarray | None]:
+        """How many images there are of each (height, width, channels, dtype); and the images, if all are alike."""
+        images = list(self.decode(numbers))
+        kinds = Counter(map(_kind, images))
+        return kinds, np.stack(images) if len(kinds) == 1 else None
+
+    def decode_into(self, numbers: np.ndarray, out: np.ndarray) -> None:
+        """Raises ValueError for a file that has changed since the first reading."""
+        for target, image in zip(out, self.decode(numbers), strict=True):
+            if _kind(image) != _kind(target):
+                raise ValueError(
+                    f"expected the files of {self.files.path} as they were, got an image of another size or kind; "
+                    "put the files back and go on, or begin anew"
+                )
+            target[...] = image
+
+
+def _load_files(
+    path: Path,
+    reader: FileReader,
+    image_count: int | None,
+    check_shape: Callable[[tuple[int, int, int]], object] | None,
+    see: Callable[[np.ndarray], object] | None,
+    in_memory: int,
+) -> ImageSet:
+    """Decodes picture files once, in the order of their names, and keeps the images if they are few enough."""
+    files = PictureFolder(path) if path.is_dir() else PictureZip(path)
+    if len(files) == 0:
+        raise ValueError(
+            f"expected image files ({' '.join(PICTURE_SUFFIXES)}) in {path}, got none among {files.file_count} files; "
             "check the path"
         )
-
-    def read(name: str) -> np.ndarray:
-        return reader.read(partial(open_file, files[name]), f"{path}/{name}")
-
-    first = read(names[0])
-    if reader.check_shape is not None:
-        reader.check_shape(first.shape)
-    try:
-        images = np.empty((len(names), *first.shape), first.dtype)
-    except MemoryError:
-        height, width = first.shape[:2]
-        raise ValueError(
-            f"expected images that fit into memory, got {len(names)} of {height}x{width}; pass a smaller --image-size"
-        ) from None
-    kinds: Counter = Counter()
-    with ThreadPoolExecutor() as threads:
-        pictures = _in_order(threads, read, names)
-        for index, image in enumerate(track(pictures, f"reading {path.name}", len(names), "images")):
-            kinds[(*image.shape, image.dtype.name)] += 1
-            if image.shape == first.shape and image.dtype == first.dtype:
-                images[index] = image
+    labels, class_names = _classes_of(files)
+    if image_count is not None:
+        chosen = _some_of(len(files), image_count, _folder_name(path))
+        files.take(chosen)
+        labels = None if labels is None else labels[chosen]
+    checked = CheckedFiles(files, reader)
+    (first,) = checked.decode([0])
+    if check_shape is not None:
+        check_shape(first.shape)
+    shape = (len(files), *first.shape)
+    images = np.empty(shape, first.dtype) if len(files) * first.nbytes <= in_memory else None
+    kinds, digest = Counter(), _new_digest(first.dtype, shape)
+    ranges = list(block_ranges(*shape, itemsize=first.itemsize))
+    with progress_bar(f"reading {path.name}", len(files), "images") as bar:
+        for numbers, (found, block) in zip(ranges, in_order(checked.decode_block, ranges), strict=True):
+            kinds += found
+            bar.advance(len(numbers))
+            if kinds.keys() != {_kind(first)}:
+                continue  # goes on to count them
+            if images is not None:
+                images[numbers.start : numbers.stop] = block
+                continue
+            digest.update(block)
+            if see is not None:
+                see(block)
     if len(kinds) > 1:
         raise ValueError(_mixed_error(path, kinds))
-    labels, class_names = _classes_from(names)
+    if images is None:
+        images = ImagesOnDemand(checked.decode_into, len(files), first.shape, first.dtype, digest.hexdigest())
+    elif see is not None:
+        see(images)
     return ImageSet(_folder_name(path), images, labels, class_names)
 
 
-def _in_order(threads: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:
-    """Like threads.map, but only a few hundred results wait at a time, so that memory does not grow with the items."""
-    chunk = 256
-    waiting = [threads.submit(function, item) for item in items[:chunk]]
-    for start in range(0, len(items), chunk):
-        following = [threads.submit(function, item) for item in items[start + chunk : start + 2 * chunk]]
-        for future in waiting:
-            yield future.result()
-        waiting = following
-
-
-def _is_picture(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+def _kind(image: np.ndarray) -> tuple[int, int, int, str]:
+    return (*image.shape, image.dtype.name)
 
 
 def _mixed_error(path: Path, kinds: Counter) -> str:
@@ -273,21 +334,20 @@ def _mixed_error(path: Path, kinds: Counter) -> str:
     return f"expected images of one size and kind in {path}, got {found}{more}; pass {' and '.join(ways)}"
 
 
-def _classes_from(names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _classes_of(files: PictureFolder | PictureZip) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Labels from the first folder in which the names differ; None unless every image lies in such a folder."""
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    shared = _shared_length(folders)
+    found: dict[str, int] = {}
+    numbers = np.fromiter(
+        (found.setdefault(name.rpartition("/")[0], len(found)) for name in files.names()), np.int64, len(files)
+    )
+    folders = [PurePosixPath(folder).parts for folder in found]
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
     if any(len(folder) <= shared for folder in folders):
         return None, ()
-    classes = [folder[shared] for folder in folders]
-    class_names = tuple(sorted(set(classes)))
+    class_names = tuple(sorted({folder[shared] for folder in folders}))
     indices = {name: index for index, name in enumerate(class_names)}
-    return np.array([indices[name] for name in classes], np.int64), class_names
-
-
-def _shared_length(folders: list[tuple[str, ...]]) -> int:
-    """How many folders, from the outermost on, all names have in common."""
-    return sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
+    classes = np.array([indices[folder[shared]] for folder in folders], np.int64)
+    return classes[numbers], class_names
 
 
 # Arrays
@@ -358,6 +418,38 @@ def _checked_labels(path: Path, labels: np.ndarray, count: int) -> np.ndarray:
 
 
 # Sizes and channels
+
+
+def _of_kind(
+    loaded: ImageSet,
+    image_count: int | None,
+    channels: int | None,
+    image_size: tuple[int, int] | None,
+    in_memory: int,
+) -> ImageSet:
+    """Some of the images, in the wanted channels and size; on demand when a memory-mapped array would give too many."""
+    shape = (*(image_size or loaded.image_shape[:2]), channels or loaded.image_shape[2])
+    changed = image_count is not None or shape != loaded.image_shape
+    total = (image_count or len(loaded.images)) * math.prod(shape) * loaded.images.itemsize
+    if changed and total > in_memory and _is_mapped(loaded.images):
+        mapped = loaded.images
+
+        def read(numbers: np.ndarray, out: np.ndarray) -> None:
+            for target, number in zip(out, numbers, strict=True):
+                image = _with_channels(mapped[number], channels)
+                target[...] = image if image_size is None else fit_image(image, image_size)
+
+        images = ImagesOnDemand(read, len(mapped), shape, mapped.dtype)
+        loaded = ImageSet(loaded.name, images, loaded.labels, loaded.class_names)
+        return loaded if image_count is None else loaded.subset(image_count)
+    if image_count is not None:
+        loaded = loaded.subset(image_count)
+    images = _with_size(_with_channels(loaded.images, channels), image_size)
+    return ImageSet(loaded.name, images, loaded.labels, loaded.class_names)
+
+
+def _is_mapped(images: np.ndarray) -> bool:
+    return isinstance(images, np.memmap) or isinstance(images.base, np.memmap)
 
 
 def _with_size(images: np.ndarray, image_size: tuple[int, int] | None) -> np.ndarray:

@@ -23,9 +23,9 @@ from command_line import (
 from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from evaluation.cache import Cache
 from evaluation.distances import class_counts, class_difference
-from evaluation.scores import FEWEST_IMAGES, Features, Scores, compare
+from evaluation.scores import FEWEST_IMAGES, Features, Scores, choose_images, compare
 from files import write_text
-from sampling import BATCH_SIZE, generate_batches, latents_from_seeds
+from sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
 from training.run import RunFolder
 
 PROGRAM = "evaluate.py"
@@ -37,6 +37,7 @@ EXAMPLES = f"""examples:
   python evaluate.py runs/mine --data cifar10               against others
   python evaluate.py runs/mine --features inception         Keras's InceptionV3, downloaded once
   python evaluate.py runs/mine --count 50000 --json scores.json
+  python evaluate.py runs/mine --best                       the weights that train.py --evaluate-every kept
   python evaluate.py samples/ --data cifar10                image files against a data set
   python evaluate.py samples/ --against photos/ --features inception     two sets of image files
   python evaluate.py samples/ --against others/ --data cifar10           the same, seen by a classifier
@@ -61,6 +62,7 @@ class Report:
 
     subject: str
     subject_count: int
+    weights: str | None  # of the run, "last" or "best"; None for images
     seed: int | None  # the first that was drawn, None for images
     reference: ImageSet
     reference_fingerprint: str
@@ -73,6 +75,7 @@ class Report:
     floor: Scores | None
     floor_count: int
     classes: dict[str, tuple[int, int]]  # name -> (generated, real)
+    asked_class_named: float | None  # of a conditional run: share of images whose class the classifier names
 
 
 def main() -> int:
@@ -84,11 +87,14 @@ def main() -> int:
         subject = None if run else load(arguments.subject, arguments)
         reference, labelled = load_real_images(arguments, run, subject)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
-        batches, count = batches_of_run(run, arguments) if run else batches_of_images(subject, arguments)
+        if run:
+            batches, count, asked = batches_of_run(run, labelled, arguments)
+        else:
+            batches, count, asked = *batches_of_images(subject, arguments), None
         extractor = open_extractor(arguments, labelled, cache)
         real, fingerprint = features_of_real_images(arguments, reference, extractor, cache)
         generated = extractor.extract(batches, "images to judge", count)
-        report = judge(arguments, extractor, generated, real, reference, fingerprint)
+        report = judge(arguments, extractor, generated, asked, real, reference, fingerprint)
         if arguments.json is not None:
             write_text(arguments.json, json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n")
     print(as_table(report))
@@ -101,6 +107,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "subject", metavar="RUN|IMAGES", help="the run folder that train.py made; or images, as a data set (see below)"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="judge the run's best weights, generator_best.keras, which train.py --evaluate-every keeps (default last)",
     )
     real = parser.add_argument_group("real images (those of the run without these)")
     real.add_argument(
@@ -164,7 +175,7 @@ def check_output(path: Path | None) -> None:
 
 def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
     """The run to judge, or None when images are to be judged."""
-    if not (Path(arguments.subject) / "config.json").exists():
+    if not is_run(arguments.subject):
         if not Path(arguments.subject).exists() and arguments.subject not in DATASET_NAMES:
             raise ValueError(
                 f"expected a run folder or images, got {arguments.subject!r}, which is not there; train.py makes a run"
@@ -174,13 +185,18 @@ def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
                 f"expected --data or --against with {arguments.subject!r}, which is not a run, got neither; name the "
                 "images to compare with"
             )
-        if arguments.seed:
-            raise ValueError(f"expected --seed with a run, got it with {arguments.subject!r}; leave it out")
+        for option, given in (("--seed", arguments.seed), ("--best", arguments.best)):
+            if given:
+                raise ValueError(f"expected {option} with a run, got it with {arguments.subject!r}; leave it out")
         return None
     for option, value in (("--image-size", arguments.image_size), ("--channels", arguments.channels)):
         if value is not None:
             raise ValueError(f"expected no {option} with a run, which fixes it, got one; leave it out")
     return RunFolder.open(arguments.subject)
+
+
+def is_run(subject: str) -> bool:
+    return (Path(subject) / "config.json").exists()
 
 
 def load(
@@ -241,20 +257,27 @@ def load_images_of_run(run: RunFolder, arguments: argparse.Namespace) -> ImageSe
     return images
 
 
-def split(total: int, count: int, with_floor: bool) -> np.ndarray:
-    """Which images are looked at, in the same random order each time: `count`, and as many more for the floor."""
-    return np.random.default_rng(0).permutation(total)[: min(total, 2 * count if with_floor else count)]
-
-
-def batches_of_run(run: RunFolder, arguments: argparse.Namespace) -> tuple[Iterator[np.ndarray], int]:
-    """What the run's generator draws, and how many images that will be."""
+def batches_of_run(
+    run: RunFolder, labelled: ImageSet, arguments: argparse.Namespace
+) -> tuple[Iterator[np.ndarray], int, tuple[str, ...] | None]:
+    """What the run's generator draws, how many images that will be, and the class that is asked for of each, if any."""
     seeds = range(arguments.seed, arguments.seed + arguments.count)
     latents = latents_from_seeds(seeds, run.config.latent_dim)
-    return generate_batches(run.load_generator(), run.load_scaler(), latents), len(latents)
+    labels = classes_to_draw(run, labelled, len(latents))
+    inputs = with_classes(latents, labels, run.class_count)
+    asked = tuple(run.class_names[label] for label in labels) if run.class_count else None
+    return generate_batches(run.load_generator(arguments.best), run.load_scaler(), inputs), len(inputs), asked
+
+
+def classes_to_draw(run: RunFolder, labelled: ImageSet, count: int) -> np.ndarray:
+    """int64 (count,), for a conditional run: the classes as often as in the real images, or else all equally often."""
+    if labelled.labels is None or labelled.class_names != run.class_names:
+        return np.arange(count) % max(1, run.class_count)
+    return np.resize(labelled.labels[choose_images(len(labelled.images), count)], count)
 
 
 def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple[Iterator[np.ndarray], int]:
-    chosen = split(len(subject.images), arguments.count, with_floor=False)
+    chosen = choose_images(len(subject.images), arguments.count)
     parts = np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))
     return (subject.images[part] for part in parts), len(chosen)
 
@@ -278,7 +301,8 @@ def features_of_real_images(
     from evaluation.features import real_features
 
     fingerprint = reference.fingerprint()
-    chosen = split(len(reference.images), arguments.count, not arguments.no_floor)
+    count = arguments.count if arguments.no_floor else 2 * arguments.count  # as many more for the floor
+    chosen = choose_images(len(reference.images), count)
     return real_features(extractor, reference.images, fingerprint, chosen, cache), fingerprint
 
 
@@ -289,6 +313,7 @@ def judge(
     arguments: argparse.Namespace,
     extractor,
     generated: Features,
+    asked: tuple[str, ...] | None,
     looked_at: Features,
     reference: ImageSet,
     fingerprint: str,
@@ -307,10 +332,15 @@ def judge(
             name: (int(of_generated), int(of_real))
             for name, (of_generated, of_real) in zip(extractor.class_names, counts, strict=True)
         }
+    named = None
+    if asked is not None and set(asked) <= set(extractor.class_names):
+        named = float(np.mean([extractor.class_names[found] for found in generated.classes] == np.array(asked)))
     return Report(
+        asked_class_named=named,
         subject=arguments.subject,
         subject_count=len(generated),
-        seed=arguments.seed if (Path(arguments.subject) / "config.json").exists() else None,
+        weights=("best" if arguments.best else "last") if is_run(arguments.subject) else None,
+        seed=arguments.seed if is_run(arguments.subject) else None,
         reference=reference,
         reference_fingerprint=fingerprint,
         reference_count=len(real),
@@ -328,7 +358,7 @@ def judge(
 def as_table(report: Report) -> str:
     height, width, channels = report.reference.image_shape
     lines = [
-        f"images    {report.subject_count:,} of {report.subject}",
+        f"images    {report.subject_count:,} of {report.subject}{', best weights' if report.weights == 'best' else ''}",
         f"against   {report.reference_count:,} of the {len(report.reference.images):,} of {report.reference.name}, "
         f"all {height}x{width}x{channels}",
         f"features  {report.features_description}",
@@ -343,6 +373,9 @@ def as_table(report: Report) -> str:
     for title, name, meaning in ROWS:
         found, floor = (shown(scores, name) if scores else "" for scores in (report.scores, report.floor))
         lines.append(f"{title:18}{found:>18}{floor:>22}  {meaning}".rstrip())
+    if report.asked_class_named is not None:
+        found, real = f"{report.asked_class_named:.1%}", f"{report.features_accuracy:.1%}"
+        lines.append(f"{'class named':18}{found:>18}{real:>22}  share of which the classifier names the asked class")
     if report.classes:
         widest = max(18, *(len(name) + 1 for name in report.classes))
         lines += ["", f"{'looks like':{widest}}{'these images':>18}{'real':>22}"]
@@ -367,7 +400,7 @@ def class_difference_of(report: Report) -> float:
 
 def as_json(report: Report) -> dict:
     return {
-        "images": {"of": report.subject, "count": report.subject_count, "seed": report.seed},
+        "images": {"of": report.subject, "count": report.subject_count, "seed": report.seed, "weights": report.weights},
         "real": {
             "of": report.reference.name,
             "count": report.reference_count,
@@ -384,6 +417,7 @@ def as_json(report: Report) -> dict:
         "floor": report.floor and {"count": report.floor_count, **dataclasses.asdict(report.floor)},
         "classes": {name: {"images": found, "real": real} for name, (found, real) in report.classes.items()},
         "class_difference": class_difference_of(report) if report.classes else None,
+        "asked_class_named": report.asked_class_named,
     }
 
 

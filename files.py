@@ -2,8 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 PARTIAL_MARK = ".partial"
 
@@ -15,6 +17,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     The file is flushed to disk before the rename, so `path` holds the old content or the new one, whole, whenever the
     process is stopped. When the block raises, the partial file is removed and `path` is as it was. The partial name
     keeps the suffix, because many writers choose their format by it.
+
+    >>> with atomic_path("numbers.txt") as partial:
+    ...     characters = partial.write_text("1 2 3")
+    ...     Path("numbers.txt").exists()
+    False
+    >>> Path("numbers.txt").read_text()
+    '1 2 3'
     """
     path = Path(path)
     partial = path.with_name(f".{path.stem}{PARTIAL_MARK}{path.suffix}")
@@ -33,6 +42,21 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes `text` as UTF-8, whole or not at all."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_array(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, ...], dtype: str) -> None:
+    """Writes batches one after the other as one array of an .npy, in flat memory, or as `images` of an .npz."""
+    with atomic_path(path) as partial:
+        to_npy = path.suffix.lower() == ".npy"
+        array = np.lib.format.open_memmap(partial, "w+", dtype, shape) if to_npy else np.empty(shape, dtype)
+        start = 0
+        for batch in batches:
+            array[start : start + len(batch)] = batch
+            start += len(batch)
+        if to_npy:
+            array.flush()
+        else:
+            np.savez(partial, images=array)
 
 
 def remove_partials(folder: str | os.PathLike) -> None:

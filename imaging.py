@@ -39,6 +39,9 @@ def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     widens with the reduction and so does not alias. uint16 is resized in float32 (24 bits) and keeps its 16 bits. An
     image that already fits comes back as it is, and one that only has to be cut keeps its values. Raises TypeError
     unless uint8 or uint16, ValueError for other shapes and for sizes below 1.
+
+    >>> fit_image(np.zeros((48, 100, 3), np.uint8), (32, 32)).shape
+    (32, 32, 3)
     """
     image = np.asarray(image)
     _check_dtype(image, "an image")
@@ -88,6 +91,9 @@ def image_grid(
     Cells without an image show the background. padding: pixels between images, none around them, so H' is
     rows * H + (rows - 1) * padding, and exactly rows * H with padding=0. background: one level, one for each channel,
     or None for white. Raises TypeError unless uint8 or uint16, ValueError for other shapes and for a grid too small.
+
+    >>> image_grid(np.zeros((6, 32, 32, 3), np.uint8), rows=2, columns=3).shape
+    (66, 100, 3)
     """
     images = _checked_set(images, "images")
     count, height, width, channels = images.shape
@@ -134,6 +140,9 @@ def to_display(images: np.ndarray) -> np.ndarray:
 
     257 = 65535 / 255, so 0 stays black, 65535 stays white, and an 8-bit image that was widened by v * 257 comes back
     exactly. Raises TypeError for other dtypes.
+
+    >>> to_display(np.array([0, 257, 65535], np.uint16)).tolist()
+    [0, 1, 255]
     """
     images = np.asarray(images)
     _check_dtype(images, "images")

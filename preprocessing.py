@@ -48,29 +48,39 @@ class NotFittedError(ValueError, AttributeError):
 class PixelScaler:
     """Scales images for a network and turns the network's images back into pixels.
 
-    mode (v is a level, M the scaling maximum):
-        "normalize"             v / M                             [0, 1]
-        "tanh"                  (v - M/2) / (M/2)                 [-1, 1]
-        "center"                see `centering`
-        "standardize"           (v - mean) / std                  unbounded, mean 0, standard deviation 1
-        "positive_standardize"  the same, clipped to [-1, 1] and moved to [0, 1]; loses what it clips
-        "pca", "zca"            whitening of whole images of one size, at most 4,096 values each
-    scope: where the statistics come from. "dataset": learned once by `fit`, stored, used again at inference. "image" or
-        "batch": taken from each image or each call of `transform`.
-    per_channel: statistics for each channel, or global ones over all channels.
-    centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centred pixels brought
-        to [0, 1] by their own extremes; the mean cancels and (v - lowest) / (highest - lowest) is left. "pixels":
-        v - mean, in levels.
-    maximum: M. None for the white of the type, 255 or 65,535; "data" for the highest level of the data; or a number,
-        such as 4095 for 12-bit images.
-    statistics: given constants instead of learned ones: "imagenet", or {"mean": ..., "std": ...} in levels.
-    dtype: "uint8" or "uint16", the type that comes back. None takes it from the images given to `fit`; float images
-        come back as uint8. With it, a mode that learns nothing needs no `fit`.
-    value_range: (low, high) of float images, which are moved to 0..255 or 0..65,535 first. Without it floats are
-        refused.
-    epsilon: for whitening, the squared levels added to each variance; None chooses one.
+    Args:
+        mode: v is a level, M the scaling maximum. ::
+
+            "normalize"             v / M                             [0, 1]
+            "tanh"                  (v - M/2) / (M/2)                 [-1, 1]
+            "center"                see `centering`
+            "standardize"           (v - mean) / std                  unbounded, mean 0, standard deviation 1
+            "positive_standardize"  the same, clipped to [-1, 1] and moved to [0, 1]; loses what it clips
+            "pca", "zca"            whitening of whole images of one size, at most 4,096 values each
+        scope: where the statistics come from. "dataset": learned once by `fit`, stored, used again at inference.
+            "image" or "batch": taken from each image or each call of `transform`.
+        per_channel: statistics for each channel, or global ones over all channels.
+        centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centred pixels
+            brought to [0, 1] by their own extremes; the mean cancels and (v - lowest) / (highest - lowest) is left.
+            "pixels": v - mean, in levels.
+        maximum: M. None for the white of the type, 255 or 65,535; "data" for the highest level of the data; or a
+            number, such as 4095 for 12-bit images.
+        statistics: given constants instead of learned ones: "imagenet", or {"mean": ..., "std": ...} in levels.
+        dtype: "uint8" or "uint16", the type that comes back. None takes it from the images given to `fit`; float images
+            come back as uint8. With it, a mode that learns nothing needs no `fit`.
+        value_range: (low, high) of float images, which are moved to 0..255 or 0..65,535 first. Without it floats are
+            refused.
+        epsilon: for whitening, the squared levels added to each variance; None chooses one.
 
     Raises ValueError for settings that do not exist or do not go together.
+
+    >>> images = np.array([0, 7, 255], np.uint8).reshape(1, 1, 3, 1)
+    >>> scaler = PixelScaler("tanh").fit(images)
+    >>> scaled = scaler.transform(images)
+    >>> scaled.dtype.name, float(scaled.min()), float(scaled.max())
+    ('float32', -1.0, 1.0)
+    >>> scaler.inverse_transform(scaled).ravel().tolist()
+    [0, 7, 255]
     """
 
     def __init__(
@@ -450,6 +460,9 @@ def scale_image(
 
     uint8, uint16, or floats in `value_range`. The arguments are those of `PixelScaler`; all its modes but whitening.
     Raises TypeError for another dtype, ValueError for another shape, bad values or an unknown mode.
+
+    >>> scale_image(np.array([[10, 20], [30, 40]], np.uint8), "center", centering="pixels").tolist()
+    [[-15.0, -5.0], [5.0, 15.0]]
     """
     if mode in WHITENING_MODES:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Latent vectors and the images they become: a seed is an image, alone or in any batch."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,10 @@ def latents_from_seeds(seeds: Iterable[int], latent_dim: int) -> np.ndarray:
 
     Drawn by NumPy's RandomState, whose numbers are frozen for good, so a seed is the same vector on any day. Raises
     ValueError for seeds outside 0 to 4294967295.
+
+    >>> together, alone = latents_from_seeds([6, 7], 100), latents_from_seeds([7], 100)
+    >>> together.shape, bool((together[1] == alone[0]).all())
+    ((2, 100), True)
     """
     seeds = [int(seed) for seed in seeds]
     for seed in seeds:
@@ -28,11 +33,42 @@ def latents_from_seeds(seeds: Iterable[int], latent_dim: int) -> np.ndarray:
     return np.array(vectors, np.float32).reshape(len(seeds), latent_dim)
 
 
+def walk_latents(latents: np.ndarray, steps: int) -> np.ndarray:
+    """Legs between neighbours: float32 (n, latent_dim) -> (n - 1, steps + 1, latent_dim), both ends of a leg included.
+
+    Along great circles, the length going over evenly from one end's to the other's: halfway between two normal vectors
+    a straight line passes points far shorter than any the generator has seen (White 2016, "Sampling generative
+    networks").
+    Raises ValueError for fewer than two latents or steps below 1.
+    """
+    if len(latents) < 2 or steps < 1:
+        raise ValueError(f"expected at least two latents and one step, got {len(latents)} and {steps}; add some")
+    shares = np.linspace(0.0, 1.0, steps + 1)[:, np.newaxis]
+    return np.stack([_leg(*ends, shares) for ends in pairwise(latents)]).astype(np.float32)
+
+
+def _leg(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    lengths = [np.linalg.norm(vector.astype(np.float64)) for vector in (start, end)]
+    if min(lengths) == 0:
+        return start + shares * (end - start)
+    directions = [vector / length for vector, length in zip((start, end), lengths, strict=True)]
+    angle = np.arccos(np.clip(directions[0] @ directions[1], -1.0, 1.0))
+    if np.sin(angle) < 1e-6:  # the same direction, or opposite ones, between which every way is as good
+        return start + shares * (end - start)
+    parts = np.sin((1.0 - shares) * angle) * directions[0] + np.sin(shares * angle) * directions[1]
+    points = parts / np.sin(angle) * (lengths[0] + shares * (lengths[1] - lengths[0]))
+    points[0], points[-1] = start, end  # exactly, so that a seed is an image here too
+    return points
+
+
 def with_classes(latents: np.ndarray, labels: np.ndarray | None, class_count: int) -> np.ndarray:
     """What a generator takes: float32 (n, latent_dim) and int (n,) -> float32 (n, latent_dim + class_count).
 
     The class follows the latent vector as a one-hot code. Without classes (class_count 0) the latents are returned as
     they are. Raises ValueError for labels that are missing or outside 0 to class_count - 1.
+
+    >>> with_classes(np.zeros((2, 1), np.float32), np.array([0, 2]), class_count=3).tolist()
+    [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
     """
     if class_count == 0:
         return latents

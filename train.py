@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from command_line import (
@@ -45,17 +46,22 @@ def main() -> int:
     choices = explicit_choices(arguments)
     with one_line_errors(PROGRAM):
         run, config = find_run(arguments, choices)
-        images = load_data(config)
+        scaler = PixelScaler(config.scaling, maximum=config.maximum)
+        images = load_data(config, scaler.partial_fit if run is None else None)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
-        scaler = fit_scaler(config, images) if run is None else load_scaler(run, images)
+        if run is None:
+            scaler.check_trainable()
+        else:
+            scaler = load_scaler(run, images)
         device = find_device()
         config = choose_precision(config)
         networks = build(config, images, scaler)
         if arguments.dry_run:
             return describe(config, images, scaler, networks, device)
+        yardstick = choose_yardstick(config, images, arguments.cache)
         run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks)
     print(run.path, flush=True)
-    return train_and_report(run, images, scaler, networks, progress)
+    return train_and_report(run, images, scaler, networks, progress, yardstick, arguments.tensorboard)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -190,6 +196,22 @@ def parse_arguments() -> argparse.Namespace:
     )
     run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir, exactly where it stopped")
     run.add_argument(
+        "--evaluate-every",
+        type=positive_integer,
+        metavar="EPOCHS",
+        help="measure the distance of up to 5,000 samples to real images so often, and keep the best weights in "
+        "generator_best.keras; by a classifier that is trained once on labelled images, or InceptionV3 (default never)",
+    )
+    run.add_argument(
+        "--tensorboard", action="store_true", help="write event files for TensorBoard, too; --resume goes on with them"
+    )
+    run.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="of classifiers and features of real images (default pixelwright in $XDG_CACHE_HOME or ~/.cache)",
+    )
+    run.add_argument(
         "--dry-run", action="store_true", help="load and build everything, say what would be done, write nothing"
     )
     return parser.parse_args()
@@ -220,14 +242,15 @@ def find_run(arguments: argparse.Namespace, choices: dict) -> tuple[RunFolder | 
     return run, dataclasses.replace(run.config, **changed)
 
 
-def load_data(config: TrainingConfig) -> ImageSet:
+def load_data(config: TrainingConfig, see: Callable | None) -> ImageSet:
+    """The images of the run; `see` looks at each of them on the way, so that they need not be read once more."""
     if config.image_size is not None:
         ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
     if config.data in KERAS_DATASETS:
         import_tensorflow()
     how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
     try:
-        images = load_images(config.data, *how, check_shape=ImageLayout.of)
+        images = load_images(config.data, *how, check_shape=ImageLayout.of, see=see)
     except ValueError as error:  # the options by their names here, not by those of Python keywords
         raise ValueError(re.sub(r"\b(alpha|cmyk)='(\w+)'", r"--\1 \2", str(error))) from error
     ImageLayout.of(images.image_shape)
@@ -241,12 +264,6 @@ def load_data(config: TrainingConfig) -> ImageSet:
             f"expected --batch-size of at most {len(images.images)}, the images there are, got {config.batch_size}"
         )
     return images
-
-
-def fit_scaler(config: TrainingConfig, images: ImageSet) -> PixelScaler:
-    scaler = PixelScaler(config.scaling, maximum=config.maximum).fit(images.images)
-    scaler.check_trainable()
-    return scaler
 
 
 def load_scaler(run: RunFolder, images: ImageSet) -> PixelScaler:
@@ -279,6 +296,18 @@ def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler):
     return build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
 
 
+def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | None):
+    """What --evaluate-every measures with, or None. Before the run begins, so that it fails before it is there."""
+    if config.evaluate_every is None:
+        return None
+    from evaluation.cache import Cache
+    from training.yardstick import open_yardstick
+
+    yardstick = open_yardstick(config, images, Cache.open(cache))
+    print(f"distances by the {yardstick.extractor.description}", file=sys.stderr)
+    return yardstick
+
+
 def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks, device: str) -> int:
     height, width, channels = images.image_shape
     steps = len(images.images) // config.batch_size
@@ -304,13 +333,15 @@ def open_run(
     return run.with_config(config), progress
 
 
-def train_and_report(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, progress) -> int:
+def train_and_report(
+    run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, progress, yardstick, tensorboard: bool
+) -> int:
     """Trains; the last line on standard output says where to look."""
     from training.loop import TrainingDiverged, TrainingStopped, train
 
     try:
         with run.locked():
-            train(run, images, scaler, networks, progress)
+            train(run, images, scaler, networks, progress, yardstick, tensorboard)
     except TrainingStopped as stopped:
         print(
             f"{PROGRAM}: stopped, the state is saved; go on with: {PROGRAM} --run-dir {run.path} --resume",
@@ -329,7 +360,8 @@ def train_and_report(run: RunFolder, images: ImageSet, scaler: PixelScaler, netw
             file=sys.stderr,
         )
         return BAD_INPUT
-    print(f"done: look at {run.samples()[-1]}, {run.path / 'progress.gif'} and {run.path / 'losses.png'}")
+    curves = "distance.png" if progress.best else "losses.png"
+    print(f"done: look at {run.path / 'comparison.png'}, {run.path / 'progress.gif'} and {run.path / curves}")
     return DONE
 
 

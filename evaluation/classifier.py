@@ -101,7 +101,7 @@ def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequenti
     held_out, training = np.sort(order[:held_out_count]), np.sort(order[held_out_count:])
     scaler = PixelScaler("normalize", dtype=images.images.dtype)
     white = white_level(images.images.dtype)
-    statistics = PixelScaler("standardize").fit(images.images)
+    statistics = PixelScaler("standardize").fit_batches(images.blocks())
     keras.utils.set_random_seed(seed)
     network = build_classifier(
         images.image_shape,

@@ -29,9 +29,12 @@ def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> float:
     """The squared Wasserstein-2 distance of two Gaussians, as in Heusel et al. 2017 (arXiv:1706.08500).
 
-    |mean1 − mean2|² + tr(cov1) + tr(cov2) − 2 tr((cov1 cov2)^½). The last trace is the sum of the singular values of
+    `|mean1 − mean2|² + tr(cov1) + tr(cov2) − 2 tr((cov1 cov2)^½)`. The last trace is the sum of the singular values of
     cov1^½ cov2^½, whose symmetric roots come from eigen-decompositions: nothing turns complex, and covariances of fewer
     images than features are no special case. Raises ValueError for shapes that do not go together.
+
+    >>> frechet_distance(np.zeros(2), np.eye(2), np.array([3.0, 4.0]), np.eye(2))
+    25.0
     """
     mean1, mean2 = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
     cov1, cov2 = np.asarray(cov1, np.float64), np.asarray(cov2, np.float64)
@@ -177,7 +180,11 @@ def class_counts(classes: np.ndarray, total: int) -> np.ndarray:
 
 
 def class_difference(counts1: np.ndarray, counts2: np.ndarray) -> float:
-    """0 … 1: the share of one set that would have to change class to match the other (total variation)."""
+    """0 … 1: the share of one set that would have to change class to match the other (total variation).
+
+    >>> class_difference([10, 10], [15, 5])
+    0.25
+    """
     shares1, shares2 = (np.asarray(counts, np.float64) / np.sum(counts) for counts in (counts1, counts2))
     return float(np.abs(shares1 - shares2).sum() / 2.0)
 

@@ -38,13 +38,14 @@ class FeatureExtractor:
     class_names: tuple[str, ...] = ()
     accuracy: float | None = None  # on images held out of its training, 0 … 1
 
-    def extract(self, batches: Iterable[np.ndarray], title: str, count: int) -> Features:
+    def extract(self, batches: Iterable[np.ndarray], title: str | None, count: int) -> Features:
         """Goes through batches of uint8 or uint16 (batch, height, width, channels), `count` images in all.
 
-        Levels are divided by the white of their type in float, so 16 bits stay 16 bits.
+        Levels are divided by the white of their type in float, so 16 bits stay 16 bits. title: of the progress bar;
+        None for no bar, where another one stands already.
         """
         values, classes = [], []
-        for images in track(batches, title, -(-count // BATCH_SIZE), "batches"):
+        for images in batches if title is None else track(batches, title, -(-count // BATCH_SIZE), "batches"):
             scaled = PixelScaler("normalize", dtype=images.dtype).transform(np.ascontiguousarray(images))
             features, logits = self.compute(tf.constant(scaled))
             values.append(np.asarray(features, np.float32))

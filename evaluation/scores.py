@@ -45,6 +45,11 @@ class Scores:
     coverage: float
 
 
+def choose_images(total: int, count: int) -> np.ndarray:
+    """Which of `total` images are looked at: at most `count`, always the first of the same random order."""
+    return np.random.default_rng(0).permutation(total)[: min(total, count)]
+
+
 def compare(real: Features, generated: Features, seed: int = 0, title: str = "comparing") -> Scores:
     """All scores of `generated` against `real`. seed: of the subsets of the kernel distance.
 

@@ -17,6 +17,9 @@ class ImageLayout:
     one is above 8: 28 → 7, 32 → 8, 64 → 8, 48×80 → 6×10.
 
     Raises ValueError for a size or a number of channels that cannot be built, naming the nearest that can.
+
+    >>> ImageLayout(32, 32, 3).base_grid, ImageLayout(48, 80, 3).base_grid
+    ((8, 8), (6, 10))
     """
 
     height: int

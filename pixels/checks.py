@@ -31,14 +31,22 @@ def validate_images(
 ) -> np.ndarray:
     """Checks images before a model sees them, and returns them as a plain array (text A).
 
-    shape: the expected shape, None for any length, such as (None, 32, 32, 3) or (256, 256, 3) for one image. Without it
-        the array must be (n, h, w, c) with c of 1 or 3.
-    dtype: the expected type or types. Without it uint8 and uint16 pass, and a float type when `value_range` is given.
-    value_range: the lowest and highest value allowed, both included. Float images must declare it.
+    Args:
+        shape: the expected shape, None for any length, such as (None, 32, 32, 3) or (256, 256, 3) for one image.
+            Without it the array must be (n, h, w, c) with c of 1 or 3.
+        dtype: the expected type or types. Without it uint8 and uint16 pass, and a float type when `value_range` is
+            given.
+        value_range: the lowest and highest value allowed, both included. Float images must declare it.
 
     Returns the same values in native byte order and C order, a copy only when the input is not so already. The input
     is never modified. Raises TypeError for what the array is (type and dtype), ValueError for its shape and its values;
     the message has what was expected, what came, and for bad values the count and the first index.
+
+    >>> validate_images(np.zeros((5, 32, 32, 3), np.uint8), shape=(None, 32, 32, 3)).shape
+    (5, 32, 32, 3)
+    >>> validate_images(np.zeros((5, 28, 28, 1), np.uint8), shape=(None, 32, 32, 3))
+    Traceback (most recent call last):
+    ValueError: expected images of shape (n, 32, 32, 3), got (5, 28, 28, 1); ...
     """
     check_array(array)
     check_dtype(array.dtype, dtype, has_range=value_range is not None)

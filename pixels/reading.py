@@ -51,22 +51,29 @@ def load_image(
 ) -> np.ndarray:
     """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C 1 (grey) or 3 (RGB), upright.
 
-    source: a path or an open binary file (a member of a zip, say); `name` is what messages call it. The content decides
-    the format, not the suffix.
-
     The values are the stored ones, with three conversions that lose nothing: palettes become the RGB colours they stand
     for; grey of 1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Colour profiles
-    are not. What would lose something has to be asked for:
+    are not. What would lose something has to be asked for.
 
-    alpha: pixels that are not opaque (RGBA, grey with alpha, tRNS) are an error unless "drop" takes the stored colours,
-        or "white" or "black" puts the image on that ground. An alpha channel that is opaque everywhere is left out.
-    cmyk: CMYK is an error unless "convert", Pillow's plain conversion without colour profiles.
-    frame: files of several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from 0.
-    max_pixels: a larger width times height is an error before anything is decoded; None leaves Pillow's own limit.
+    Args:
+        source: a path or an open binary file (a member of a zip, say); `name` is what messages call it. The content
+            decides the format, not the suffix.
+        alpha: pixels that are not opaque (RGBA, grey with alpha, tRNS) are an error unless "drop" takes the stored
+            colours, or "white" or "black" puts the image on that ground. An alpha channel that is opaque everywhere is
+            left out.
+        cmyk: CMYK is an error unless "convert", Pillow's plain conversion without colour profiles.
+        frame: files of several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from
+            0.
+        max_pixels: a larger width times height is an error before anything is decoded; None leaves Pillow's own limit.
 
     Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
     truncated and damaged files, for integers of more than 16 bits, signed and floating-point pixels, and for NPY files
     with pickled objects, which are never unpickled.
+
+    >>> Image.new("1", (4, 3), 1).save("white.png")  # one bit a pixel
+    >>> pixels = load_image("white.png")
+    >>> pixels.shape, pixels.dtype.name, int(pixels.max())
+    ((3, 4, 1), 'uint8', 255)
     """
     if alpha not in (None, "drop", "white", "black"):
         raise ValueError(f"expected alpha None, 'drop', 'white' or 'black', got {alpha!r}")

@@ -39,6 +39,11 @@ def save_image(
     Raises TypeError for any other dtype (float, bool, signed, complex, masked, ...) and ImageFileError (a ValueError)
     for shapes and values that the format cannot hold, for lossy formats, a missing folder, and a file that reads back
     differently; OSError when the disk refuses.
+
+    >>> from pixels.reading import load_image
+    >>> save_image("levels.png", np.array([[7, 40000]], np.uint16))
+    >>> load_image("levels.png").ravel().tolist()
+    [7, 40000]
     """
     path = Path(path)
     if low is not None or high is not None:
@@ -73,6 +78,9 @@ def stretch_values(array: np.ndarray, low: float, high: float, dtype: np.dtype |
     becomes a smaller level, and what lies outside [low, high] is clipped. This is what `scipy.misc.toimage(cmin=,
     cmax=)` did without being asked. Raises TypeError unless `array` is real and `dtype` is uint8 or uint16, ValueError
     unless low < high are finite and no value is NaN.
+
+    >>> stretch_values(np.array([-5.0, 0.0, 500.0, 1000.0]), low=0, high=1000).tolist()
+    [0, 0, 128, 255]
     """
     array = _plain_array(array, "an array of real numbers")
     dtype = np.dtype(dtype)

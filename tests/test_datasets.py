@@ -15,6 +15,9 @@ import datasets
 from datasets import epoch_order, load_images
 from glyphs import draw_glyphs
 from imaging import save_image
+from pixels import picture_files
+from pixels.on_demand import ImagesOnDemand
+from preprocessing import PixelScaler
 
 RANDOM = np.random.default_rng(0)
 
@@ -163,6 +166,148 @@ def test_subset_is_spread_over_the_classes_and_always_the_same(tmp_path):
     np.testing.assert_array_equal(first.images[:, 0, 0, 0] // 50, first.labels)
 
 
+# Images on demand
+
+
+@pytest.fixture(params=["folder", "zip", "zip64", "zip behind something"])
+def pictures(request, tmp_path):
+    """A folder or a zip of 300 small images in two classes, with other files between them, in no order."""
+    names = [f"{'ab'[number % 2]}{'/deep' * (number % 3)}/{number}.png" for number in range(300)]
+    contents = {}
+    for name in names:
+        stream = io.BytesIO()
+        Image.fromarray(picture(16, 16)).save(stream, "png")
+        contents[name] = stream.getvalue()
+    contents |= {"a/.hidden/1.png": b"no", "a/notes.txt": b"text", "__MACOSX/a/1.png": b"no", "a-b.txt": b"text"}
+    path = tmp_path / "pictures"
+    if request.param == "folder":
+        for name, content in contents.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(content)
+        return path
+    path = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("a")
+        for number, (name, content) in enumerate(contents.items()):
+            archive.writestr(name, content, zipfile.ZIP_STORED if number % 2 else zipfile.ZIP_BZIP2)
+        archive.comment = b"a comment PK"
+        if request.param == "zip64":
+            archive.comment = b""
+            monkey = pytest.MonkeyPatch()
+            monkey.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 10)
+            request.addfinalizer(monkey.undo)
+    if request.param == "zip behind something":
+        path.write_bytes(b"a program that unpacks itself" + path.read_bytes())
+    return path
+
+
+def test_on_demand_is_what_is_in_memory(pictures):
+    resident, streamed = load_images(pictures), load_images(pictures, in_memory=0)
+    assert isinstance(resident.images, np.ndarray) and isinstance(streamed.images, ImagesOnDemand)
+    images = streamed.images
+    assert images.shape == resident.images.shape == (300, 16, 16, 3) and images.dtype == np.uint8 and len(images) == 300
+    some = RANDOM.permutation(300)[:70]
+    for index in (slice(None), slice(250, 20, -3), slice(0, 0), some, some - 300, list(some), 5, -1, np.int64(7), []):
+        found, expected = images[index], resident.images[np.array(index, int) if isinstance(index, list) else index]
+        assert type(found) is np.ndarray and found.flags.c_contiguous and found.dtype == np.uint8
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(images[streamed.labels == 1], resident.images[resident.labels == 1])
+    np.testing.assert_array_equal(np.concatenate(list(streamed.blocks())), resident.images)
+    np.testing.assert_array_equal(streamed.labels, resident.labels)
+    assert streamed.class_names == resident.class_names == ("a", "b")
+    assert streamed.fingerprint() == resident.fingerprint()
+
+
+def test_on_demand_refuses_what_it_cannot_index(pictures):
+    images = load_images(pictures, in_memory=0).images
+    for index in (300, -301, np.array([0, 300]), (0, 0), 1.5, np.zeros(5, bool), np.zeros((2, 2), int)):
+        with pytest.raises(IndexError):
+            images[index]
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**30])
+def test_a_scaler_sees_every_image_once(pictures, in_memory):
+    scaler, whole = PixelScaler("standardize"), load_images(pictures)
+    load_images(pictures, see=scaler.partial_fit, in_memory=in_memory)
+    expected = PixelScaler("standardize").fit(whole.images)
+    np.testing.assert_array_equal(scaler.mean_, expected.mean_)
+    np.testing.assert_array_equal(scaler.std_, expected.std_)
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**30])
+def test_some_of_many_files_are_the_same_wherever_they_are_held(pictures, in_memory):
+    whole = load_images(pictures)
+    some, expected = load_images(pictures, image_count=40, in_memory=in_memory), whole.subset(40)
+    np.testing.assert_array_equal(np.asarray(some.images), expected.images)
+    np.testing.assert_array_equal(some.labels, expected.labels)
+    assert some.fingerprint() == expected.fingerprint()
+    fewer = load_images(pictures, in_memory=0).subset(40)
+    assert isinstance(fewer.images, ImagesOnDemand) and fewer.fingerprint() == expected.fingerprint()
+    np.testing.assert_array_equal(fewer.images[10:20], expected.images[10:20])
+
+
+@pytest.mark.parametrize("how", [{"image_size": (24, 20)}, {"channels": 1}, {"image_count": 7}])
+def test_a_mapped_array_is_changed_on_demand(tmp_path, how):
+    np.save(tmp_path / "set.npy", RANDOM.integers(0, 256, (30, 16, 16, 3), np.uint8))
+    resident, mapped = load_images(tmp_path / "set.npy", **how), load_images(tmp_path / "set.npy", in_memory=0, **how)
+    assert isinstance(mapped.images, ImagesOnDemand) and mapped.images.shape == resident.images.shape
+    np.testing.assert_array_equal(np.asarray(mapped.images), resident.images)
+    assert mapped.fingerprint() == resident.fingerprint()
+
+
+def test_a_damaged_file_is_named_before_training_begins(folder):
+    path, _ = folder
+    whole = (path / "cat" / "1.png").read_bytes()
+    (path / "dog" / "broken.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"dog/broken\.png"):
+        load_images(path, in_memory=0)
+
+
+@pytest.mark.parametrize("damage", ["gone", "another size", "another zip"])
+def test_files_that_change_later_are_an_error_in_one_line(folder, tmp_path, damage):
+    path, pictures = folder
+    archived = damage == "another zip"
+    if archived:
+        path = tmp_path / "set.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in pictures:
+                archive.write(folder[0] / name, name)
+    images = load_images(path, in_memory=0).images
+    if archived:
+        path.write_bytes(b"PK" + bytes(path.stat().st_size))
+    elif damage == "gone":
+        (path / "cat/1.png").unlink()
+    else:
+        save_image(path / "cat/1.png", picture(8, 8))
+    with pytest.raises(ValueError) as refused:
+        images[0]
+    assert "\n" not in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_of_members_with_the_same_name_the_last_counts(tmp_path):
+    first, last = (io.BytesIO() for _ in range(2))
+    for level, stream in ((1, first), (2, last)):
+        Image.fromarray(np.full((16, 16, 3), level, np.uint8)).save(stream, "png")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("1.png", first.getvalue())
+        archive.writestr("1.png", last.getvalue())
+    loaded = load_images(tmp_path / "set.zip").images
+    assert loaded.shape == (1, 16, 16, 3) and (loaded == 2).all()
+
+
+def test_names_keep_the_order_of_text(tmp_path):
+    """Folders do not come before files: "a-b/1.png" < "a.png" < "a/1.png" < "ä.png", in a folder and in a zip."""
+    names = ["a/1.png", "a-b/1.png", "ä.png", "a.png"]
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for level, name in enumerate(names):
+            (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+            save_image(tmp_path / "set" / name, np.full((16, 16, 1), level, np.uint8))
+            archive.write(tmp_path / "set" / name, name)
+    for path in (tmp_path / "set", tmp_path / "set.zip"):
+        assert load_images(path).images[:, 0, 0, 0].tolist() == [names.index(name) for name in sorted(names)]
+
+
 # Names that Keras downloads: the real loaders on small files in the real formats, put where Keras caches them
 
 
@@ -306,9 +451,18 @@ def test_epoch_order_is_a_permutation_that_follows_from_seed_and_epoch():
     assert not np.array_equal(order, epoch_order(1000, seed=2, epoch=2))
 
 
+def test_another_draw_of_an_epoch_is_another_permutation():
+    order, other = epoch_order(1000, seed=1, epoch=2), epoch_order(1000, seed=1, epoch=2, draw=1)
+    np.testing.assert_array_equal(order, epoch_order(1000, seed=1, epoch=2, draw=0))
+    np.testing.assert_array_equal(order, np.random.default_rng([1, 2]).permutation(1000))  # what runs began with
+    assert sorted(other) == list(range(1000))
+    for epoch in range(5):
+        assert not np.array_equal(other, epoch_order(1000, seed=1, epoch=epoch))
+
+
 def test_file_objects_are_closed(folder, monkeypatch):
     """Thousands of open files would end a run on a large folder."""
     opened: list[io.BufferedReader] = []
-    monkeypatch.setattr(datasets, "open", lambda *how: opened.append(open(*how)) or opened[-1], raising=False)
+    monkeypatch.setattr(picture_files, "open", lambda *how: opened.append(open(*how)) or opened[-1], raising=False)
     load_images(folder[0])
     assert len(opened) >= 4 and all(file.closed for file in opened)

@@ -9,7 +9,8 @@ from conftest import small_images
 import generate
 import train
 from imaging import load_image
-from sampling import latents_from_seeds
+from neighbours import nearest_images
+from sampling import latents_from_seeds, walk_latents
 
 
 @pytest.fixture
@@ -91,3 +92,127 @@ def test_sixteen_bit_runs_draw_sixteen_bit_files(tmp_path, run_script, channels)
     assert len(np.unique(grid)) > 256, "16 bits, not 8 widened"
     np.testing.assert_array_equal(grid, load_image(tmp_path / "grid.tif"))
     np.testing.assert_array_equal(np.load(tmp_path / "array.npy")[0], grid[:16, :16])
+
+
+# Classes
+
+
+@pytest.fixture(scope="module")
+def conditional_run(image_file, tmp_path_factory):
+    """Two epochs on images of the classes 0, 1, 2."""
+    import sys
+
+    path = tmp_path_factory.mktemp("runs") / "conditional"
+    how = ["--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, "--precision", "float32"]
+    before, sys.argv = sys.argv, ["train.py", *map(str, how), "--conditional"]
+    try:
+        assert train.main() == 0
+    finally:
+        sys.argv = before
+    return path
+
+
+def test_grid_of_a_conditional_run_has_a_row_for_each_class(conditional_run, run_script, tmp_path):
+    run_script(generate, conditional_run, "--columns", 5, "--output", tmp_path / "all.png")
+    grid = load_image(tmp_path / "all.png")
+    assert grid.shape == (3 * 16 + 2 * 2, 5 * 16 + 4 * 2, 3)
+    run_script(generate, conditional_run, "--class", "1", "--seeds", "0-4", "--output", tmp_path / "one.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "one.png"), grid[18:34])
+    assert not np.array_equal(grid[:16], grid[18:34])
+
+
+def test_files_of_a_conditional_run_can_be_trained_on_again(conditional_run, run_script, tmp_path):
+    from datasets import load_images
+
+    run_script(generate, conditional_run, "--class", "2,0", "--seeds", "3,7", "--output", tmp_path / "files")
+    loaded = load_images(tmp_path / "files")
+    assert loaded.class_names == ("0", "2") and loaded.labels.tolist() == [0, 0, 1, 1]
+    assert (tmp_path / "files" / "2" / "seed0007.png").exists()
+    run_script(generate, conditional_run, "--count", 7, "--output", tmp_path / "turn")
+    names = sorted(path.relative_to(tmp_path / "turn").as_posix() for path in (tmp_path / "turn").rglob("*.png"))
+    assert names == [f"{seed % 3}/seed{seed:04d}.png" for seed in sorted(range(7), key=lambda seed: (seed % 3, seed))]
+
+
+# Walks
+
+
+def test_walk_goes_through_its_seeds(draw, tmp_path):
+    draw("--walk", "3,8,5", "--steps", 4, "--output", tmp_path / "walk.png")
+    draw("--seeds", "3,8,5", "--output", tmp_path / "ends.npy")
+    walk, (first, second, third) = load_image(tmp_path / "walk.png"), np.load(tmp_path / "ends.npy")
+    assert walk.shape == (2 * 16 + 2, 5 * 16 + 8, 3)
+    for image, row, column in ((first, 0, 0), (second, 0, 72), (second, 18, 0), (third, 18, 72)):
+        np.testing.assert_array_equal(walk[row : row + 16, column : column + 16], image)
+
+
+def test_walk_as_an_animation_comes_back(draw, trained_run, tmp_path):
+    from PIL import Image
+
+    assert draw("--walk", "0,1", "--steps", 3) == str(trained_run / "walk.gif")
+    with Image.open(trained_run / "walk.gif") as animation:
+        assert animation.size == (128, 128) and animation.n_frames == 6
+
+
+def test_walk_keeps_lengths_and_angles_even():
+    latents = latents_from_seeds([4, 9], 100)
+    (leg,) = walk_latents(latents, 10)
+    np.testing.assert_array_equal(leg[[0, -1]], latents)
+    lengths = np.linalg.norm(leg, axis=1)
+    np.testing.assert_allclose(lengths, np.linspace(lengths[0], lengths[-1], 11), rtol=1e-5)
+    cosines = np.sum(leg[1:] * leg[:-1], axis=1) / (lengths[1:] * lengths[:-1])
+    np.testing.assert_allclose(cosines, cosines[0], rtol=1e-5)
+    (still,) = walk_latents(np.stack([latents[0], latents[0]]), 2)
+    np.testing.assert_allclose(still, np.stack([latents[0]] * 3), rtol=1e-6)
+
+
+def test_truncation_shortens_the_latents(draw, tmp_path):
+    np.save(tmp_path / "half.npy", latents_from_seeds(range(3), 100) * np.float32(0.5))
+    draw("--seeds", "0-2", "--truncation", 0.5, "--output", tmp_path / "short.npy")
+    draw("--latents", tmp_path / "half.npy", "--output", tmp_path / "given.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "short.npy"), np.load(tmp_path / "given.npy"))
+
+
+# Nearest and projected images
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_nearest_images_are_those_of_plain_distances(dtype, monkeypatch):
+    monkeypatch.setattr("neighbours.CHUNK", 7)
+    draws = np.random.default_rng(0)
+    images, candidates = (draws.integers(0, np.iinfo(dtype).max + 1, (n, 6, 5, 3), dtype) for n in (4, 30))
+    candidates[[3, 20]] = images[2]
+    indices, distances = nearest_images(images, candidates, 3)
+    differences = images[:, np.newaxis].astype(np.float64) - candidates
+    expected = np.sqrt(np.mean(differences**2, axis=(2, 3, 4)))
+    np.testing.assert_array_equal(indices, np.argsort(expected, axis=1, kind="stable")[:, :3])
+    np.testing.assert_allclose(distances, np.sort(expected, axis=1)[:, :3], rtol=1e-12)
+    assert indices[2, :2].tolist() == [3, 20] and distances[2, 0] == 0
+
+
+def test_nearest_shows_the_image_a_gap_and_training_images(draw, trained_run, tmp_path):
+    lines = draw("--seeds", "0-2", "--nearest", 2, "--output", tmp_path / "near.png").splitlines()
+    assert len(lines) == 4 and all("levels" in line for line in lines[:3])
+    picture = load_image(tmp_path / "near.png")
+    assert picture.shape == (3 * 16 + 4, 16 + 8 + 2 * 16 + 2, 3)
+    training = small_images()
+    assert any(np.array_equal(picture[:16, 24:40], image) for image in training)
+
+
+def test_projection_recovers_what_the_generator_drew(draw, tmp_path):
+    draw("--seeds", "900,901", "--output", tmp_path / "own.npy")
+    out = draw("--project", tmp_path / "own.npy", "--output", tmp_path / "p.png", "--save-latents", tmp_path / "z.npy")
+    errors = [float(line.split()[4]) for line in out.splitlines()[:2]]
+    assert max(errors) < 2.0, out
+    draw("--latents", tmp_path / "z.npy", "--output", tmp_path / "again.npy")
+    own, again = np.load(tmp_path / "own.npy").astype(float), np.load(tmp_path / "again.npy")
+    np.testing.assert_allclose(np.sqrt(np.mean((own - again) ** 2, axis=(1, 2, 3))), errors, atol=0.06)
+
+
+def test_projection_of_a_training_image_beats_a_thousand_seeds(draw, tmp_path):
+    image = small_images()[5]
+    np.save(tmp_path / "image.npy", image)
+    out = draw("--project", tmp_path / "image.npy", "--seed", 2000, "--output", tmp_path / "p.png")
+    draw("--count", 1000, "--output", tmp_path / "many.npy")
+    drawn = np.load(tmp_path / "many.npy").astype(float)
+    best = np.sqrt(np.mean((drawn - image) ** 2, axis=(1, 2, 3))).min()
+    assert float(out.split("error ")[1].split()[0]) < best

@@ -11,21 +11,38 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {"train", "generate", "evaluate"}
 FLOORS = {
-    0: {"preprocessing", "imaging", "datasets", "glyphs", "files", "progress", "command_line", "pixels", "sampling"},
+    0: {
+        "preprocessing",
+        "imaging",
+        "datasets",
+        "glyphs",
+        "files",
+        "progress",
+        "command_line",
+        "pixels",
+        "sampling",
+        "neighbours",
+    },
     1: {"models", "training.losses", "training.augmentation", "training.regularisers", "training.precision"},
     2: {
         "config",
+        "projection",
         "training.step",
+        "training.feed",
         "training.networks",
         "training.loop",
         "training.run",
         "training.plots",
+        "training.tensorboard",
+        "training.yardstick",
         "evaluation",
     },
     3: SCRIPTS,
 }
 FILES = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-SOURCES = [ROOT / name for name in FILES if name.endswith(".py") and name.split("/")[0] not in ("tests", "benchmarks")]
+SOURCES = [
+    ROOT / name for name in FILES if name.endswith(".py") and name.split("/")[0] not in ("tests", "benchmarks", "docs")
+]
 
 
 def module_name(path: Path) -> str:

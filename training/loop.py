@@ -8,20 +8,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from datasets import ImageSet, epoch_order
+from config import TrainingConfig
+from datasets import ImageSet
 from imaging import image_grid
 from preprocessing import PixelScaler
 from progress import progress_bar
 from sampling import generate_images, latents_from_seeds, with_classes
+from training.feed import Feed
 from training.losses import gan_loss
 from training.networks import Networks
-from training.plots import animate_samples, plot_losses
+from training.plots import animate_samples, draw_comparison, plot_distance, plot_losses, plot_scores
 from training.run import RunFolder
-from training.step import Batch, build_train_step
+from training.step import build_train_step
+from training.tensorboard import Board
+from training.yardstick import Yardstick
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
+COMPARISON_PIXELS = 1_000  # across either half of comparison.png, about: less of large images
+SECONDS_BETWEEN_PLOTS = 15.0  # at least; they take about one
 
 
 class TrainingDiverged(RuntimeError):
@@ -44,42 +51,72 @@ class Progress:
     seconds: float = 0.0  # of training, without pictures and files
     epoch_seconds: float = 0.0  # of the epoch under way
     losses: list[tuple[float, float]] = field(default_factory=list)  # (generator, discriminator) of every step
+    scores: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Of every step: mean and standard deviation of the logits of real images, then of generated ones."""
     records: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
+
+    @property
+    def best(self) -> dict | None:
+        """The line with the smallest distance, the first of equals; None when nothing was measured."""
+        return min(self.measured, key=lambda record: record["frechet_distance"], default=None)
+
+    @property
+    def measured(self) -> list[dict]:
+        """The lines with a distance."""
+        return [record for record in self.records if "frechet_distance" in record]
 
     def state(self) -> dict[str, np.ndarray]:
         return {
             "progress/step": np.int64(self.step),
             "progress/seconds": np.float64([self.seconds, self.epoch_seconds]),
             "progress/losses": np.array(self.losses, np.float32).reshape(-1, 2),
+            "progress/scores": np.array(self.scores, np.float32).reshape(-1, 4),
         }
 
 
-def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Networks, progress: Progress) -> None:
+def train(
+    run: RunFolder,
+    images: ImageSet,
+    scaler: PixelScaler,
+    networks: Networks,
+    progress: Progress,
+    yardstick: Yardstick | None = None,
+    tensorboard: bool = False,
+) -> None:
     """Trains until run.config.epochs are done; `progress` is new, or what `restore_progress` found.
 
     Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped
     after SIGINT or SIGTERM, the state saved, and TrainingDiverged when a loss or a weight stops being finite.
+
+    Args:
+        yardstick: measures the generator every config.evaluate_every epochs; needed when that is given.
+        tensorboard: write event files, too. A run that has some goes on with them in any case.
     """
-    config = run.config
-    steps_per_epoch = len(images.images) // config.batch_size
+    config, steps_per_epoch = run.config, run.steps_per_epoch
+    if config.evaluate_every and yardstick is None:
+        raise ValueError("expected a yardstick with evaluate_every, got none; open_yardstick makes one")
     total_steps = config.epochs * steps_per_epoch
     low, high = scaler.output_range
-    train_step = build_train_step(networks, gan_loss(config.loss), config, total_steps, high - low)
+    loss = gan_loss(config.loss)
+    train_step = build_train_step(networks, loss, config, total_steps, high - low)
     run.clean_after(progress.step)
+    if progress.records and progress.records[-1]["step"] == progress.step:
+        _keep_best(run, progress, networks.sampler())  # a kill may have come between the checkpoint and this
+    plots_drawn_at = -math.inf
     done = progress.step * config.batch_size
     with (
+        Feed(images, scaler, config.batch_size, config.seed, progress.step, total_steps, second=loss.pairs) as feed,
+        _open_board(run, progress, tensorboard) as board,
         _stop_requests() as stop_requests,
         progress_bar("training", total_steps * config.batch_size, "images", done) as bar,
     ):
-        order = None
         while progress.step < total_steps:
-            epoch, position = divmod(progress.step, steps_per_epoch)
-            if order is None or position == 0:
-                order = epoch_order(len(images.images), config.seed, epoch)
-            chosen = order[position * config.batch_size : (position + 1) * config.batch_size]
+            epoch = progress.step // steps_per_epoch
             start = time.perf_counter()
-            losses = train_step(_batch(images, scaler, chosen), progress.step)
-            progress.losses.append((float(losses["generator_loss"]), float(losses["discriminator_loss"])))
+            found = train_step(next(feed), progress.step)
+            progress.losses.append((float(found["generator_loss"]), float(found["discriminator_loss"])))
+            logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
+            progress.scores.append(tuple(float(of(part)) for part in logits for of in (np.mean, np.std)))
             seconds = time.perf_counter() - start
             progress.seconds += seconds
             progress.epoch_seconds += seconds
@@ -87,49 +124,85 @@ def train(run: RunFolder, images: ImageSet, scaler: PixelScaler, networks: Netwo
             progress.step += 1
             words = "losses G {:.2f} D {:.2f}".format(*progress.losses[-1])
             bar.advance(config.batch_size, f"epoch {epoch + 1}/{config.epochs}", words)
+            if board is not None:
+                board.show_step(progress.losses, progress.scores, *logits)
             if progress.step % steps_per_epoch == 0:
-                _finish_epoch(run, progress, scaler, networks, steps_per_epoch)
+                if config.evaluate_every and (epoch + 1) % config.evaluate_every == 0:
+                    bar.advance(0, f"epoch {epoch + 1}/{config.epochs}", "measuring the distance")
+                sampler = _finish_epoch(run, progress, scaler, networks, yardstick, board)
+                if time.perf_counter() - plots_drawn_at > SECONDS_BETWEEN_PLOTS and not stop_requests:
+                    draw_run(run, progress, images, scaler, sampler)
+                    plots_drawn_at = time.perf_counter()
             if stop_requests:
                 if progress.step % steps_per_epoch:
+                    if board is not None:
+                        board.flush()
                     run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
+                draw_run(run, progress, images, scaler, networks.sampler())
                 raise TrainingStopped(stop_requests[0])
-    _draw_run(run, progress, steps_per_epoch)
+    draw_run(run, progress, images, scaler, networks.sampler())
+    animate_samples(run.path / "progress.gif", run.samples())
 
 
-def _batch(images: ImageSet, scaler: PixelScaler, chosen: np.ndarray) -> Batch:
-    labels = None if images.labels is None else images.labels[chosen]
-    return Batch(scaler.transform(images.images[chosen]), labels)
+@contextlib.contextmanager
+def _open_board(run: RunFolder, progress: Progress, wanted: bool) -> Iterator[Board | None]:
+    if not wanted and not run.board_folder.exists():
+        yield None
+        return
+    with contextlib.closing(Board(run.board_folder, run.config, progress.step)) as board:
+        yield board
 
 
 def _finish_epoch(
-    run: RunFolder, progress: Progress, scaler: PixelScaler, networks: Networks, steps_per_epoch: int
-) -> None:
-    """Leaves the readings, the pictures and the weights of an epoch; the checkpoint last: it vouches for the rest."""
-    config = run.config
+    run: RunFolder,
+    progress: Progress,
+    scaler: PixelScaler,
+    networks: Networks,
+    yardstick: Yardstick | None,
+    board: Board | None,
+) -> keras.Sequential:
+    """Leaves the readings, the pictures and the weights of an epoch; the checkpoint last: it vouches for the rest.
+
+    Only the best weights come after it, since a resumed run can write them again from the checkpoint. Returns the
+    generator to sample from.
+    """
+    config, steps_per_epoch = run.config, run.steps_per_epoch
     epoch_seconds, progress.epoch_seconds = progress.epoch_seconds, 0.0
     state = _finite_state(run, progress, networks)  # first of all: nothing good is replaced by something broken
     epoch = progress.step // steps_per_epoch
     generator_loss, discriminator_loss = np.mean(progress.losses[-steps_per_epoch:], axis=0)
     images_per_epoch = steps_per_epoch * config.batch_size
-    progress.records.append(
-        {
-            "epoch": epoch,
-            "step": progress.step,
-            "images_seen": progress.step * config.batch_size,
-            "seconds": round(progress.seconds, 3),
-            "images_per_second": round(images_per_epoch / epoch_seconds, 1),
-            "generator_loss": float(generator_loss),
-            "discriminator_loss": float(discriminator_loss),
-        }
-    )
+    record = {
+        "epoch": epoch,
+        "step": progress.step,
+        "images_seen": progress.step * config.batch_size,
+        "seconds": round(progress.seconds, 3),
+        "images_per_second": round(images_per_epoch / epoch_seconds, 1),
+        "generator_loss": float(generator_loss),
+        "discriminator_loss": float(discriminator_loss),
+    }
     sampler = networks.sampler()
+    if config.evaluate_every and epoch % config.evaluate_every == 0:
+        record |= yardstick.measure(sampler, scaler)
+        record["best"] = progress.best is None or record["frechet_distance"] < progress.best["frechet_distance"]
+    progress.records.append(record)
     run.save_sample(
         epoch, image_grid(generate_images(sampler, scaler, sample_inputs(run)), SAMPLE_ROWS, SAMPLE_COLUMNS)
     )
     run.save_metrics(progress.records)
     run.save_network("generator", sampler)
     run.save_network("discriminator", networks.discriminator)
+    if board is not None:
+        board.show_epoch(record, run.samples()[-1])
     run.save_checkpoint(progress.step, state)
+    _keep_best(run, progress, sampler)
+    return sampler
+
+
+def _keep_best(run: RunFolder, progress: Progress, sampler: keras.Sequential) -> None:
+    """Writes generator_best.keras when the last epoch is the best one measured."""
+    if progress.records[-1].get("best"):
+        run.save_network("generator_best", sampler)
 
 
 def sample_inputs(run: RunFolder) -> np.ndarray:
@@ -139,10 +212,42 @@ def sample_inputs(run: RunFolder) -> np.ndarray:
     return with_classes(latents, rows % max(1, run.class_count), run.class_count)
 
 
-def _draw_run(run: RunFolder, progress: Progress, steps_per_epoch: int) -> None:
-    losses = np.array(progress.losses, np.float32).reshape(-1, 2)
-    plot_losses(run.path / "losses.png", losses, steps_per_epoch, f"{run.path.name}: {run.config.preset}")
-    animate_samples(run.path / "progress.gif", run.samples())
+def draw_run(
+    run: RunFolder, progress: Progress, images: ImageSet, scaler: PixelScaler, sampler: keras.Sequential
+) -> None:
+    """Draws losses.png, scores.png, distance.png when something was measured, and comparison.png."""
+    title = f"{run.path.name}: {run.config.preset}, {run.config.loss}"
+    losses, scores = np.array(progress.losses, np.float32), np.array(progress.scores, np.float32)
+    how = (run.steps_per_epoch, title)
+    plot_losses(run.path / "losses.png", losses, *how, _undecided_loss(run.config), progress.best)
+    plot_scores(run.path / "scores.png", scores, *how, progress.best)
+    if progress.best is not None:
+        plot_distance(run.path / "distance.png", progress.measured, title, progress.best)
+    chosen = _images_to_compare(run, images)
+    side = int(np.clip(COMPARISON_PIXELS // max(run.image_shape), 2, SAMPLE_COLUMNS))
+    cells = np.arange(SAMPLE_ROWS * SAMPLE_COLUMNS).reshape(SAMPLE_ROWS, SAMPLE_COLUMNS)[:side, :side].ravel()
+    cells = cells[cells < len(chosen)]
+    generated = generate_images(sampler, scaler, sample_inputs(run)[cells])
+    words = f"generated, epoch {progress.step / run.steps_per_epoch:.3g}"
+    draw_comparison(run.path / "comparison.png", images.images[chosen[cells]], generated, side, words)
+
+
+def _images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
+    """Indices of real images to stand beside the samples, always the same; of a conditional run, a class a row."""
+    shuffled = np.random.default_rng(0).permutation(len(images.images))
+    if run.class_count == 0:
+        return shuffled[: SAMPLE_ROWS * SAMPLE_COLUMNS]
+    rows = []
+    for row in range(SAMPLE_ROWS):
+        of_class = shuffled[images.labels[shuffled] == row % run.class_count]
+        rows.append(np.resize(of_class if len(of_class) else shuffled, SAMPLE_COLUMNS))
+    return np.concatenate(rows)
+
+
+def _undecided_loss(config: TrainingConfig) -> float:
+    """The discriminator's loss when it gives real and generated images the same logit, 0."""
+    logits = np.zeros((1, 1), np.float32)
+    return float(gan_loss(config.loss).discriminator(logits, logits))
 
 
 def _finite_state(run: RunFolder, progress: Progress, networks: Networks) -> dict[str, np.ndarray]:
@@ -176,13 +281,15 @@ def restore_progress(run: RunFolder, networks: Networks) -> Progress:
     try:
         step = int(state["progress/step"])
         seconds, epoch_seconds = (float(value) for value in state["progress/seconds"])
-        losses = [tuple(map(float, pair)) for pair in state["progress/losses"]]
+        losses = [tuple(map(float, row)) for row in state["progress/losses"]]
+        scores = [tuple(map(float, row)) for row in state["progress/scores"]]
     except KeyError as error:
         raise ValueError(f"expected {error} in {run.latest_checkpoint()}, got none; remove it") from error
-    last = step // (run.image_total // run.config.batch_size)
+    last = step // run.steps_per_epoch
     if run.config.epochs < last:
         raise ValueError(f"expected --epochs of at least {last}, which are done, got {run.config.epochs}")
-    return Progress(step, seconds, epoch_seconds, losses, [record for record in records if record["step"] <= step])
+    records = [record for record in records if record["step"] <= step]
+    return Progress(step, seconds, epoch_seconds, losses, scores, records)
 
 
 def _check_finite(run: RunFolder, step: int, losses: tuple[float, float]) -> None:

@@ -1,39 +1,178 @@
-"""Pictures of a run: the losses, and how the samples came about."""
+"""Pictures of a run: losses, scores, distances, real images beside samples, and how the samples came about.
 
+Curves differ in colour (Okabe and Ito 2008: told apart by the colour-blind) and in line style (told apart in print).
+"""
+
+import contextlib
 import math
 import os
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from files import atomic_path
-from imaging import load_image, save_animation
+from imaging import image_grid, load_image, save_animation, to_display
 
-GENERATOR_COLOUR, DISCRIMINATOR_COLOUR = "#d55e00", "#0072b2"  # Okabe and Ito 2008: told apart by the colour-blind
-MOST_POINTS = 400  # on a curve
+GENERATOR_COLOUR, DISCRIMINATOR_COLOUR = "#d55e00", "#0072b2"
+RECALL_COLOUR, COVERAGE_COLOUR = "#009e73", "#cc79a7"
+MOST_POINTS = 150  # on a curve: what happens within a few steps is in its band
 MOST_FRAMES = 100  # in an animation
+COMPARISON_SIDE = 560  # pixels, about, of either half
 
 
-def plot_losses(path: str | os.PathLike, losses: np.ndarray, steps_per_epoch: int, title: str) -> None:
-    """Draws losses, float (steps, 2) of generator and discriminator, as mean and spread of short spans of steps."""
+def plot_losses(
+    path: str | os.PathLike,
+    losses: np.ndarray,
+    steps_per_epoch: int,
+    title: str,
+    undecided: float | None = None,
+    best: dict | None = None,
+) -> None:
+    """Draws losses, float (steps, 2) of generator and discriminator, as mean and range of short spans of steps.
+
+    undecided: the discriminator's loss when it cannot tell real from generated. best: the line of metrics.jsonl with
+    the best distance.
+    """
+    with _drawn(path, 4) as figure:
+        axes = figure.add_subplot()
+        curves = (("generator", GENERATOR_COLOUR, "-"), ("discriminator", DISCRIMINATOR_COLOUR, "--"))
+        for column, (label, colour, style) in enumerate(curves):
+            epochs, spans = _spans(losses[:, column], steps_per_epoch)
+            axes.plot(epochs, spans.mean, style, color=colour, label=label, linewidth=1.5)
+            axes.fill_between(epochs, spans.lowest, spans.highest, color=colour, alpha=0.15, linewidth=0)
+        if undecided is not None:
+            label = "discriminator that cannot tell"
+            axes.axhline(undecided, color=DISCRIMINATOR_COLOUR, linestyle=":", linewidth=1.2, label=label)
+        _mark_best(axes, best)
+        axes.set(ylabel="loss (line: mean, band: range)")
+        _finish_epochs(figure, axes, title, len(losses) / steps_per_epoch)
+
+
+def plot_scores(
+    path: str | os.PathLike, scores: np.ndarray, steps_per_epoch: int, title: str, best: dict | None = None
+) -> None:
+    """Draws what the discriminator says: float (steps, 4), mean and deviation of its logits on real images, then both
+    on generated ones. Bands that overlap mean that it takes one for the other.
+    """
+    with _drawn(path, 4) as figure:
+        axes = figure.add_subplot()
+        curves = (("real images", DISCRIMINATOR_COLOUR, "--"), ("generated images", GENERATOR_COLOUR, "-"))
+        for kind, (label, colour, style) in enumerate(curves):
+            epochs, means = _spans(scores[:, 2 * kind], steps_per_epoch)
+            deviation = _spans(scores[:, 2 * kind + 1], steps_per_epoch)[1].mean
+            axes.plot(epochs, means.mean, style, color=colour, label=label, linewidth=1.5)
+            low, high = means.mean - deviation, means.mean + deviation
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.axhline(0.0, color="black", linestyle=":", linewidth=1.2, label="neither")
+        _mark_best(axes, best)
+        label = "logit of the discriminator\n(line: mean, band: ± standard deviation)"
+        axes.set(ylabel=label)
+        _finish_epochs(figure, axes, title, len(scores) / steps_per_epoch)
+
+
+def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best: dict) -> None:
+    """Draws the distance of the lines of metrics.jsonl that have one against minutes of training, over recall and
+    coverage, which fall when the generator draws less and less kinds of images.
+    """
+    minutes = [record["seconds"] / 60.0 for record in records]
+    with _drawn(path, 5.5) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        distances = [record["frechet_distance"] for record in records]
+        upper.plot(minutes, distances, "-o", color=DISCRIMINATOR_COLOUR, linewidth=1.5, markersize=4)
+        words = f"best: {best['frechet_distance']:.2f}, epoch {best['epoch']}"
+        upper.plot(
+            best["seconds"] / 60.0,
+            best["frechet_distance"],
+            "*",
+            color=GENERATOR_COLOUR,
+            markeredgecolor="black",
+            markersize=14,
+            label=words,
+            linestyle="none",
+        )
+        upper.set(ylabel="Fréchet distance\n(0 is best)", ylim=(0.0, None))
+        for name, colour, style in (("recall", RECALL_COLOUR, "-s"), ("coverage", COVERAGE_COLOUR, "--^")):
+            values = [record[name] for record in records]
+            lower.plot(minutes, values, style, color=colour, label=name, linewidth=1.5, markersize=4)
+        label = "share of real images\nwithin reach"
+        lower.set(xlabel="minutes of training", ylabel=label, ylim=(-0.03, 1.03), xlim=(0.0, 1.03 * minutes[-1]))
+        upper.grid(alpha=0.3)
+        _finish(figure, lower, title)
+
+
+def draw_comparison(path: str | os.PathLike, real: np.ndarray, generated: np.ndarray, columns: int, words: str) -> None:
+    """Real images on the left, as many generated ones on the right, enlarged by whole pixels; `words` says which.
+
+    uint8 or uint16 (n, height, width, channels) each.
+    """
+    halves = [to_display(image_grid(images, columns=columns)) for images in (real, generated)]
+    zoom = max(1, COMPARISON_SIDE // halves[0].shape[1])
+    halves = [np.repeat(np.repeat(half, zoom, axis=0), zoom, axis=1) for half in halves]
+    height, width = halves[0].shape[:2]
+    margin, gap, top = 12, 36, 40
+    sheet = Image.new("RGB", (2 * width + gap + 2 * margin, top + height + margin), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
+    for left, half, label in zip((margin, margin + width + gap), halves, ("real", words), strict=True):
+        sheet.paste(Image.fromarray(half.squeeze(-1) if half.shape[-1] == 1 else half), (left, top))
+        pen.text((left, top - 8), label, fill="black", font=font, anchor="ls")
+    middle = margin + width + gap // 2
+    pen.line([(middle, margin), (middle, top + height)], fill="#999999", width=1)
+    with atomic_path(path) as partial:
+        sheet.save(partial, format="PNG")
+
+
+class Spans(NamedTuple):
+    """float (spans,) each."""
+
+    mean: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+
+
+def _spans(values: np.ndarray, steps_per_epoch: int) -> tuple[np.ndarray, Spans]:
+    """float (steps,) -> the middles of at most MOST_POINTS spans, in epochs, and what lies in each."""
+    span = max(1, math.ceil(len(values) / MOST_POINTS))
+    starts = np.arange(0, len(values), span)
+    lengths = np.diff([*starts, len(values)])
+    parts = Spans(
+        np.add.reduceat(values.astype(np.float64), starts) / lengths,
+        np.minimum.reduceat(values, starts),
+        np.maximum.reduceat(values, starts),
+    )
+    return (starts + lengths / 2) / steps_per_epoch, parts
+
+
+@contextlib.contextmanager
+def _drawn(path: str | os.PathLike, height: float) -> Iterator:
+    """A Matplotlib figure, `height` inches high, that is written when the block ends."""
     from matplotlib.figure import Figure  # no pyplot: it keeps figures in global state and looks for a display
 
-    span = max(1, math.ceil(len(losses) / MOST_POINTS))
-    starts = np.arange(0, len(losses), span)
-    figure = Figure(figsize=(8, 4), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    curves = (("generator", GENERATOR_COLOUR, "-"), ("discriminator", DISCRIMINATOR_COLOUR, "--"))
-    for column, (label, colour, style) in enumerate(curves):
-        spans = [losses[start : start + span, column] for start in starts]
-        epochs = (starts + span / 2) / steps_per_epoch
-        axes.plot(epochs, [part.mean() for part in spans], style, color=colour, label=label, linewidth=1.5)
-        if span > 1:
-            lowest, highest = [part.min() for part in spans], [part.max() for part in spans]
-            axes.fill_between(epochs, lowest, highest, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="epoch", ylabel=f"loss (mean of {span} step{'s' if span > 1 else ''})", title=title)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    figure = Figure(figsize=(8, height), dpi=120, layout="constrained")
+    yield figure
     with atomic_path(path) as partial:
         figure.savefig(partial, format="png")
+
+
+def _mark_best(axes, best: dict | None) -> None:
+    if best is not None:
+        label = f"best distance, {best['frechet_distance']:.2f}"
+        axes.axvline(best["epoch"], color="black", linestyle="-.", linewidth=1.2, label=label)
+
+
+def _finish_epochs(figure, axes, title: str, epochs: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(xlabel="epoch", xlim=(0.0, 1.01 * epochs))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=epochs >= 2))
+    _finish(figure, axes, title)
+
+
+def _finish(figure, axes, title: str) -> None:
+    """Puts title and legend above the curves, where they hide nothing."""
+    figure.legend(loc="outside upper center", title=title, ncols=4, fontsize="small", frameon=False, handlelength=3.0)
+    axes.grid(alpha=0.3)
 
 
 def animate_samples(path: str | os.PathLike, samples: list) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
-from datasets import ImageSet
+from datasets import DATASET_NAMES, ImageSet, load_images
 from files import PARTIAL_MARK, atomic_path, remove_partials, write_text
 from imaging import save_image
 from preprocessing import PixelScaler
@@ -47,6 +47,15 @@ class RunFolder:
     def class_count(self) -> int:
         """How many classes the networks are told apart; 0 for a run that is not conditional."""
         return len(self.class_names) if self.config.conditional else 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.image_total // self.config.batch_size
+
+    @property
+    def board_folder(self) -> Path:
+        """Event files for TensorBoard; there once they were asked for."""
+        return self.path / "tensorboard"
 
     @classmethod
     def create(cls, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler) -> "RunFolder":
@@ -168,21 +177,40 @@ class RunFolder:
                 f"({len(images.images)} images of shape {images.image_shape}); put the data back or start a new run"
             )
 
+    def load_training_images(self) -> ImageSet:
+        """The images that the run was trained on. Raises ValueError when they are gone or have changed."""
+        config = self.config
+        if config.data not in DATASET_NAMES and not Path(config.data).exists():
+            raise ValueError(
+                f"expected the images of the run where they were, {config.data!r}, got nothing there; put them back"
+            )
+        how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
+        images = load_images(config.data, *how)
+        self.check_same_images(images)
+        return images
+
     # Networks and scaling
 
     def load_scaler(self) -> PixelScaler:
         return PixelScaler.load(self.path / "preprocessing.json")
 
     def save_network(self, name: str, network) -> None:
-        """Writes generator.keras or discriminator.keras: the weights to sample from, without optimizers."""
+        """Writes NAME.keras (generator, generator_best or discriminator): the weights, without optimizers."""
         with atomic_path(self.path / f"{name}.keras") as partial:
             network.save(partial)
 
-    def load_generator(self):
-        """generator.keras as stock Keras reads it. Raises ValueError when there is none yet or it is damaged."""
+    def load_generator(self, best: bool = False):
+        """generator.keras, or generator_best.keras, as stock Keras reads it.
+
+        Raises ValueError when there is none yet or it is damaged.
+        """
         import keras
 
-        path = self.path / "generator.keras"
+        path = self.path / ("generator_best.keras" if best else "generator.keras")
+        if best and not path.exists():
+            raise ValueError(
+                f"expected {path}, got a run that has measured none; train with --evaluate-every, or leave --best out"
+            )
         if not path.exists():
             raise ValueError(f"expected {path}, got a run that has not finished an epoch; go on with train.py --resume")
         try:

@@ -1,0 +1,78 @@
+"""From an image back to a latent vector: the closest image that a generator can make.
+
+Searched by gradient descent on the latent vector, as in Zhu et al. 2016, "Generative visual manipulation on the natural
+image manifold": many random vectors are tried, and the best of them are improved.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from progress import progress_bar
+from sampling import BATCH_SIZE, latents_from_seeds, with_classes
+
+CANDIDATES = 512  # random latents tried for each class
+STARTS = 4  # of them that are improved, for each image
+STEPS = 250
+RATE = 0.05  # of Adam, falling to nothing along a cosine
+
+
+def project(
+    generator: keras.Sequential, scaled_images: np.ndarray, classes: list[int | None], class_count: int, seed: int = 0
+) -> np.ndarray:
+    """Finds what to give the generator so that it draws something close to each image.
+
+    Args:
+        generator: float32 (n, latent_dim + class_count) -> float32 (n, height, width, channels).
+        scaled_images: float32 (n, height, width, channels), scaled as the generator's images are.
+        classes: the classes that may be used, [None] without classes.
+        seed: the first of the seeds whose latents are tried.
+
+    Returns:
+        Inputs of the generator, float32 (n, latent_dim + class_count), the smallest mean squared error each found.
+    """
+    latent_dim = generator.input_shape[-1] - class_count
+    latents = latents_from_seeds(range(seed, seed + CANDIDATES), latent_dim)
+    codes = [None if label is None else np.full(CANDIDATES, label) for label in classes]
+    candidates = np.concatenate([with_classes(latents, labels, class_count) for labels in codes])
+
+    inputs = keras.Variable(np.zeros((STARTS, candidates.shape[1]), np.float32))
+    optimizer = keras.optimizers.Adam(RATE)
+    optimizer.build([inputs])
+
+    @tf.function
+    def descend(target: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            errors = tf.reduce_mean(tf.square(generator(inputs.value, training=False) - target), axis=(1, 2, 3))
+            total = tf.reduce_sum(errors)
+        slopes = tape.gradient(total, inputs.value)
+        # The class stays what it is.
+        kept = tf.concat([tf.ones(latent_dim), tf.zeros(class_count)], axis=0)
+        optimizer.learning_rate.assign(rate)
+        optimizer.apply([slopes * kept], [inputs])
+        return errors
+
+    drawn = np.concatenate(
+        [
+            np.asarray(generator(candidates[start : start + BATCH_SIZE], training=False))
+            for start in range(0, len(candidates), BATCH_SIZE)
+        ]
+    ).reshape(len(candidates), -1)
+    moments = [variable for variable in optimizer.variables if variable is not optimizer.learning_rate]
+    found = []
+    with progress_bar("projecting", len(scaled_images) * STEPS, "steps") as bar:
+        for image in scaled_images:
+            distances = np.square(drawn - image.reshape(-1)).mean(axis=1)
+            inputs.assign(candidates[np.argsort(distances, kind="stable")[:STARTS]])
+            for moment in moments:
+                moment.assign(np.zeros(moment.shape, moment.dtype))
+            best, best_error = None, np.inf
+            for step in range(STEPS + 1):
+                before = inputs.numpy()
+                rate = RATE * 0.5 * (1.0 + np.cos(np.pi * step / STEPS))
+                errors = descend(tf.constant(image[np.newaxis]), tf.constant(rate, tf.float32)).numpy()
+                if errors.min() < best_error:
+                    best, best_error = before[errors.argmin()].copy(), errors.min()
+                bar.advance(1 if step else 0, "projecting")
+            found.append(best)
+    return np.stack(found)

@@ -1,0 +1,394 @@
+"""What the pages say is done here: every command and block of Python, every recipe, every example in a docstring."""
+
+import doctest
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_images
+from test_house import FLOORS
+
+import evaluate
+import generate
+import train
+from imaging import save_image
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SCRIPTS = {"train.py": train, "generate.py": generate, "evaluate.py": evaluate}
+
+# The one place for time and size. Options that a command gets in any case, and such that are made small where given.
+BUDGET = {
+    "train.py": {
+        "--epochs": 1,
+        "--image-count": 32,
+        "--image-size": 16,
+        "--batch-size": 16,
+        "--precision": "float32",
+        "--cache": "cache",
+    },
+    "evaluate.py": {"--count": 24, "--cache": "cache"},
+}
+SMALLER = {"--count": 24, "--epochs": 3}
+GLYPH_COUNT, CLASSIFIER_STEPS = 100, 15
+
+# What is not run, and why. Options of this project's own scripts are checked all the same.
+NOT_RUN = (
+    ("-m venv", "CI begins with it"),
+    ("pip install", "CI does it, for requirements-dev.txt; it needs the network"),
+    ("-m pytest", "this is it"),
+    ("-m ruff", "changes files; test_house.py runs it to check"),
+    (".ci/run", "CI is it"),
+    ("jupyter execute", "test_notebooks.py runs all of them"),
+    ("pre-commit install", "writes into .git"),
+    ("docs/reference.py", "a test below runs it"),
+    ("tensorboard --logdir", "a server, which does not end"),
+    ("--features inception", "downloads 88 MB"),
+    ("fidelity ", "another project's program, needs PyTorch"),
+    ("from cleanfid import", "another project's program, needs PyTorch"),
+    ("benchmarks/every_scaling.py", "six trainings, minutes"),
+    ("benchmarks/sixteen_bits.py", "two trainings, minutes"),
+    ("benchmarks/scaling.py", "measures for minutes, with other libraries"),
+    ("benchmarks/recipes.py", "many trainings, hours"),
+    ("benchmarks/streaming.py", "writes two million files, minutes"),
+    ("benchmarks/feed.py", "measures for minutes"),
+)
+PYTHONS = ("python", "python3", ".venv/bin/python")
+PROGRAMS = (*PYTHONS, ".venv/bin/pip", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity", ".ci/run")
+LISTINGS = ("text", "json", "diff", "yaml")  # languages of blocks that are there to be read
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(page, text.count("\n", 0, match.start()) + 2, match[1], match[2]) for match in found]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def commands_of(page: Path) -> list[str]:
+    """The command lines of a page: in fenced blocks, indented, and between backticks; those joined by && apart."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line for block in blocks_of(page) if not block.language for line in block.text.splitlines()]
+    without_blocks = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    programs = "|".join(map(re.escape, PROGRAMS))  # followed by a space or by nothing more
+    lines += re.findall(rf"^ {{4}}((?:{programs}) .*)$", without_blocks, re.MULTILINE)
+    lines += re.findall(rf"`((?:{programs})(?: [^`]+)?)`", without_blocks)
+    return [part for line in lines for part in re.split(r"\s+&&\s+", line.strip()) if part]
+
+
+def argument_words(command: str) -> list[str]:
+    """The words of a command, comments left out, the program under its plain name."""
+    words = shlex.split(command, comments=True)
+    return [re.sub(r"^(\.venv/bin/)?(python|pip)3?$", r"\2", words[0]), *words[1:]]
+
+
+COMMANDS = {shlex.join(argument_words(command)): page for page in reversed(PAGES) for command in commands_of(page)}
+
+
+def reason_not_to_run(command: str) -> str | None:
+    return next((reason for words, reason in NOT_RUN if words in command), None)
+
+
+# Commands
+
+
+def shortened(script: str, arguments: list[str]) -> list[str]:
+    """The same command with less to do."""
+    words = list(arguments)
+    settings = dict(BUDGET.get(script, {}))
+    if "--resume" in words:
+        settings = {"--epochs": 3}  # the other options would contradict the run
+    for option, value in (SMALLER | settings).items():
+        if option in words:
+            words[words.index(option) + 1] = str(value)
+        elif option in settings and "--help" not in words:
+            words += [option, str(value)]
+    return words
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory, trained_run) -> Path:
+    """A folder with what the pages' commands are about, small: images of every kind, runs, latent vectors."""
+    folder = tmp_path_factory.mktemp("pages")
+    images = small_images(32)
+    for index, image in enumerate(images):
+        for name in ("photos/cat", "photos/dog", "samples"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            save_image(folder / name / f"{index}.png", image)
+    with zipfile.ZipFile(folder / "cifar10-train.zip", "w") as archive:
+        for path in (folder / "photos").rglob("*.png"):
+            archive.write(path, path.relative_to(folder / "photos"))
+    np.save(folder / "scans.npy", small_images(32, channels=1, dtype=np.uint16)[..., 0])
+    save_image(folder / "face.png", images[0])
+    np.save(folder / "z.npy", np.zeros((4, 100), np.float32))
+    for name in ("mine", "dcgan", "tutorial"):
+        shutil.copytree(trained_run, folder / "runs" / name)
+    return folder
+
+
+@pytest.fixture
+def here(workplace, monkeypatch) -> Path:
+    """The workplace as the working directory, the budget in force, and small images in place of downloads."""
+    import keras
+
+    from datasets import KERAS_DATASETS
+
+    monkeypatch.chdir(workplace)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    monkeypatch.setattr("datasets.GLYPH_COUNT", GLYPH_COUNT)
+    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", CLASSIFIER_STEPS)
+    monkeypatch.setattr("training.loop.draw_run", lambda *what: None)  # half the time of so short a run
+    images, labels = small_images(60, (32, 32)), np.arange(60).reshape(-1, 1) % 10
+    for name in KERAS_DATASETS:  # test_datasets.py reads the files as they are
+        monkeypatch.setattr(getattr(keras.datasets, name), "load_data", lambda: ((images, labels), (images, labels)))
+    return workplace
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_block_is_python_commands_or_marked_as_a_listing(block):
+    assert block.language in ("", "python", *LISTINGS), f"{block}: mark what is not run with ```text"
+    if not block.language:
+        for line in block.text.splitlines():
+            assert line.split()[0] in PROGRAMS, f"{block}: expected a command, got {line!r}; mark listings with ```text"
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if reason_not_to_run(command) is None])
+def test_every_command_of_the_pages_runs(command, here, run_script):
+    program, script, *arguments = shlex.split(command)
+    assert program == "python", f"{COMMANDS[command]}: {command}"
+    arguments = shortened(script, arguments)
+    if script == "train.py" and "--run-dir" in arguments and "--resume" not in arguments:
+        shutil.rmtree(arguments[arguments.index("--run-dir") + 1], ignore_errors=True)
+    if script in SCRIPTS:
+        outcome = run_script(SCRIPTS[script], *arguments)
+        assert outcome.status == 0, f"{COMMANDS[command]}: {command}\n{outcome.stderr}"
+    else:
+        result = subprocess.run([sys.executable, ROOT / script, *arguments], capture_output=True, text=True)
+        assert result.returncode == 0, f"{COMMANDS[command]}: {command}\n{result.stderr}"
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if reason_not_to_run(command) is not None])
+def test_what_is_not_run_names_scripts_options_and_files_that_exist(command):
+    words = shlex.split(command)
+    for word in words:
+        if word.endswith(".txt"):
+            assert (ROOT / word).exists(), word
+        if word.endswith(".py"):
+            known = re.findall(r'add_argument\(\s*"(--[\w-]+)"', (ROOT / word).read_text(encoding="utf-8"))
+            assert set(re.findall(r"--[\w-]+", command)) <= {*known, "--help"}, command
+
+
+def test_nothing_is_excused_in_vain():
+    """Each reason not to run still has its command; those of other people's pages may wait for theirs."""
+    waiting = {"tensorboard --logdir", "benchmarks/recipes.py"}
+    idle = [words for words, _ in NOT_RUN if not any(words in command for command in COMMANDS)]
+    assert set(idle) <= waiting
+
+
+# Python
+
+
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in BLOCKS if block.language == "python"}), ids=lambda page: page.name
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, here):
+    namespace: dict = {"__name__": "page"}
+    for block in blocks_of(page):
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+
+
+# Examples in docstrings
+
+PACKAGES = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")})
+MODULES = [path.stem for path in sorted(ROOT.glob("*.py"))] + [
+    f"{name}.{path.stem}" for name in PACKAGES for path in sorted((ROOT / name).glob("*.py")) if path.stem != "__init__"
+]
+WITH_EXAMPLES = {
+    "preprocessing": ("PixelScaler", "scale_image"),
+    "imaging": ("fit_image", "image_grid", "to_display"),
+    "datasets": ("load_images", "epoch_order"),
+    "glyphs": ("draw_glyphs",),
+    "sampling": ("latents_from_seeds", "with_classes"),
+    "pixels.checks": ("validate_images",),
+    "pixels.reading": ("load_image",),
+    "pixels.writing": ("save_image", "stretch_values"),
+    "models.layout": ("ImageLayout",),
+    "config": ("TrainingConfig.of", "option_name"),
+    "command_line": ("image_size", "seed_list"),
+    "files": ("atomic_path",),
+    "evaluation.distances": ("frechet_distance", "class_difference"),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_are_true(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.GLYPH_COUNT", GLYPH_COUNT)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    examples = [test for test in doctest.DocTestFinder().find(importlib.import_module(name)) if test.examples]
+    printed: list[str] = []
+    for test in examples:
+        runner.run(test, out=printed.append)
+    assert runner.failures == 0, "".join(printed)
+    expected = {f"{name}.{member}" for member in WITH_EXAMPLES.get(name, ())}
+    assert expected <= {test.name for test in examples}, "public functions that people begin with have an example"
+
+
+# The reference
+
+
+def test_the_reference_is_built_without_warnings_and_has_every_module(tmp_path):
+    pytest.importorskip("sphinx")
+    command = [sys.executable, ROOT / "docs" / "reference.py", "--output", tmp_path]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    pages = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html"))
+    for name in set(MODULES) - FLOORS[3]:
+        assert f'id="module-{name}"' in pages, f"{name} is in no chapter of docs/reference.py"
+    for name, members in WITH_EXAMPLES.items():
+        for member in members:
+            assert f'id="{name}.{member}"' in pages, member
+
+
+# The picture of the house
+
+
+def test_the_picture_shows_every_room_on_its_floor(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    house = importlib.import_module("house")
+    drawn = {number: {name for row in rows for name, _ in row} for number, _, _, rows in house.FLOORS}
+    assert drawn == FLOORS, "a room is missing in docs/house.py, or there is one too many"
+    assert house.PICTURE.read_text(encoding="utf-8") == house.draw(), "run python docs/house.py"
+
+
+# Contributing
+
+
+def test_contributing_sets_up_and_checks_as_ci_does():
+    setup, check, *_ = (block.text.strip() for block in blocks_of(ROOT / "CONTRIBUTING.md"))
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == f"{setup} && {check}"
+    assert f"{setup} && {check}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_workflow_runs_ci_on_the_supported_pythons():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    least = re.search(r'requires-python = ">=(\S+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+    assert re.findall(r"- run: (.*)", text) == [".ci/run"]
+    assert re.search(r"python: \[(.*)\]", text)[1].split(", ")[0] == f'"{least}"'
+    assert "python-version: ${{ matrix.python }}" in text
+
+
+def test_a_commit_is_checked_as_ci_checks_the_code():
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    entries = re.findall(r"entry: \.venv/bin/python -m (.*)", text)
+    assert entries == ["ruff check", "ruff format --check", "pytest tests/test_house.py"]
+    assert text.count("language: system") == text.count("pass_filenames: false") == len(entries)
+
+
+@pytest.mark.parametrize("name", [".github/workflows/ci.yml", ".pre-commit-config.yaml"])
+def test_yaml_is_valid(name):
+    yaml = pytest.importorskip("yaml")  # nothing that is installed for the tests needs it
+    assert isinstance(yaml.safe_load((ROOT / name).read_text(encoding="utf-8")), dict)
+
+
+# The recipes of CONTRIBUTING.md, tried on a copy of the project
+
+RECIPES = {
+    "A loss": {"training/losses.py", "config.py"},
+    "A data set": {"datasets.py"},
+    "A network": {"models/generator.py", "models/discriminator.py", "config.py"},
+    "A scaling": {"pixels/settings.py"},
+}
+TRY_RECIPES = """
+import sys
+import numpy as np
+import pytest
+import train
+from command_line import import_tensorflow
+from datasets import load_images
+from preprocessing import PixelScaler
+
+stripes = load_images("stripes", image_count=40)
+assert stripes.images.shape == (40, 32, 32, 3) and set(stripes.labels) == {0, 1}
+assert set(np.unique(stripes.images)) == {0, 255}
+levels = np.arange(65536, dtype=np.uint16).reshape(1, 256, 256, 1)
+scaler = PixelScaler("half").fit(levels)
+scaled = scaler.transform(levels)
+assert scaler.is_lossless and scaled.min() == -0.5 and scaled.max() == 0.5 and scaler.output_range == (-0.5, 0.5)
+import_tensorflow()
+from training.losses import gan_loss
+real, generated = np.float32([[1], [3]]), np.float32([[0], [-1]])
+assert gan_loss("least_squares").discriminator(real, generated) == 1.0 + 0.25
+assert gan_loss("least_squares").generator(generated) == 0.5 * 2.5
+sys.argv = ["train.py", *"--data stripes --image-count 40 --loss least_squares --preset dense --scaling half --epochs 1"
+    " --batch-size 16 --precision float32 --run-dir tried".split()]
+assert train.main() == 0
+assert pytest.main(["tests/test_losses.py", "-k", "least_squares", "-p", "no:cacheprovider"]) == 0
+"""
+
+
+def recipe(title: str) -> str:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return re.search(rf"^### {title}\n.*?^```diff\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+
+
+def apply_recipe(title: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", "apply", *options], cwd=folder, input=recipe(title), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def project_copy(tmp_path_factory) -> Path:
+    """The files of the project, in a git repository of their own."""
+    folder = tmp_path_factory.mktemp("copy") / "project"
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in names:
+        if name.endswith((".py", ".toml")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("title", RECIPES)
+def test_a_recipe_is_short_stays_in_its_room_and_fits_alone(title, project_copy):
+    added = re.findall(r"^\+(?!\+\+)", recipe(title), re.MULTILINE)
+    assert 0 < len(added) < 30
+    assert set(re.findall(r"^\+\+\+ b/(.*)$", recipe(title), re.MULTILINE)) == RECIPES[title]
+    outcome = apply_recipe(title, project_copy, "--check")
+    assert outcome.returncode == 0, f"{outcome.stderr}; bring the recipe in CONTRIBUTING.md up to date"
+
+
+def test_the_recipes_work(project_copy):
+    for title in RECIPES:
+        assert apply_recipe(title, project_copy).returncode == 0, title
+    changed = sorted(set().union(*RECIPES.values()))
+    for arguments in (["check", "-q"], ["format", "--check", "-q"]):
+        assert subprocess.run([sys.executable, "-m", "ruff", *arguments, *changed], cwd=project_copy).returncode == 0
+    result = subprocess.run([sys.executable, "-c", TRY_RECIPES], cwd=project_copy, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert list((project_copy / "tried" / "samples").glob("epoch_0001.png"))

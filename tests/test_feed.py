@@ -1,0 +1,195 @@
+"""The feed gives the batches that (seed, step) ask for, whatever else happens in the background."""
+
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import small_images
+
+from datasets import ImageSet, epoch_order, load_images
+from imaging import save_image
+from preprocessing import PixelScaler
+from training.feed import Feed
+
+COUNT, BATCH_SIZE, SEED = 50, 8, 3
+STEPS_PER_EPOCH = COUNT // BATCH_SIZE  # two images are left over in each epoch
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    return ImageSet("blobs", small_images(COUNT), np.arange(COUNT, dtype=np.int64) % 7, tuple("abcdefg"))
+
+
+@pytest.fixture(scope="module")
+def scaler(images) -> PixelScaler:
+    return PixelScaler("standardize").fit(images.images)
+
+
+def read_all(*arguments, **options) -> list:
+    with Feed(*arguments, **options) as feed:
+        return list(feed)
+
+
+def feed_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("feed")]
+
+
+def test_batches_are_those_of_the_order_of_their_epoch(images, scaler):
+    batches = read_all(images, scaler, BATCH_SIZE, SEED, 0, 2 * STEPS_PER_EPOCH)
+    assert len(batches) == 2 * STEPS_PER_EPOCH
+    for step, batch in enumerate(batches):
+        epoch, position = divmod(step, STEPS_PER_EPOCH)
+        chosen = epoch_order(COUNT, SEED, epoch)[position * BATCH_SIZE : (position + 1) * BATCH_SIZE]
+        np.testing.assert_array_equal(batch.images, scaler.transform(images.images[chosen]))
+        np.testing.assert_array_equal(batch.labels, images.labels[chosen])
+        assert batch.second_images is None and batch.second_labels is None
+
+
+def test_batches_are_contiguous_float32_of_their_own(images, scaler):
+    batches = read_all(images, scaler, BATCH_SIZE, SEED, 0, 4, second=True)
+    arrays = [array for batch in batches for array in (batch.images, batch.second_images)]
+    for array in arrays:
+        assert array.dtype == np.float32 and array.flags.c_contiguous and array.shape == (BATCH_SIZE, 16, 16, 3)
+    assert not any(np.shares_memory(one, other) for one in arrays for other in arrays if one is not other)
+    assert all(labels.dtype == np.int64 for batch in batches for labels in (batch.labels, batch.second_labels))
+
+
+@pytest.mark.parametrize("first", [1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2])
+def test_a_resumed_run_gets_the_batches_it_would_have_got(images, scaler, first):
+    last = 2 * STEPS_PER_EPOCH + 1
+    whole = read_all(images, scaler, BATCH_SIZE, SEED, 0, last, second=True)
+    resumed = read_all(images, scaler, BATCH_SIZE, SEED, first, last, second=True)
+    assert len(resumed) == last - first
+    for one, other in zip(whole[first:], resumed, strict=True):
+        for name in one._fields:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_the_second_images_are_others_in_an_order_of_their_own():
+    count = 64
+    numbered = np.arange(count, dtype=np.uint8).repeat(256).reshape(count, 16, 16, 1)
+    images, scaler = ImageSet("numbered", numbered, np.arange(count)), PixelScaler("tanh").fit(numbered)
+    batches = read_all(images, scaler, 16, SEED, 0, 8, second=True)  # two epochs
+    for batch in batches:  # the label is the number of the image
+        for pixels, labels in ((batch.images, batch.labels), (batch.second_images, batch.second_labels)):
+            np.testing.assert_array_equal(scaler.inverse_transform(pixels)[:, 0, 0, 0], labels)
+    orders = [[batch[field] for batch in batches] for field in (1, 3)]
+    orders = [np.concatenate(order[start : start + 4]) for order in orders for start in (0, 4)]
+    for order in orders:
+        assert sorted(order) == list(range(count)), "a permutation in each epoch"
+    assert len({order.tobytes() for order in orders}) == 4, "all different"
+    np.testing.assert_array_equal(orders[2], epoch_order(count, SEED, 0, draw=1))
+    alone = read_all(images, scaler, 16, SEED, 0, 8)
+    for one, other in zip(alone, batches, strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+
+
+def test_without_labels_there_are_none(images, scaler):
+    (batch,) = read_all(ImageSet("blobs", images.images), scaler, BATCH_SIZE, SEED, 5, 6, second=True)
+    assert batch.labels is None and batch.second_labels is None and batch.second_images is not None
+
+
+def test_scope_batch_scales_each_batch_by_itself(images):
+    scaler = PixelScaler("standardize", scope="batch", per_channel=False).fit(images.images)
+    for batch in read_all(images, scaler, BATCH_SIZE, SEED, 0, 3):
+        assert abs(batch.images.mean(dtype=np.float64)) < 1e-6 and abs(batch.images.std(dtype=np.float64) - 1) < 1e-6
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_streaming_gives_the_batches_of_memory(tmp_path, packed):
+    path = tmp_path / "pictures"
+    for number, image in enumerate(small_images(COUNT)):
+        (path / f"{number % 3}").mkdir(parents=True, exist_ok=True)
+        save_image(path / f"{number % 3}" / f"{number}.png", image)
+    if packed:
+        with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+            for file in path.rglob("*.png"):
+                archive.write(file, file.relative_to(path))
+        path = tmp_path / "pictures.zip"
+    resident, streamed = load_images(path), load_images(path, in_memory=0)
+    assert isinstance(resident.images, np.ndarray) and not isinstance(streamed.images, np.ndarray)
+    scaler = PixelScaler("standardize").fit(resident.images)
+    pairs = (
+        read_all(images, scaler, BATCH_SIZE, SEED, 0, 2 * STEPS_PER_EPOCH, True) for images in (resident, streamed)
+    )
+    for one, other in zip(*pairs, strict=True):
+        for name in one._fields:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+class Failing:
+    """Images of which all but the first few cannot be read."""
+
+    def __init__(self, images: np.ndarray, good: int) -> None:
+        self._images, self._good, self.shape = images, good, images.shape
+        self.asked = 0
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, chosen):
+        self.asked += 1
+        if self.asked > self._good:
+            raise OSError("the disk is gone")
+        return self._images[chosen]
+
+
+def test_errors_reach_the_caller_as_they_are_and_end_the_threads(images, scaler):
+    with Feed(ImageSet("bad", Failing(images.images, 2)), scaler, BATCH_SIZE, SEED, 0, 6) as feed:
+        next(feed), next(feed)
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(feed)
+        assert not feed_threads()
+        assert next(feed, None) is None
+
+
+def test_only_a_few_batches_are_made_ahead(images, scaler):
+    counted = Failing(images.images, 10**6)
+    with Feed(ImageSet("counted", counted), scaler, 2, SEED, 0, 1000) as feed:
+        next(feed)
+        time.sleep(0.2)
+        assert 1 < counted.asked < 12
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_threads_end_when_the_consumer_stops(images, scaler, error):
+    with pytest.raises(error), Feed(images, scaler, BATCH_SIZE, SEED, 0, 10**6) as feed:
+        next(feed)
+        assert feed_threads()
+        raise error
+    assert not feed_threads()
+
+
+def test_threads_end_when_the_feed_is_forgotten(images, scaler):
+    feed = Feed(images, scaler, BATCH_SIZE, SEED, 0, 10**6)
+    next(feed)
+    del feed
+    patience = time.monotonic() + 10
+    while feed_threads() and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert not feed_threads()
+
+
+def test_batches_are_made_while_the_step_runs(images, scaler):
+    """A slow reader and a slow step take the time of one of them, not of both."""
+
+    class Slow(Failing):
+        def __getitem__(self, chosen):
+            time.sleep(0.05)
+            return super().__getitem__(chosen)
+
+    start = time.perf_counter()
+    with Feed(ImageSet("slow", Slow(images.images, 100)), scaler, 2, SEED, 0, 20) as feed:
+        for _ in feed:
+            time.sleep(0.05)
+    assert time.perf_counter() - start < 1.6  # 2.0 one after the other
+
+
+def test_refuses_what_cannot_be_fed(images, scaler):
+    with pytest.raises(ValueError, match="from 1 to the 50 images"):
+        Feed(images, scaler, 51, SEED, 0, 1)
+    with pytest.raises(ValueError, match="first_step"):
+        Feed(images, scaler, 8, SEED, 2, 1)
+    assert read_all(images, scaler, 8, SEED, 4, 4) == []

@@ -1,0 +1,45 @@
+"""Every recipe trains from the command line to a run that can be drawn from; what is asked for is what the run has."""
+
+import json
+
+import numpy as np
+import pytest
+
+import train
+from imaging import load_image
+from training.run import RunFolder
+
+RECIPES = {
+    "wasserstein": (["--loss", "wasserstein"], {"gradient_penalty": 10.0, "beta_1": 0.0}),
+    "relativistic": (["--loss", "relativistic", "--r2", "0.1"], {"r1": 0.5, "r2": 0.1}),
+    "hinge": (["--loss", "hinge", "--spectral-normalisation"], {"spectral_normalisation": True, "beta_1": 0.5}),
+    "small": (
+        ["--augmentation", "colour,cutout", "--r1", "1", "--penalty-interval", "2"],
+        {"augmentation": ["colour", "cutout"], "penalty_interval": 2},
+    ),
+    "conditional": (["--conditional", "--schedule", "cosine"], {"conditional": True, "schedule": "cosine"}),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_trains_and_is_kept(recipe, image_file, tmp_path, run_script):
+    options, kept = RECIPES[recipe]
+    path = tmp_path / "run"
+    how = ["--data", image_file, "--run-dir", path, "--epochs", 1, "--batch-size", 16, "--precision", "float32"]
+    outcome = run_script(train, *how, *options)
+    assert outcome.status == 0, outcome.stderr
+    config = json.loads((path / "config.json").read_text())["config"]
+    assert {name: config[name] for name in kept} == kept
+    run = RunFolder.open(path)
+    assert run.load_generator().input_shape[-1] == 100 + run.class_count == 100 + 3 * (recipe == "conditional")
+    assert load_image(path / "samples" / "epoch_0001.png").ndim == 3
+    record = json.loads((path / "metrics.jsonl").read_text())
+    assert np.isfinite([record["generator_loss"], record["discriminator_loss"]]).all()
+
+
+def test_cosine_schedule_fixes_the_number_of_epochs(image_file, tmp_path, run_script):
+    path = tmp_path / "run"
+    how = ["--data", image_file, "--run-dir", path, "--batch-size", 16, "--precision", "float32"]
+    assert run_script(train, *how, "--epochs", 1, "--schedule", "cosine").status == 0
+    outcome = run_script(train, "--run-dir", path, "--resume", "--epochs", 2)
+    assert outcome.status == 2 and "--epochs 2 (the run has 1)" in outcome.stderr

@@ -1,0 +1,122 @@
+"""The feed: batches of scaled real images, read, decoded and scaled in the background while the step runs."""
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+import numpy as np
+
+from datasets import ImageSet, epoch_order
+from preprocessing import PixelScaler
+from training.step import Batch
+
+BATCHES_AHEAD = 3  # that wait for the step, so that one slow file does not stop it
+
+
+class Feed:
+    """The batches of the steps first_step … last_step − 1, in their order: iterate, or call next.
+
+    What a step gets follows from the images, batch_size, seed and its number alone, so a run that is resumed goes on
+    alike. An epoch has len(images) // batch_size steps; the images that are left over wait for another epoch.
+
+    Use it as a context manager, or call `close`: its threads then end. They also end when it is no longer referred to.
+
+    Args:
+        images: the real images; batches have labels when these do.
+        scaler: fitted. With scope "batch" each batch is scaled by its own statistics.
+        batch_size: images a step.
+        seed, first_step, last_step: of the run.
+        second: each batch also has other images, `Batch.second_images`, in an order of their own.
+
+    Yields:
+        `training.step.Batch` of NumPy arrays that are used nowhere else: images float32 C-contiguous
+        (batch, height, width, channels), labels int64 (batch,) or None, and the same for the second ones.
+
+    Raises ValueError when there are fewer images than a batch needs, or no such steps. What goes wrong in the
+    background, such as a file that is gone, is raised by next as it is, and closes the feed.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        scaler: PixelScaler,
+        batch_size: int,
+        seed: int,
+        first_step: int,
+        last_step: int,
+        second: bool = False,
+    ) -> None:
+        if not 1 <= batch_size <= len(images.images):
+            raise ValueError(
+                f"expected a batch size from 1 to the {len(images.images)} images there are, got {batch_size}"
+            )
+        if not 0 <= first_step <= last_step:
+            raise ValueError(f"expected 0 <= first_step <= last_step, got {first_step} and {last_step}")
+        self._images, self._scaler, self._batch_size, self._seed = images, scaler, batch_size, seed
+        self._next_step, self._last_step, self._second = first_step, last_step, second
+        self._steps_per_epoch = len(images.images) // batch_size
+        self._orders: dict[tuple[int, int], Future[np.ndarray]] = {}  # of the epoch that was asked for last
+        self._waiting: deque[Future[Batch]] = deque()
+        # One thread is enough on few cores; the decoding of files has threads of its own.
+        workers = max(1, min(4, (os.cpu_count() or 1) // 4))
+        self._ahead = BATCHES_AHEAD + workers - 1
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="feed")
+
+    def __iter__(self) -> "Feed":
+        return self
+
+    def __next__(self) -> Batch:
+        while self._next_step < self._last_step and len(self._waiting) <= self._ahead:
+            self._submit(self._next_step)
+            self._next_step += 1
+        if not self._waiting:
+            raise StopIteration
+        try:
+            return self._waiting.popleft().result()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Feed":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the threads, after at most the batch each is busy with. There are no batches afterwards."""
+        self._next_step = self._last_step
+        self._waiting.clear()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, step: int) -> None:
+        epoch, position = divmod(step, self._steps_per_epoch)
+        draws = (0, 1) if self._second else (0,)
+        if (epoch, 0) not in self._orders:
+            # Before the batches that need them, so that a thread is at work on them when a batch waits for them.
+            count = len(self._images.images)
+            self._orders = {
+                (epoch, draw): self._threads.submit(epoch_order, count, self._seed, epoch, draw) for draw in draws
+            }
+        orders = [self._orders[epoch, draw] for draw in draws]
+        self._waiting.append(
+            self._threads.submit(_read_batch, self._images, self._scaler, orders, self._place(position))
+        )
+
+    def _place(self, position: int) -> slice:
+        return slice(position * self._batch_size, (position + 1) * self._batch_size)
+
+
+def _read_batch(images: ImageSet, scaler: PixelScaler, orders: list[Future[np.ndarray]], place: slice) -> Batch:
+    """Images and labels at this place of each order, one after the other as in `Batch`."""
+    fields = []
+    for order in orders:
+        chosen = order.result()[place]
+        fields += [
+            scaler.transform(images.images[chosen]),
+            None if images.labels is None else np.asarray(images.labels[chosen], np.int64),
+        ]
+    return Batch(*fields)

@@ -1,0 +1,72 @@
+"""What a generator is measured by while it trains: the distance of its images to real ones, by fixed features."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from config import TrainingConfig
+from datasets import ImageSet
+from evaluation.cache import Cache
+from evaluation.classifier import open_classifier
+from evaluation.distances import density_coverage, frechet_distance, mean_and_covariance, precision_recall
+from evaluation.features import FeatureExtractor, open_inception, real_features
+from evaluation.scores import FEWEST_IMAGES, Features, choose_images
+from preprocessing import PixelScaler
+from sampling import generate_batches, latents_from_seeds, with_classes
+
+EVALUATION_COUNT = 5_000  # images of each kind, at most what there are
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The network that looks at images, what it sees in the real ones, and what the generator is given each time.
+
+    inputs: float32 (n, latent_dim), or with the classes of the real images what `with_classes` gives.
+    """
+
+    extractor: FeatureExtractor
+    real: Features
+    inputs: np.ndarray
+
+    def measure(self, generator: keras.Sequential, scaler: PixelScaler) -> dict[str, float]:
+        """frechet_distance (0 is best), and recall and coverage, 0 … 1, which fall when the generator collapses."""
+        batches = generate_batches(generator, scaler, self.inputs)
+        generated = self.extractor.extract(batches, None, len(self.inputs)).values.astype(np.float64)
+        real = self.real.values.astype(np.float64)
+        return {
+            "frechet_distance": frechet_distance(*mean_and_covariance(real), *mean_and_covariance(generated)),
+            "recall": precision_recall(real, generated)[1],
+            "coverage": density_coverage(real, generated)[1],
+        }
+
+
+def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Yardstick:
+    """The classifier of the images, trained once and cached, or without labels InceptionV3.
+
+    Raises ValueError for too few images, and when there are neither labels nor the weights of InceptionV3.
+    """
+    if len(images.images) < FEWEST_IMAGES:
+        raise ValueError(
+            f"expected at least {FEWEST_IMAGES} images with --evaluate-every, got {len(images.images)}; add some"
+        )
+    extractor = _open_extractor(images, cache)
+    chosen = choose_images(len(images.images), EVALUATION_COUNT)
+    real = real_features(extractor, images.images, images.fingerprint(), chosen, cache)
+    inputs = latents_from_seeds(range(len(chosen)), config.latent_dim)
+    if config.conditional:
+        inputs = with_classes(inputs, images.labels[chosen], len(images.class_names))
+    return Yardstick(extractor, real, inputs)
+
+
+def _open_extractor(images: ImageSet, cache: Cache) -> FeatureExtractor:
+    if images.labels is not None and len(np.unique(images.labels)) > 1:
+        return open_classifier(images, cache)
+    try:
+        return open_inception()
+    except ValueError as error:
+        raise ValueError(
+            f"expected images of at least two classes with --evaluate-every, or the weights of InceptionV3, got "
+            f"neither for {images.name}; put the images of each class into a sub-folder of its own, connect to the "
+            "network once, or leave --evaluate-every out"
+        ) from error
