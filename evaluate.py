@@ -224,7 +224,9 @@ def load_real_images(
     if arguments.data is not None:
         data = load(arguments.data, arguments, run, subject)
     elif run and (against is None or arguments.features == "classifier"):
-        data = load_images_of_run(run, arguments)
+        if run.config.data in KERAS_DATASETS:
+            import_tensorflow()
+        data = run.load_training_images("pass --data PATH")
     else:
         data = against
     reference = data if against is None else against
@@ -236,25 +238,6 @@ def load_real_images(
     if arguments.count < FEWEST_IMAGES:
         raise ValueError(f"expected --count of at least {FEWEST_IMAGES}, got {arguments.count}; 10000 is usual")
     return reference, data
-
-
-def load_images_of_run(run: RunFolder, arguments: argparse.Namespace) -> ImageSet:
-    """The images that the run was trained on, compared pixel by pixel with what it noted."""
-    config = run.config
-    if config.data in KERAS_DATASETS:
-        import_tensorflow()
-    try:
-        images = load_images(
-            config.data, config.image_size, config.image_count, config.channels, config.alpha, config.cmyk
-        )
-    except ValueError as error:
-        if config.data in DATASET_NAMES or Path(config.data).exists():
-            raise
-        raise ValueError(
-            f"expected the images of the run where they were, {config.data!r}, got nothing there; pass --data PATH"
-        ) from error
-    run.check_same_images(images)
-    return images
 
 
 def batches_of_run(

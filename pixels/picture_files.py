@@ -101,10 +101,12 @@ class PictureZip:
                 f"{path}: expected a zip archive, got a file that is none ({error}); copy it again"
             ) from error
         order = np.argsort(names, kind="stable")
-        names = names[order]
+        names, kept = names[order], np.concatenate(places)[order]
         last = np.append(names[1:] != names[:-1], True)[: len(names)]  # of members with the same name the last counts
-        self._names: np.ndarray | None = names[last]
-        self._places = np.concatenate(places or [np.empty(0, np.int64)])[order][last]
+        if not last.all():
+            names, kept = names[last], kept[last]
+        self._names: np.ndarray | None = names
+        self._places = kept
 
     def __len__(self) -> int:
         return len(self._places)

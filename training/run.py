@@ -177,12 +177,12 @@ class RunFolder:
                 f"({len(images.images)} images of shape {images.image_shape}); put the data back or start a new run"
             )
 
-    def load_training_images(self) -> ImageSet:
-        """The images that the run was trained on. Raises ValueError when they are gone or have changed."""
+    def load_training_images(self, way_out: str = "put them back") -> ImageSet:
+        """The images that the run was trained on. Raises ValueError when they changed, or are gone, with the way out."""
         config = self.config
         if config.data not in DATASET_NAMES and not Path(config.data).exists():
             raise ValueError(
-                f"expected the images of the run where they were, {config.data!r}, got nothing there; put them back"
+                f"expected the images of the run where they were, {config.data!r}, got nothing there; {way_out}"
             )
         how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
         images = load_images(config.data, *how)
