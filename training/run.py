@@ -178,7 +178,7 @@ class RunFolder:
             )
 
     def load_training_images(self, way_out: str = "put them back") -> ImageSet:
-        """The images that the run was trained on. Raises ValueError when they changed, or are gone, with the way out."""
+        """The images the run was trained on. Raises ValueError when they have changed or, with `way_out`, are gone."""
         config = self.config
         if config.data not in DATASET_NAMES and not Path(config.data).exists():
             raise ValueError(
