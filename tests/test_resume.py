@@ -155,17 +155,17 @@ def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, signal_numb
         pytest.skip("one precision is enough for signals")
     run = tmp_path / "run"
     arguments = command(image_file, run, precision)
-    # The signal comes in the middle of an epoch: while step 6 is being fed.
+    # The signal comes in the middle of an epoch: while the bar is told of step 6.
     sabotage = f"""
-import os, preprocessing
-fed = 0
-def feed(self, images, **options):
-    global fed
-    fed += len(images) == 12  # a batch; the scaler also checks itself on other arrays
-    if fed == 6:
+import os, progress
+told = 0
+def tell(self, *words):
+    global told
+    told += 1
+    if told == 6:
         os.kill(os.getpid(), {int(signal_number)})
-    return scale(self, images, **options)
-scale, preprocessing.PixelScaler.transform = preprocessing.PixelScaler.transform, feed
+    return advance(self, *words)
+advance, progress.ProgressBar.advance = progress.ProgressBar.advance, tell
 """
     process = start(arguments, sabotage)
     _, errors = process.communicate(timeout=300)
