@@ -337,7 +337,7 @@ def train_and_report(
     run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, progress, yardstick, tensorboard: bool
 ) -> int:
     """Trains; the last line on standard output says where to look."""
-    from training.loop import TrainingDiverged, TrainingStopped, train
+    from training.loop import ImagesUnreadable, TrainingDiverged, TrainingStopped, train
 
     try:
         with run.locked():
@@ -351,8 +351,8 @@ def train_and_report(
     except TrainingDiverged as diverged:
         print(f"{PROGRAM}: error: {diverged}", file=sys.stderr)
         return FAILED
-    except RunIsBusy as busy:
-        print(f"{PROGRAM}: error: {busy}", file=sys.stderr)
+    except (RunIsBusy, ImagesUnreadable) as error:
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
         print(

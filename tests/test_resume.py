@@ -276,3 +276,24 @@ def test_data_may_move_between_start_and_resume(image_file, tmp_path, run_script
     outcome = run_script(train, "--resume", "--data", moved, *common, "--epochs", 2)
     assert outcome.status == 0, outcome.stderr
     assert json.loads((run / "config.json").read_text())["config"]["data"] == str(moved)
+
+
+def test_a_file_that_goes_while_training_costs_nothing(image_file, tmp_path, run_script, monkeypatch):
+    """The state is saved after the last step that had its images, one line says which file, and the run goes on."""
+    from training.feed import Feed
+
+    take, taken = Feed.__next__, []
+
+    def fail_at_the_sixth(self):
+        taken.append(self)
+        if len(taken) == 6:
+            raise ValueError("photos/5.png: expected the image that was there, got none")
+        return take(self)
+
+    arguments = command(image_file, tmp_path / "run", "float32")
+    monkeypatch.setattr(Feed, "__next__", fail_at_the_sixth)
+    outcome = run_script(train, *arguments)
+    assert outcome.status == 2 and outcome.stderr.count("\n") == 1
+    assert "photos/5.png" in outcome.stderr and "--resume" in outcome.stderr
+    assert (tmp_path / "run" / "checkpoints" / "step_000000005.npz").exists()
+    assert run_script(train, "--run-dir", tmp_path / "run", "--resume").status == 0

@@ -35,6 +35,10 @@ class TrainingDiverged(RuntimeError):
     """A loss or a weight is no longer a finite number; the message has the step, the values and the way back."""
 
 
+class ImagesUnreadable(RuntimeError):
+    """Images that could be read when training began no longer can; the message names the file."""
+
+
 class TrainingStopped(Exception):
     """A signal asked to stop, and the state was saved; `signal_number` is that signal."""
 
@@ -86,7 +90,8 @@ def train(
     """Trains until run.config.epochs are done; `progress` is new, or what `restore_progress` found.
 
     Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped
-    after SIGINT or SIGTERM, the state saved, and TrainingDiverged when a loss or a weight stops being finite.
+    after SIGINT or SIGTERM and ImagesUnreadable, the state saved, and TrainingDiverged when a loss or a weight stops
+    being finite.
 
     Args:
         yardstick: measures the generator every config.evaluate_every epochs; needed when that is given.
@@ -113,7 +118,13 @@ def train(
         while progress.step < total_steps:
             epoch = progress.step // steps_per_epoch
             start = time.perf_counter()
-            found = train_step(next(feed), progress.step)
+            try:
+                batch = next(feed)
+            except ValueError as error:  # a file that has changed or gone since it was checked
+                if progress.step % steps_per_epoch:
+                    run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
+                raise ImagesUnreadable(f"{error}; the state is saved, mend it and go on with --resume") from error
+            found = train_step(batch, progress.step)
             progress.losses.append((float(found["generator_loss"]), float(found["discriminator_loss"])))
             logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
             progress.scores.append(tuple(float(of(part)) for part in logits for of in (np.mean, np.std)))
