@@ -121,6 +121,12 @@ def test_grid_of_a_conditional_run_has_a_row_for_each_class(conditional_run, run
     assert not np.array_equal(grid[:16], grid[18:34])
 
 
+def test_grid_after_an_epoch_is_that_of_generate(conditional_run, run_script, tmp_path):
+    run_script(generate, conditional_run, "--output", tmp_path / "grid.png")
+    last = load_image(conditional_run / "samples" / "epoch_0002.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "grid.png"), last)
+
+
 def test_files_of_a_conditional_run_can_be_trained_on_again(conditional_run, run_script, tmp_path):
     from datasets import load_images
 

@@ -27,6 +27,7 @@ from training.tensorboard import Board
 from training.yardstick import Yardstick
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
+MOST_CLASS_ROWS = 16  # of a conditional run, whose rows are its classes and whose columns are seeds 0 to 7
 COMPARISON_PIXELS = 1_000  # across either half of comparison.png, about: less of large images
 SECONDS_BETWEEN_PLOTS = 15.0  # at least; they take about one
 
@@ -197,9 +198,7 @@ def _finish_epoch(
         record |= yardstick.measure(sampler, scaler)
         record["best"] = progress.best is None or record["frechet_distance"] < progress.best["frechet_distance"]
     progress.records.append(record)
-    run.save_sample(
-        epoch, image_grid(generate_images(sampler, scaler, sample_inputs(run)), SAMPLE_ROWS, SAMPLE_COLUMNS)
-    )
+    run.save_sample(epoch, image_grid(generate_images(sampler, scaler, sample_inputs(run)), columns=SAMPLE_COLUMNS))
     run.save_metrics(progress.records)
     run.save_network("generator", sampler)
     run.save_network("discriminator", networks.discriminator)
@@ -218,9 +217,15 @@ def _keep_best(run: RunFolder, progress: Progress, sampler: keras.Sequential) ->
 
 def sample_inputs(run: RunFolder) -> np.ndarray:
     """What the grid of samples is drawn from, always the same: seeds 0 to 63; of a conditional run, a class a row."""
-    latents = latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), run.config.latent_dim)
-    rows = np.arange(len(latents)) // SAMPLE_COLUMNS
-    return with_classes(latents, rows % max(1, run.class_count), run.class_count)
+    if run.class_count == 0:
+        return latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), run.config.latent_dim)
+    rows = _sample_rows(run)
+    latents = np.tile(latents_from_seeds(range(SAMPLE_COLUMNS), run.config.latent_dim), (rows, 1))
+    return with_classes(latents, np.repeat(np.arange(rows), SAMPLE_COLUMNS), run.class_count)
+
+
+def _sample_rows(run: RunFolder) -> int:
+    return min(run.class_count, MOST_CLASS_ROWS) or SAMPLE_ROWS
 
 
 def draw_run(
@@ -235,8 +240,11 @@ def draw_run(
     if progress.best is not None:
         plot_distance(run.path / "distance.png", progress.measured, title, progress.best)
     chosen = _images_to_compare(run, images)
-    side = int(np.clip(COMPARISON_PIXELS // max(run.image_shape), 2, SAMPLE_COLUMNS))
-    cells = np.arange(SAMPLE_ROWS * SAMPLE_COLUMNS).reshape(SAMPLE_ROWS, SAMPLE_COLUMNS)[:side, :side].ravel()
+    rows = _sample_rows(run)
+    shown = max(2, COMPARISON_PIXELS // max(run.image_shape))
+    side = min(shown, SAMPLE_COLUMNS)
+    cells = np.arange(rows * SAMPLE_COLUMNS).reshape(rows, SAMPLE_COLUMNS)
+    cells = cells[: rows if run.class_count else side, :side].ravel()
     cells = cells[cells < len(chosen)]
     generated = generate_images(sampler, scaler, sample_inputs(run)[cells])
     words = f"generated, epoch {progress.step / run.steps_per_epoch:.3g}"
@@ -249,8 +257,8 @@ def _images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
     if run.class_count == 0:
         return shuffled[: SAMPLE_ROWS * SAMPLE_COLUMNS]
     rows = []
-    for row in range(SAMPLE_ROWS):
-        of_class = shuffled[images.labels[shuffled] == row % run.class_count]
+    for row in range(_sample_rows(run)):
+        of_class = shuffled[images.labels[shuffled] == row]
         rows.append(np.resize(of_class if len(of_class) else shuffled, SAMPLE_COLUMNS))
     return np.concatenate(rows)
 
