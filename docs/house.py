@@ -32,7 +32,11 @@ FLOORS = (
                 ("training.tensorboard", "event files"),
                 ("training.yardstick", "distance"),
             ],
-            [("evaluation", "features, distances, scores"), ("projection", "an image to its latent vector")],
+            [
+                ("evaluation", "features, distances"),
+                ("projection", "image to latents"),
+                ("drawing", "what, and where to"),
+            ],
         ],
     ),
     (

@@ -21,7 +21,7 @@ CHAPTERS = {
     "Pixels": ("preprocessing", "imaging", "datasets", "glyphs", "pixels"),
     "Networks": ("models",),
     "Training": ("config", "training"),
-    "Drawing and judging": ("sampling", "neighbours", "projection", "evaluation"),
+    "Drawing and judging": ("sampling", "neighbours", "projection", "drawing", "evaluation"),
     "Behind the scripts": ("command_line", "files", "progress"),
 }
 SETTINGS = {

@@ -27,6 +27,7 @@ FLOORS = {
     2: {
         "config",
         "projection",
+        "drawing",
         "training.step",
         "training.feed",
         "training.networks",

@@ -1,0 +1,154 @@
+"""What generate.py is asked to draw: its options, made into inputs of the generator."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets import load_arrays
+from imaging import load_image
+from preprocessing import validate_images
+from sampling import latents_from_seeds, walk_latents, with_classes
+from training.run import RunFolder
+
+GRID_ROWS, GRID_COLUMNS = 8, 8
+NEAREST_ROWS = 8
+WALK_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be drawn: float32 inputs of the generator, a name for each image, and the shape of a grid of them."""
+
+    inputs: np.ndarray
+    names: list[str]
+    rows: int
+    columns: int
+
+
+def check_together(arguments: argparse.Namespace) -> None:
+    """Raises ValueError for options that mean nothing together."""
+    if arguments.seed and (arguments.seeds or arguments.latents or arguments.walk):
+        raise ValueError("expected --seed or --seeds, --latents or --walk, got two of them; leave --seed out")
+    if arguments.steps and not arguments.walk:
+        raise ValueError("expected --walk with --steps, got none; leave it out")
+    if arguments.save_latents and not arguments.project:
+        raise ValueError("expected --project with --save-latents, got none; leave it out")
+    if arguments.nearest and (arguments.walk or arguments.project):
+        raise ValueError("expected --nearest without --walk and --project, got both; leave one out")
+    if (arguments.rows or arguments.columns) and (arguments.walk or arguments.project or arguments.nearest):
+        raise ValueError("expected no --rows and --columns with --walk, --project or --nearest, which set them; leave "
+                         "them out")  # fmt: skip
+    if arguments.walk and len(arguments.walk) < 2:
+        raise ValueError(f"expected at least two seeds with --walk, got {len(arguments.walk)}; add some")
+    if arguments.project and arguments.truncation != 1:
+        raise ValueError("expected no --truncation with --project, which looks for the latents; leave it out")
+
+
+def choose_classes(arguments: argparse.Namespace, run: RunFolder) -> list[int | None]:
+    """The classes to draw, [None] of a run that is not conditional."""
+    if not run.class_count:
+        if arguments.classes is not None:
+            raise ValueError(
+                f"expected a conditional run with --class, got {run.path}, which is none; train one with --conditional"
+            )
+        return [None]
+    unknown = [name for name in arguments.classes or () if name not in run.class_names]
+    if unknown:
+        raise ValueError(
+            f"expected --class of {', '.join(run.class_names)}, got {', '.join(unknown)}; choose from these"
+        )
+    if arguments.classes is None:
+        if arguments.walk:
+            raise ValueError("expected --class with --walk of a conditional run, got none; name one class")
+        return list(range(run.class_count))
+    return [run.class_names.index(name) for name in dict.fromkeys(arguments.classes)]
+
+
+def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
+    """Seeds, latents or a walk, for each of the classes in turn."""
+    latent_dim = run.config.latent_dim
+    conditional = classes != [None]
+    if arguments.walk:
+        return choose_walk(arguments, run, classes)
+    if arguments.latents is not None:
+        latents = load_latents(arguments.latents, latent_dim)
+        names = [f"latent{index:04d}" for index in range(len(latents))]
+    else:
+        seeds = arguments.seeds
+        if seeds is None:
+            seeds = range(arguments.seed, arguments.seed + default_count(arguments, classes))
+        latents, names = latents_from_seeds(seeds, latent_dim), [f"seed{seed:04d}" for seed in seeds]
+    latents = latents * np.float32(arguments.truncation)
+    if not conditional:
+        return Request(latents, names, *grid_shape(arguments, len(latents)))
+    if arguments.count is None:  # every class of every latent vector, a row a class
+        labels = np.repeat(classes, len(latents))
+        latents, names = np.tile(latents, (len(classes), 1)), names * len(classes)
+        if arguments.rows is None and arguments.columns is None:
+            shape = (len(classes), len(latents) // len(classes))
+        else:
+            shape = grid_shape(arguments, len(latents))
+    else:  # so many images in all, the classes in turn
+        labels, shape = np.resize(classes, len(latents)), grid_shape(arguments, len(latents))
+    names = [f"{run.class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    return Request(with_classes(latents, labels, run.class_count), names, *shape)
+
+
+def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> int:
+    """How many seeds, when they are not listed: those of a grid, of each class's row, or the images of --count."""
+    if arguments.count:
+        return arguments.count
+    if arguments.nearest:
+        return max(1, NEAREST_ROWS // len(classes))
+    if classes != [None]:
+        return arguments.columns or GRID_COLUMNS
+    return (arguments.rows or GRID_ROWS) * (arguments.columns or GRID_COLUMNS)
+
+
+def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
+    if len(classes) > 1:
+        raise ValueError(f"expected one --class with --walk, got {len(classes)}; name one")
+    animated = (arguments.output or Path("walk.gif")).suffix.lower() == ".gif"
+    seeds = [*arguments.walk, arguments.walk[0]] if animated else arguments.walk
+    latents = latents_from_seeds(seeds, run.config.latent_dim) * np.float32(arguments.truncation)
+    legs = walk_latents(latents, arguments.steps or (30 if animated else WALK_STEPS))
+    if animated:
+        legs = legs[:, :-1]  # the end of a leg is the start of the next
+    points = legs.reshape(-1, legs.shape[-1])
+    inputs = with_classes(points, np.resize(classes, len(points)) if run.class_count else None, run.class_count)
+    return Request(inputs, [f"step{index:04d}" for index in range(len(inputs))], *legs.shape[:2])
+
+
+def load_latents(path: Path, latent_dim: int) -> np.ndarray:
+    latents = load_arrays(path)
+    if not isinstance(latents, np.ndarray) or latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
+        shape = getattr(latents, "shape", "several arrays")
+        raise ValueError(f"{path}: expected latents of shape (n, {latent_dim}), got {shape}; the run fixes the length")
+    if latents.dtype.kind != "f":
+        raise TypeError(f"{path}: expected float32 latents, got {latents.dtype}; save them with .astype(np.float32)")
+    if not np.isfinite(latents).all():
+        raise ValueError(f"{path}: expected finite latents, got {np.count_nonzero(~np.isfinite(latents))} that are not")
+    return latents.astype(np.float32)
+
+
+def load_targets(path: Path, run: RunFolder) -> np.ndarray:
+    """The image or images of --project, of the shape and type that the run's generator draws."""
+    if path.suffix.lower() in (".npy", ".npz"):
+        loaded = load_arrays(path)
+        images = loaded if isinstance(loaded, np.ndarray) else loaded.get("images", next(iter(loaded.values())))
+        images = images[np.newaxis] if images.ndim == 3 else images
+    else:
+        images = load_image(path)[np.newaxis]
+    try:
+        return validate_images(images, shape=(None, *run.image_shape), dtype=run.image_dtype)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{path}: {error}; the run fixes the shape and the type") from error
+
+
+def grid_shape(arguments: argparse.Namespace, count: int) -> tuple[int, int]:
+    rows, columns = arguments.rows, arguments.columns
+    if columns is None:
+        columns = min(count, GRID_COLUMNS) if rows is None else -(-count // rows)
+    return rows or -(-count // columns), columns
