@@ -20,7 +20,8 @@ def build_discriminator(
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         preset: "tutorial" (the printed layers, nothing between them; logits instead of the printed sigmoid, which the
-            loss applies) or "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)).
+            loss applies), "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)) or "sngan"
+            (the convolutional network of Miyato et al. 2018 at half its width, without its last convolution).
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
         class_count: 0 for one logit an image; otherwise a logit for each class, of which the image's own one counts
             (Mescheder, Geiger, Nowozin 2018).
@@ -33,14 +34,16 @@ def build_discriminator(
     Raises:
         ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
     """
-    layout, logits = ImageLayout.of(image_shape), max(1, class_count)
+    layout, logits = ImageLayout.of(image_shape, preset), max(1, class_count)
     match preset:
         case "tutorial":
             network = _tutorial_discriminator(layout, dtype, logits)
         case "dcgan":
             network = _dcgan_discriminator(layout, dtype, logits)
+        case "sngan":
+            network = _sngan_discriminator(layout, dtype, logits)
         case _:
-            raise ValueError(f"expected preset tutorial or dcgan, got {preset!r}")
+            raise ValueError(f"expected preset tutorial, dcgan or sngan, got {preset!r}")
     return _spectrally_normalised(network) if spectral_normalisation else network
 
 
@@ -77,4 +80,21 @@ def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.
         network.add(layers.Dropout(0.1, dtype=dtype))
     network.add(layers.Flatten(dtype=dtype))  # (batch, 8 · 8 · 128)
     network.add(layers.Dense(logits, kernel_initializer=weights(), dtype="float32", name="logits"))
+    return network
+
+
+def _sngan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
+    def convolution(filters: int, kernel: int, strides: int) -> list[layers.Layer]:
+        weights = keras.initializers.RandomNormal(stddev=0.02)
+        convolve = layers.Conv2D(filters, kernel, strides, "same", kernel_initializer=weights, dtype=dtype)
+        return [convolve, layers.LeakyReLU(0.2, dtype=dtype)]
+
+    network = keras.Sequential(name="discriminator")
+    network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
+    for filters in layout.filters:  # (batch, 16, 16, 32), (batch, 8, 8, 64), (batch, 4, 4, 128)
+        for layer in (*convolution(filters, kernel=3, strides=1), *convolution(filters, kernel=4, strides=2)):
+            network.add(layer)
+    network.add(layers.Flatten(dtype=dtype))  # (batch, 4 · 4 · 128)
+    weights = keras.initializers.RandomNormal(stddev=0.02)
+    network.add(layers.Dense(logits, kernel_initializer=weights, dtype="float32", name="logits"))
     return network

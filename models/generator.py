@@ -22,7 +22,8 @@ def build_generator(
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         latent_dim: length of a latent vector.
         preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them) or "dcgan"
-            (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, N(0, 0.02) weights).
+            (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, N(0, 0.02) weights) or
+            "sngan" (the convolutional network of Miyato et al. 2018 at half its width: from 4×4 by kernels of 4×4).
         output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
@@ -34,14 +35,16 @@ def build_generator(
     Raises:
         ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
     """
-    layout = ImageLayout.of(image_shape)
+    layout = ImageLayout.of(image_shape, preset)
     input_length = latent_dim + class_count
     match preset:
         case "tutorial":
             return _tutorial_generator(layout, input_length, output_activation, dtype)
         case "dcgan":
             return _dcgan_generator(layout, input_length, output_activation, dtype)
-    raise ValueError(f"expected preset tutorial or dcgan, got {preset!r}")
+        case "sngan":
+            return _sngan_generator(layout, input_length, output_activation, dtype)
+    raise ValueError(f"expected preset tutorial, dcgan or sngan, got {preset!r}")
 
 
 def _tutorial_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
@@ -94,6 +97,41 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
             ),
             transposed(layout.channels, strides=2, use_bias=True),  # (batch, 32, 32, 3)
             layers.Activation(output_activation, dtype="float32", name="images"),
+        ],
+        name="generator",
+    )
+
+
+def _sngan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
+    height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
+
+    def weights() -> keras.initializers.Initializer:
+        return keras.initializers.RandomNormal(stddev=0.02)
+
+    def normalise_and_activate() -> list[layers.Layer]:
+        return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
+
+    def doubled(filters: int) -> list[layers.Layer]:
+        # 4×4 with a stride of 2: every pixel is reached by as many weights, so there is no chequered pattern.
+        doubling = layers.Conv2DTranspose(
+            filters, 4, 2, "same", use_bias=False, kernel_initializer=weights(), dtype=dtype
+        )
+        return [doubling, *normalise_and_activate()]
+
+    base_units = height * width * layout.base_filters
+    return keras.Sequential(
+        [
+            keras.Input((input_length,), name="latents"),
+            layers.Dense(base_units, use_bias=False, kernel_initializer=weights(), dtype=dtype),
+            *normalise_and_activate(),
+            layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 4, 4, 256)
+            *(
+                layer
+                for filters in reversed(layout.filters)  # (batch, 8, 8, 128), (batch, 16, 16, 64), (batch, 32, 32, 32)
+                for layer in doubled(filters)
+            ),
+            layers.Conv2DTranspose(layout.channels, 3, padding="same", kernel_initializer=weights(), dtype=dtype),
+            layers.Activation(output_activation, dtype="float32", name="images"),  # (batch, 32, 32, 3)
         ],
         name="generator",
     )

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
 FEWEST_DOUBLINGS = 2
-LARGEST_BASE_SIDE = 8
-NARROWEST, WIDEST = 64, 512  # filters beside the image, filters at most
+WIDEST = 512  # filters at most
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,8 @@ class ImageLayout:
 
     The generator climbs from the base grid to the image, the discriminator descends the same steps, so the two always
     fit each other and the data. A side is halved at least twice, and on while both sides stay even and the smaller
-    one is above 8: 28 → 7, 32 → 8, 64 → 8, 48×80 → 6×10.
+    one is above `largest_base`: 28 → 7, 32 → 8, 64 → 8, 48×80 → 6×10. The layers beside the image have `narrowest`
+    filters, twice as many behind each doubling.
 
     Raises ValueError for a size or a number of channels that cannot be built, naming the nearest that can.
 
@@ -25,6 +25,8 @@ class ImageLayout:
     height: int
     width: int
     channels: int
+    largest_base: int = 8
+    narrowest: int = 64
 
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
@@ -34,15 +36,16 @@ class ImageLayout:
             raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to grey or RGB")
 
     @classmethod
-    def of(cls, image_shape: tuple[int, int, int]) -> "ImageLayout":
+    def of(cls, image_shape: tuple[int, int, int], preset: str = "dcgan") -> "ImageLayout":
         if len(image_shape) != 3:
             raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
-        return cls(*(int(length) for length in image_shape))
+        base, filters = (4, 32) if preset == "sngan" else (8, 64)
+        return cls(*(int(length) for length in image_shape), largest_base=base, narrowest=filters)
 
     @property
     def doublings(self) -> int:
         height, width, doublings = self.height, self.width, 0
-        while height % 2 == width % 2 == 0 and (doublings < FEWEST_DOUBLINGS or min(height, width) > LARGEST_BASE_SIDE):
+        while height % 2 == width % 2 == 0 and (doublings < FEWEST_DOUBLINGS or min(height, width) > self.largest_base):
             height, width, doublings = height // 2, width // 2, doublings + 1
         return doublings
 
@@ -54,7 +57,7 @@ class ImageLayout:
     @property
     def filters(self) -> tuple[int, ...]:
         """Filters from the image inwards, one entry a halving: (64, 128) at 32×32, (64, 128, 256) at 64×64."""
-        return tuple(min(NARROWEST << level, WIDEST) for level in range(self.doublings))
+        return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
 
     @property
     def base_filters(self) -> int:

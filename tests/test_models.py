@@ -5,7 +5,7 @@ import pytest
 
 from models import ImageLayout, build_discriminator, build_generator
 
-SIZES = [(16, 16), (28, 28), (32, 32), (64, 64), (48, 80), (128, 128)]
+SHAPES = [(16, 16, 1), (16, 16, 3), (28, 28, 1), (32, 32, 3), (64, 64, 3), (48, 80, 1), (128, 128, 3)]
 
 
 def test_tutorial_has_the_printed_parameters():
@@ -58,6 +58,18 @@ def test_base_grid_follows_from_the_size(size, base_grid, doublings):
     assert (layout.base_grid, layout.doublings) == (base_grid, doublings)
 
 
+@pytest.mark.parametrize(
+    ("size", "base_grid", "filters"),
+    [((16, 16), (4, 4), (32, 64)), ((28, 28), (7, 7), (32, 64)), ((32, 32), (4, 4), (32, 64, 128))],
+)
+def test_sngan_starts_from_a_smaller_grid_with_half_the_filters(size, base_grid, filters):
+    layout = ImageLayout.of((*size, 3), "sngan")
+    assert (layout.base_grid, layout.filters) == (base_grid, filters)
+    images = np.zeros((1, *size, 3), np.float32)
+    assert build_generator(images.shape[1:], 8, "sngan")(np.zeros((1, 8))).shape == images.shape
+    assert build_discriminator(images.shape[1:], "sngan")(images).shape == (1, 1)
+
+
 def test_every_promised_size_has_a_layout_that_doubles_to_it():
     for height in range(16, 257, 4):
         for width in range(16, 257, 4):
@@ -67,9 +79,8 @@ def test_every_promised_size_has_a_layout_that_doubles_to_it():
             assert len(layout.filters) == layout.doublings >= 2
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_build_one_step_and_one_grid_of_exactly_that_size(size, channels, tmp_path):
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path):
     from config import TrainingConfig
     from imaging import image_grid, load_image, save_image
     from preprocessing import PixelScaler
@@ -78,10 +89,10 @@ def test_build_one_step_and_one_grid_of_exactly_that_size(size, channels, tmp_pa
     from training.networks import build_networks
     from training.step import Batch, build_train_step
 
-    images = np.random.default_rng(0).integers(0, 256, (2, *size, channels), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     scaler = PixelScaler("tanh").fit(images)
     config = TrainingConfig(precision="float32")
-    networks = build_networks(config, images.shape[1:], scaler.output_activation)
+    networks = build_networks(config, shape, scaler.output_activation)
     before = networks.state()
     results = build_train_step(networks, gan_loss("non_saturating"), config)(Batch(scaler.transform(images)), 0)
     assert all(np.isfinite(result).all() for result in results.values())
@@ -89,9 +100,9 @@ def test_build_one_step_and_one_grid_of_exactly_that_size(size, channels, tmp_pa
     for name in ("generator/0", "discriminator/0"):
         assert not np.array_equal(before[name], after[name]), f"{name} did not change"
     drawn = generate_images(networks.sampler(), scaler, latents_from_seeds(range(4), 100))
-    assert drawn.shape == (4, *size, channels)
+    assert drawn.shape == (4, *shape)
     save_image(tmp_path / "grid.png", image_grid(drawn, 2, 2, padding=0))
-    assert load_image(tmp_path / "grid.png").shape == (2 * size[0], 2 * size[1], channels)
+    assert load_image(tmp_path / "grid.png").shape == (2 * shape[0], 2 * shape[1], shape[2])
 
 
 @pytest.mark.parametrize(
@@ -114,11 +125,11 @@ def test_other_sizes_are_refused_with_the_nearest_that_work(build, shape, way_ou
 
 @pytest.mark.parametrize("build", [build_generator, build_discriminator])
 def test_unknown_preset_is_refused(build):
-    with pytest.raises(ValueError, match="expected preset tutorial or dcgan, got 'stylegan'"):
+    with pytest.raises(ValueError, match="expected preset tutorial, dcgan or sngan, got 'stylegan'"):
         build((32, 32, 3), preset="stylegan")
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "dcgan"])
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "sngan"])
 def test_bfloat16_keeps_variables_images_and_logits_in_float32(preset):
     generator = build_generator((16, 16, 3), 8, preset, dtype="mixed_bfloat16")
     discriminator = build_discriminator((16, 16, 3), preset, dtype="mixed_bfloat16")
@@ -127,7 +138,7 @@ def test_bfloat16_keeps_variables_images_and_logits_in_float32(preset):
     assert {str(variable.dtype) for variable in generator.variables} == {"float32"}
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "dcgan"])
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "sngan"])
 def test_classes_widen_the_ends_only(preset):
     generator = build_generator((16, 16, 3), 100, preset, class_count=10)
     discriminator = build_discriminator((16, 16, 3), preset, class_count=10)
@@ -135,7 +146,7 @@ def test_classes_widen_the_ends_only(preset):
     assert discriminator.output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "dcgan"])
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "sngan"])
 def test_spectral_normalisation_holds_every_kernel_at_one(preset):
     import tensorflow as tf
 
@@ -144,7 +155,7 @@ def test_spectral_normalisation_holds_every_kernel_at_one(preset):
     for _ in range(60):  # one round of the power iteration each
         discriminator(images, training=True)
     kernels = [layer.layer.kernel for layer in discriminator.layers if hasattr(layer, "layer")]
-    assert len(kernels) == 3
+    assert len(kernels) == (5 if preset == "sngan" else 3)
     for kernel in kernels:
         largest = np.linalg.svd(np.reshape(kernel, (-1, kernel.shape[-1])), compute_uv=False)[0]
         assert largest == pytest.approx(1.0, rel=0.02)
