@@ -89,7 +89,7 @@ def generate_batches(generator: "keras.Sequential", scaler: "PixelScaler", input
     for start in range(0, len(inputs), BATCH_SIZE):
         part = inputs[start : start + BATCH_SIZE]
         filled = np.concatenate([part, np.zeros((BATCH_SIZE - len(part), part.shape[1]), np.float32)])
-        yield scaler.inverse_transform(np.asarray(generator(filled, training=False)))[: len(part)]
+        yield scaler.inverse_transform(generator.predict_on_batch(filled))[: len(part)]  # compiled, and compiled once
 
 
 def generate_images(generator: "keras.Sequential", scaler: "PixelScaler", inputs: np.ndarray) -> np.ndarray:
