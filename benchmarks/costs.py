@@ -1,0 +1,96 @@
+"""What training costs as the work grows: images a second and peak memory by batch size and by image size.
+
+python benchmarks/costs.py
+python benchmarks/costs.py --preset dcgan --seconds 10 --json costs.json
+
+Every row is a process of its own that trains on random pixels which stay in memory. The rate is the median of five
+turns after the first steps, which compile; memory is the most that was resident, with TensorFlow's own share, about
+half a gibibyte, in it. How memory and time grow with the number of images is measured by benchmarks/streaming.py.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from config import PRESETS, TrainingConfig  # noqa: E402
+
+BATCH_SIZES = (16, 32, 64, 128, 256)  # of 32×32 images
+IMAGE_SIZES = (28, 32, 48, 64, 96, 128)  # in batches of 32
+TURNS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default=TrainingConfig.preset, choices=PRESETS, help="(default %(default)s)")
+    parser.add_argument(
+        "--precision", default="bfloat16", choices=("bfloat16", "float32"), help="(default %(default)s)"
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="a turn, about (default 2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the readings, too")
+    parser.add_argument("--one", type=int, nargs=2, metavar=("BATCH", "SIZE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments, *arguments.one)))
+        return
+    rows = list(dict.fromkeys([(batch, 32) for batch in BATCH_SIZES] + [(32, size) for size in IMAGE_SIZES]))
+    results = []
+    print("| batch | image | images/s | megapixels/s | peak memory |\n|---|---|---|---|---|")
+    for batch, size in rows:
+        command = [sys.executable, *sys.argv, "--one", str(batch), str(size)]
+        child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        results.append(json.loads(child.stdout.splitlines()[-1]))
+        rate = results[-1]["images_per_second"]
+        memory = results[-1]["peak_mib"]
+        print(
+            f"| {batch} | {size}×{size} | {rate:.0f} | {rate * size * size / 1e6:.2f} | {memory:.0f} MiB |", flush=True
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def measure(arguments: argparse.Namespace, batch_size: int, size: int) -> dict:
+    import numpy as np
+    import tensorflow as tf
+
+    from training.losses import gan_loss
+    from training.networks import build_networks
+    from training.step import Batch, build_train_step
+
+    config = TrainingConfig.of(preset=arguments.preset, batch_size=batch_size, precision=arguments.precision)
+    networks = build_networks(config, (size, size, 3), "tanh")
+    step = build_train_step(networks, gan_loss(config.loss), config)
+    pixels = np.random.default_rng(0).uniform(-1, 1, (batch_size, size, size, 3)).astype(np.float32)
+    batch = Batch(tf.constant(pixels))
+
+    def seconds(first: int, count: int) -> float:
+        start = time.perf_counter()
+        for number in range(first, first + count):
+            float(step(batch, number)["generator_loss"])
+        return time.perf_counter() - start
+
+    seconds(0, 3)
+    count = max(2, round(arguments.seconds * 3 / seconds(3, 3)))
+    turns = [seconds(6 + turn * count, count) for turn in range(TURNS)]
+    return {
+        "preset": config.preset,
+        "precision": config.precision,
+        "batch_size": batch_size,
+        "size": size,
+        "images_per_second": round(batch_size * count / statistics.median(turns), 1),
+        "turns": [round(batch_size * count / turn, 1) for turn in turns],
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+if __name__ == "__main__":
+    main()
