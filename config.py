@@ -134,7 +134,7 @@ class TrainingConfig:
 # The recipe that goes with a pair of networks. Only what differs from the defaults above is listed.
 PRESETS: dict[str, dict] = {
     "dcgan": {},  # Radford, Metz, Chintala 2015: Adam with rate 0.0002 and beta1 0.5
-    "sngan": {"loss": "hinge", "spectral_normalisation": True, "learning_rate": 4e-4},  # Miyato et al. 2018, but the rate
+    "sngan": {"loss": "hinge", "spectral_normalisation": True, "learning_rate": 4e-4},  # after Miyato et al. 2018
     "tutorial": {"averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
 
