@@ -44,7 +44,7 @@ GLYPH_COUNT, CLASSIFIER_STEPS = 100, 15
 NOT_RUN = (
     ("-m venv", "CI begins with it"),
     ("pip install", "CI does it, for requirements-dev.txt; it needs the network"),
-    ("-m pytest", "this is it"),
+    ("bin/pytest", "this is it"),
     ("-m ruff", "changes files; test_house.py runs it to check"),
     (".ci/run", "CI is it"),
     ("jupyter execute", "test_notebooks.py runs all of them"),
@@ -62,7 +62,8 @@ NOT_RUN = (
     ("benchmarks/feed.py", "measures for minutes"),
 )
 PYTHONS = ("python", "python3", ".venv/bin/python")
-PROGRAMS = (*PYTHONS, ".venv/bin/pip", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity", ".ci/run")
+INSTALLED = (".venv/bin/pip", ".venv/bin/pytest", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity")
+PROGRAMS = (*PYTHONS, *INSTALLED, ".ci/run")
 LISTINGS = ("text", "json", "diff", "yaml")  # languages of blocks that are there to be read
 
 

@@ -1,6 +1,7 @@
 """Every notebook runs from top to bottom, and its committed outputs are those of today, without errors.
 
 python tests/test_notebooks.py     # runs the notebooks and writes their outputs and pictures into the files
+python tests/test_notebooks.py 4   # only those whose names begin with 4
 
 A cell whose words differ from run to run carries the tag changing-output; digits may differ anyway.
 """
@@ -20,18 +21,25 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 # The one place for time and size.
-SECONDS_PER_CELL = 120
+SHARE_OF_TRAINING = 0.02  # of what the notebooks train for their committed outputs
+SECONDS_PER_CELL = 600  # on a busy machine
 MEGABYTES = 1.1
 
 PLACES = tuple("/" + folder + "/" for folder in ("home", "root", "work", "tmp", "Users", "var"))
+TRAINING = [path for path in NOTEBOOKS if path.stem[0] in "45"]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_training_notebook = pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
 
 
-def execute(path: Path, folder: str | os.PathLike) -> nbformat.NotebookNode:
-    """The notebook with fresh outputs, run by a new kernel in `folder`. Raises CellExecutionError if a cell fails."""
+def execute(path: Path, folder: str | os.PathLike, share: float) -> nbformat.NotebookNode:
+    """The notebook with fresh outputs, run by a new kernel in `folder`. Raises CellExecutionError if a cell fails.
+
+    share: of the training that a notebook does, 1 for all of it.
+    """
     notebook = nbformat.read(path, as_version=4)
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     environment["PYTHONPATH"] = str(ROOT)  # `folder` is not in the repository
+    environment["PIXELWRIGHT_NOTEBOOK_SHARE"] = str(share)
     client = NotebookClient(
         notebook,
         timeout=SECONDS_PER_CELL,
@@ -76,7 +84,7 @@ def test_there_are_notebooks():
 
 @each_notebook
 def test_runs_from_top_to_bottom(path, tmp_path):
-    fresh = execute(path, tmp_path)
+    fresh = execute(path, tmp_path, SHARE_OF_TRAINING)
     for cell, committed in zip(code_cells(fresh), code_cells(nbformat.read(path, as_version=4)), strict=True):
         assert "changing-output" in cell.metadata.get("tags", ()) or words(cell) == words(committed), (
             "the committed output is not what the cell prints; run python tests/test_notebooks.py\n" + cell.source
@@ -129,9 +137,37 @@ def test_finds_the_modules(path, folder):
     assert result.returncode == 0
 
 
+def test_two_notebooks_train():
+    assert len(TRAINING) == 2
+
+
+@each_training_notebook
+def test_training_follows_from_one_factor(path):
+    cells = nbformat.read(path, as_version=4).cells
+    reading = [index for index, cell in enumerate(cells) if "PIXELWRIGHT_NOTEBOOK_SHARE" in cell.source]
+    kinds = [cells[index].cell_type for index in reading]
+    assert kinds == ["markdown", "code"] and reading[1] == reading[0] + 1, "expected it explained, then read, once"
+
+
+@each_training_notebook
+def test_has_the_cell_for_colab(path):
+    colab = [cell for cell in code_cells(nbformat.read(path, as_version=4)) if "colab" in cell.metadata.get("tags", ())]
+    assert len(colab) == 1 and not colab[0].outputs, "expected one cell that does nothing elsewhere"
+    first = nbformat.read(TRAINING[0], as_version=4)
+    assert colab[0].source in [cell.source for cell in code_cells(first)], "expected the same text in all of them"
+
+
+@each_notebook
+def test_teaches_with_the_networks_of_the_project(path):
+    layers = r"\bSequential\(|\b(Separable|Depthwise)?Conv[123]D\w*\(|\bDense\(|\bclass \w+\(.*\b(Model|Layer|Loss)\b"
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        assert not re.search(layers, cell.source), "expected networks from models/, got one of its own\n" + cell.source
+
+
 if __name__ == "__main__":
-    for notebook_path in NOTEBOOKS:
+    chosen = [notebook for notebook in NOTEBOOKS if notebook.stem.startswith(tuple(sys.argv[1:]) or "")]
+    for notebook_path in chosen:
         with tempfile.TemporaryDirectory() as empty_folder:
-            executed = execute(notebook_path, empty_folder)
+            executed = execute(notebook_path, empty_folder, share=1.0)
         nbformat.write(executed, notebook_path)
         print(notebook_path.relative_to(ROOT))
