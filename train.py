@@ -1,7 +1,9 @@
 """Trains a GAN on images and writes sample grids: python train.py --help"""
 
 import argparse
+import contextlib
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -28,7 +30,7 @@ from config import AUGMENTATIONS, LOSSES, PRECISIONS, PRESETS, SCHEDULES, Traini
 from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from models import ImageLayout
 from preprocessing import MODES, PixelScaler
-from training.run import RunFolder, RunIsBusy, check_new
+from training.run import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
 
 PROGRAM = "train.py"
 EXAMPLES = """examples:
@@ -45,7 +47,8 @@ def main() -> int:
     arguments = parse_arguments()
     choices = explicit_choices(arguments)
     with one_line_errors(PROGRAM):
-        run, config = find_run(arguments, choices)
+        worker, workers = find_workers(arguments.distribute)
+        run, config = find_run(arguments, choices, worker == 0)
         scaler = PixelScaler(config.scaling, maximum=config.maximum)
         images = load_data(config, scaler.partial_fit if run is None else None)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
@@ -53,15 +56,17 @@ def main() -> int:
             scaler.check_trainable()
         else:
             scaler = load_scaler(run, images)
+        replicas = open_devices(arguments.distribute, worker, workers, config)
         device = find_device()
-        config = choose_precision(config)
-        networks = build(config, images, scaler)
+        config = choose_precision(config, replicas)
+        networks = build(config, images, scaler, replicas)
         if arguments.dry_run:
-            return describe(config, images, scaler, networks, device)
-        yardstick = choose_yardstick(config, images, arguments.cache)
-        run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks)
-    print(run.path, flush=True)
-    return train_and_report(run, images, scaler, networks, progress, yardstick, arguments.tensorboard)
+            return describe(config, images, scaler, networks, device, replicas)
+        yardstick = choose_yardstick(config, images, arguments.cache) if replicas.is_chief else None
+        run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks, replicas)
+    if replicas.is_chief:
+        print(run.path, flush=True)
+    return train_and_report(run, images, scaler, networks, progress, yardstick, arguments.tensorboard, replicas)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -206,6 +211,12 @@ def parse_arguments() -> argparse.Namespace:
         "--tensorboard", action="store_true", help="write event files for TensorBoard, too; --resume goes on with them"
     )
     run.add_argument(
+        "--distribute",
+        choices=("mirrored", "multi-worker"),
+        help="train on all GPUs of this machine, or on the workers of TF_CONFIG, each started with the same command; "
+        "see docs/distributed.md (default one device)",
+    )
+    run.add_argument(
         "--cache",
         type=Path,
         metavar="FOLDER",
@@ -223,10 +234,27 @@ def explicit_choices(arguments: argparse.Namespace) -> dict:
     return {name: value for name, value in vars(arguments).items() if name in fields and value is not None}
 
 
-def find_run(arguments: argparse.Namespace, choices: dict) -> tuple[RunFolder | None, TrainingConfig]:
-    """The run to go on with, or None for a new one; and its config."""
+def find_workers(distribute: str | None) -> tuple[int, int]:
+    """Which worker this process is, 0 being the chief, and how many there are, by TF_CONFIG for those of many."""
+    if distribute != "multi-worker":
+        return 0, 1
+    try:
+        document = json.loads(os.environ.get("TF_CONFIG", ""))
+        cluster, kind, index = document["cluster"], document["task"]["type"], int(document["task"]["index"])
+        tasks = [(kind, number) for kind in ("chief", "worker") for number in range(len(cluster.get(kind, ())))]
+        return tasks.index((kind, index)), len(tasks)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(
+            'expected TF_CONFIG such as {"cluster": {"worker": ["one:2222", "two:2222"]}, "task": {"type": "worker", '
+            f'"index": 0}}}} with --distribute multi-worker, got {os.environ.get("TF_CONFIG") or "none"}; set it at '
+            "each worker"
+        ) from None
+
+
+def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tuple[RunFolder | None, TrainingConfig]:
+    """The run to go on with, or None for a new one; and its config. The chief may have begun it before the others."""
     if not arguments.resume:
-        if arguments.run_dir is not None:
+        if arguments.run_dir is not None and is_chief:
             check_new(arguments.run_dir)
         return None, TrainingConfig.of(**choices)
     if arguments.run_dir is None:
@@ -280,20 +308,29 @@ def find_device() -> str:
     return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
 
 
-def choose_precision(config: TrainingConfig) -> TrainingConfig:
+def open_devices(distribute: str | None, worker: int, workers: int, config: TrainingConfig):
+    from training.distribution import open_replicas
+
+    return open_replicas(distribute, worker, workers, config.batch_size)
+
+
+def choose_precision(config: TrainingConfig, replicas) -> TrainingConfig:
+    """Where "auto" was asked for, the faster one; of many workers, that of the one which gains least."""
     if config.precision != "auto":
         return config
-    from training.precision import faster_precision
+    from training.precision import faster_precision, precision_of
 
-    precision, gain = faster_precision()
+    gain = float(replicas.gather(faster_precision()[1]).min())
+    precision = precision_of(gain)
     print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
     return dataclasses.replace(config, precision=precision)
 
 
-def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler):
+def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas):
     from training.networks import build_networks
 
-    return build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
+    with replicas.watched():
+        return build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names), replicas)
 
 
 def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | None):
@@ -308,7 +345,7 @@ def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | Non
     return yardstick
 
 
-def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks, device: str) -> int:
+def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks, device: str, replicas) -> int:
     height, width, channels = images.image_shape
     steps = len(images.images) // config.batch_size
     print(f"images         {len(images.images)} of {height}x{width}x{channels} {images.images.dtype}, {images.name}")
@@ -317,39 +354,53 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
     print(f"generator      {networks.generator.count_params():,} parameters, ends in {scaler.output_activation}")
     print(f"discriminator  {networks.discriminator.count_params():,} parameters")
     print(f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {device}")
+    if not replicas.is_one_device:
+        print(f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each")
     print(f"work           {config.epochs} epochs of {steps} steps of {config.batch_size} images; nothing was written")
     return DONE
 
 
 def open_run(
-    run: RunFolder | None, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks
+    run: RunFolder | None,
+    path: Path | None,
+    config: TrainingConfig,
+    images: ImageSet,
+    scaler: PixelScaler,
+    networks,
+    replicas,
 ):
-    """A new run and its empty progress; or the earlier one, its state put into the networks, and how far it is."""
+    """A new run and its empty progress; or the earlier one, its state put into the networks, and how far it is.
+
+    Only the chief writes anything. Raises ValueError when other workers have other images, settings or checkpoints.
+    """
     from training.loop import Progress, restore_progress
 
-    if run is None:
-        return RunFolder.create(path, config, images, scaler), Progress()
-    progress = restore_progress(dataclasses.replace(run, config=config), networks)
-    return run.with_config(config), progress
+    progress = Progress() if run is None else restore_progress(dataclasses.replace(run, config=config), networks)
+    if replicas.workers > 1:
+        replicas.check_alike(dataclasses.replace(config, data=""), images.fingerprint(), progress.step)
+    if not replicas.is_chief:
+        return RunFolder.of(path or RUNS_FOLDER, config, images), progress
+    return RunFolder.create(path, config, images, scaler) if run is None else run.with_config(config), progress
 
 
 def train_and_report(
-    run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, progress, yardstick, tensorboard: bool
+    run: RunFolder, images: ImageSet, scaler: PixelScaler, networks, progress, yardstick, tensorboard: bool, replicas
 ) -> int:
     """Trains; the last line on standard output says where to look."""
+    from training.distribution import WorkerLost
     from training.loop import ImagesUnreadable, TrainingDiverged, TrainingStopped, train
 
     try:
-        with run.locked():
-            train(run, images, scaler, networks, progress, yardstick, tensorboard)
+        with run.locked() if replicas.is_chief else contextlib.nullcontext():
+            train(run, images, scaler, networks, progress, yardstick, tensorboard, replicas)
     except TrainingStopped as stopped:
         print(
             f"{PROGRAM}: stopped, the state is saved; go on with: {PROGRAM} --run-dir {run.path} --resume",
             file=sys.stderr,
         )
         return INTERRUPTED if stopped.signal_number == signal.SIGINT else 128 + stopped.signal_number
-    except TrainingDiverged as diverged:
-        print(f"{PROGRAM}: error: {diverged}", file=sys.stderr)
+    except (TrainingDiverged, WorkerLost) as failure:
+        print(f"{PROGRAM}: error: {failure}", file=sys.stderr)
         return FAILED
     except (RunIsBusy, ImagesUnreadable) as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
@@ -361,7 +412,8 @@ def train_and_report(
         )
         return BAD_INPUT
     curves = "distance.png" if progress.best else "losses.png"
-    print(f"done: look at {run.path / 'comparison.png'}, {run.path / 'progress.gif'} and {run.path / curves}")
+    if replicas.is_chief:
+        print(f"done: look at {run.path / 'comparison.png'}, {run.path / 'progress.gif'} and {run.path / curves}")
     return DONE
 
 

@@ -33,6 +33,7 @@ FLOORS = (
                 ("training.yardstick", "distance"),
             ],
             [
+                ("training.distribution", "many devices as one"),
                 ("evaluation", "features, distances"),
                 ("projection", "image to latents"),
                 ("drawing", "what, and where to"),

@@ -30,6 +30,7 @@ FLOORS = {
         "drawing",
         "training.step",
         "training.feed",
+        "training.distribution",
         "training.networks",
         "training.loop",
         "training.run",

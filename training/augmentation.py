@@ -6,6 +6,9 @@ enough images stay as they are it does not (Karras et al. 2020, "Training genera
 data": a chance of change below 0.8), so each kind touches an image with the chance `CHANCE`.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import tensorflow as tf
 
 CHANCE = 0.7  # of each kind, for each image
@@ -14,7 +17,17 @@ TRANSLATION = 1 / 8  # of a side, either way
 CUTOUT = 1 / 2  # of a side
 
 
-def augment(images: tf.Tensor, kinds: tuple[str, ...], span: float, seed: tf.Tensor) -> tf.Tensor:
+Draw = Callable[..., tf.Tensor]  # of (sampler, shape, seed), and the axis of the images where it is not the first
+
+
+def draw_whole(sampler: Callable, shape: tuple, seed: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """Numbers for images that are a batch of their own."""
+    return sampler(shape, seed)
+
+
+def augment(
+    images: tf.Tensor, kinds: tuple[str, ...], span: float, seed: tf.Tensor, draw: Draw = draw_whole
+) -> tf.Tensor:
     """Changes each image at random, every kind by itself, in the order of `kinds`.
 
     Args:
@@ -23,6 +36,7 @@ def augment(images: tf.Tensor, kinds: tuple[str, ...], span: float, seed: tf.Ten
             "cutout" (a square of the image's mean colour).
         span: width of the value range of the images, 2 for [-1, 1].
         seed: int32 (2,), from which all draws follow.
+        draw: where the images are a part of a batch, what gives their part of its numbers.
 
     Returns:
         Images of the same shape; slopes flow through every kind. Raises ValueError for an unknown kind.
@@ -31,21 +45,21 @@ def augment(images: tf.Tensor, kinds: tuple[str, ...], span: float, seed: tf.Ten
         seeds = tf.random.split(seed + tf.constant([0, number]), 2)
         match kind:
             case "colour":
-                changed = _colour(images, span, seeds[0])
+                changed = _colour(images, span, seeds[0], draw)
             case "translation":
-                changed = _translation(images, seeds[0])
+                changed = _translation(images, seeds[0], draw)
             case "cutout":
-                changed = _cutout(images, seeds[0])
+                changed = _cutout(images, seeds[0], draw)
             case _:
                 raise ValueError(f"expected augmentations of colour, translation and cutout, got {kind!r}")
-        chosen = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[1]) < CHANCE
+        chosen = draw(tf.random.stateless_uniform, (tf.shape(images)[0], 1, 1, 1), seeds[1]) < CHANCE
         images = tf.where(chosen, changed, images)
     return images
 
 
-def _colour(images: tf.Tensor, span: float, seed: tf.Tensor) -> tf.Tensor:
+def _colour(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
     """Adds a grey, and moves every pixel towards or away from its own grey and the image's mean."""
-    draws = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed)
+    draws = draw(tf.random.stateless_uniform, (3, tf.shape(images)[0], 1, 1, 1), seed, axis=1)
     images = images + (draws[0] * 2.0 - 1.0) * BRIGHTNESS * span
     grey = tf.reduce_mean(images, axis=-1, keepdims=True)
     images = grey + (images - grey) * (draws[1] * 2.0)  # saturation 0 to 2
@@ -53,13 +67,12 @@ def _colour(images: tf.Tensor, span: float, seed: tf.Tensor) -> tf.Tensor:
     return mean + (images - mean) * (draws[2] + 0.5)  # contrast 0.5 to 1.5
 
 
-def _translation(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _translation(images: tf.Tensor, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
     """Moves each image by whole pixels along both sides."""
     for axis, side in ((1, images.shape[1]), (2, images.shape[2])):
         most = max(1, round(side * TRANSLATION))
-        moves = tf.random.stateless_uniform(
-            (tf.shape(images)[0], 1), seed + tf.constant([0, axis]), -most, most + 1, tf.int32
-        )
+        sampler = partial(tf.random.stateless_uniform, minval=-most, maxval=most + 1, dtype=tf.int32)
+        moves = draw(sampler, (tf.shape(images)[0], 1), seed + tf.constant([0, axis]))
         places = tf.clip_by_value(tf.range(side)[tf.newaxis] + moves, 0, side - 1)  # (batch, side)
         images = tf.gather(images, places, axis=axis, batch_dims=1) if axis == 1 else _gather_columns(images, places)
     return images
@@ -70,14 +83,13 @@ def _gather_columns(images: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     return tf.transpose(tf.gather(turned, places, axis=1, batch_dims=1), (0, 2, 1, 3))
 
 
-def _cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _cutout(images: tf.Tensor, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
     """Covers a square around a random point, cut at the border, with the image's mean colour."""
     inside = tf.ones((tf.shape(images)[0], 1, 1, 1), tf.bool)
     for axis, side in ((1, images.shape[1]), (2, images.shape[2])):
         length = round(side * CUTOUT)
-        middles = tf.random.stateless_uniform(
-            (tf.shape(images)[0], 1), seed + tf.constant([0, axis]), 0, side, tf.int32
-        )
+        sampler = partial(tf.random.stateless_uniform, minval=0, maxval=side, dtype=tf.int32)
+        middles = draw(sampler, (tf.shape(images)[0], 1), seed + tf.constant([0, axis]))
         distances = tf.range(side)[tf.newaxis] - middles  # (batch, side)
         covered = (distances >= -(length // 2)) & (distances < length - length // 2)
         inside &= tf.reshape(covered, (-1, side, 1, 1) if axis == 1 else (-1, 1, side, 1))

@@ -28,13 +28,14 @@ class Feed:
         batch_size: images a step.
         seed, first_step, last_step: of the run.
         second: each batch also has other images, `Batch.second_images`, in an order of their own.
+        share: (number, count): only the number-th of count equal parts of each batch, as one of many workers needs.
 
     Yields:
         `training.step.Batch` of NumPy arrays that are used nowhere else: images float32 C-contiguous
         (batch, height, width, channels), labels int64 (batch,) or None, and the same for the second ones.
 
-    Raises ValueError when there are fewer images than a batch needs, or no such steps. What goes wrong in the
-    background, such as a file that is gone, is raised by next as it is, and closes the feed.
+    Raises ValueError when there are fewer images than a batch needs, and for steps or parts that do not exist. What
+    goes wrong in the background, such as a file that is gone, is raised by next as it is, and closes the feed.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Feed:
         first_step: int,
         last_step: int,
         second: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if not 1 <= batch_size <= len(images.images):
             raise ValueError(
@@ -53,9 +55,14 @@ class Feed:
             )
         if not 0 <= first_step <= last_step:
             raise ValueError(f"expected 0 <= first_step <= last_step, got {first_step} and {last_step}")
+        self._part, parts = share
+        if batch_size % parts or not 0 <= self._part < parts:
+            raise ValueError(f"expected a part (number, count) of a batch of {batch_size}, got {share}")
+        if parts > 1 and scaler.scope == "batch":
+            raise ValueError("expected a scaling that does not need the whole batch, got scope 'batch'; choose another")
         self._images, self._scaler, self._batch_size, self._seed = images, scaler, batch_size, seed
         self._next_step, self._last_step, self._second = first_step, last_step, second
-        self._steps_per_epoch = len(images.images) // batch_size
+        self._steps_per_epoch, self._part_size = len(images.images) // batch_size, batch_size // parts
         self._orders: dict[tuple[int, int], Future[np.ndarray]] = {}  # of the epoch that was asked for last
         self._waiting: deque[Future[Batch]] = deque()
         # One thread is enough on few cores; the decoding of files has threads of its own.
@@ -107,7 +114,8 @@ class Feed:
         )
 
     def _place(self, position: int) -> slice:
-        return slice(position * self._batch_size, (position + 1) * self._batch_size)
+        start = position * self._batch_size + self._part * self._part_size
+        return slice(start, start + self._part_size)
 
 
 def _read_batch(images: ImageSet, scaler: PixelScaler, orders: list[Future[np.ndarray]], place: slice) -> Batch:

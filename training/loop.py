@@ -17,6 +17,7 @@ from imaging import image_grid
 from preprocessing import PixelScaler
 from progress import progress_bar
 from sampling import generate_images, latents_from_seeds, with_classes
+from training.distribution import ONE_DEVICE, Replicas
 from training.feed import Feed
 from training.losses import gan_loss
 from training.networks import Networks
@@ -87,32 +88,37 @@ def train(
     progress: Progress,
     yardstick: Yardstick | None = None,
     tensorboard: bool = False,
+    replicas: Replicas = ONE_DEVICE,
 ) -> None:
     """Trains until run.config.epochs are done; `progress` is new, or what `restore_progress` found.
 
     Every epoch leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint. Raises TrainingStopped
-    after SIGINT or SIGTERM and ImagesUnreadable, the state saved, and TrainingDiverged when a loss or a weight stops
-    being finite.
+    after SIGINT or SIGTERM and ImagesUnreadable, the state saved, TrainingDiverged when a loss or a weight stops being
+    finite, and WorkerLost when another worker has ended.
 
     Args:
         yardstick: measures the generator every config.evaluate_every epochs; needed when that is given.
         tensorboard: write event files, too. A run that has some goes on with them in any case.
+        replicas: the devices that share each batch, for which the networks were built. Of many workers all stop after
+            the same step, whichever the signal came to, and only the chief writes.
     """
     config, steps_per_epoch = run.config, run.steps_per_epoch
-    if config.evaluate_every and yardstick is None:
+    if config.evaluate_every and yardstick is None and replicas.is_chief:
         raise ValueError("expected a yardstick with evaluate_every, got none; open_yardstick makes one")
     total_steps = config.epochs * steps_per_epoch
     low, high = scaler.output_range
     loss = gan_loss(config.loss)
-    train_step = build_train_step(networks, loss, config, total_steps, high - low)
-    run.clean_after(progress.step)
-    if progress.records and progress.records[-1]["step"] == progress.step:
+    train_step = build_train_step(networks, loss, config, total_steps, high - low, replicas)
+    if replicas.is_chief:
+        run.clean_after(progress.step)
+    if replicas.is_chief and progress.records and progress.records[-1]["step"] == progress.step:
         _keep_best(run, progress, networks.sampler())  # a kill may have come between the checkpoint and this
     plots_drawn_at = -math.inf
     done = progress.step * config.batch_size
+    share = (replicas.worker, replicas.workers)
     with (
-        Feed(images, scaler, config.batch_size, config.seed, progress.step, total_steps, second=loss.pairs) as feed,
-        _open_board(run, progress, tensorboard) as board,
+        Feed(images, scaler, config.batch_size, config.seed, progress.step, total_steps, loss.pairs, share) as feed,
+        _open_board(run, progress, tensorboard, replicas) as board,
         _stop_requests() as stop_requests,
         progress_bar("training", total_steps * config.batch_size, "images", done) as bar,
     ):
@@ -122,12 +128,13 @@ def train(
             try:
                 batch = next(feed)
             except ValueError as error:  # a file that has changed or gone since it was checked
-                if progress.step % steps_per_epoch:
+                if replicas.is_chief and progress.step % steps_per_epoch:
                     run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
                 raise ImagesUnreadable(f"{error}; the state is saved, mend it and go on with --resume") from error
-            found = train_step(batch, progress.step)
-            progress.losses.append((float(found["generator_loss"]), float(found["discriminator_loss"])))
-            logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
+            with replicas.watched():
+                found = train_step(batch, progress.step)
+                progress.losses.append((float(found["generator_loss"]), float(found["discriminator_loss"])))
+                logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
             progress.scores.append(tuple(float(of(part)) for part in logits for of in (np.mean, np.std)))
             seconds = time.perf_counter() - start
             progress.seconds += seconds
@@ -138,27 +145,34 @@ def train(
             bar.advance(config.batch_size, f"epoch {epoch + 1}/{config.epochs}", words)
             if board is not None:
                 board.show_step(progress.losses, progress.scores, *logits)
-            if progress.step % steps_per_epoch == 0:
+            if progress.step % steps_per_epoch == 0 and not replicas.is_chief:
+                _finite_state(run, progress, networks)  # says what the chief says when it is not
+            elif progress.step % steps_per_epoch == 0:
                 if config.evaluate_every and (epoch + 1) % config.evaluate_every == 0:
                     bar.advance(0, f"epoch {epoch + 1}/{config.epochs}", "measuring the distance")
                 sampler = _finish_epoch(run, progress, scaler, networks, yardstick, board)
                 if time.perf_counter() - plots_drawn_at > SECONDS_BETWEEN_PLOTS and not stop_requests:
                     draw_run(run, progress, images, scaler, sampler)
                     plots_drawn_at = time.perf_counter()
-            if stop_requests:
-                if progress.step % steps_per_epoch:
+            signal_number = int(replicas.gather(stop_requests[0] if stop_requests else 0).max())
+            if signal_number:
+                if replicas.is_chief and progress.step % steps_per_epoch:
                     if board is not None:
                         board.flush()
                     run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
-                draw_run(run, progress, images, scaler, networks.sampler())
-                raise TrainingStopped(stop_requests[0])
-    draw_run(run, progress, images, scaler, networks.sampler())
-    animate_samples(run.path / "progress.gif", run.samples())
+                if replicas.is_chief:
+                    draw_run(run, progress, images, scaler, networks.sampler())
+                replicas.gather(0)
+                raise TrainingStopped(signal_number)
+    if replicas.is_chief:
+        draw_run(run, progress, images, scaler, networks.sampler())
+        animate_samples(run.path / "progress.gif", run.samples())
+    replicas.gather(0)  # the others wait, since one that has ended is one that is lost
 
 
 @contextlib.contextmanager
-def _open_board(run: RunFolder, progress: Progress, wanted: bool) -> Iterator[Board | None]:
-    if not wanted and not run.board_folder.exists():
+def _open_board(run: RunFolder, progress: Progress, wanted: bool, replicas: Replicas) -> Iterator[Board | None]:
+    if not replicas.is_chief or not (wanted or run.board_folder.exists()):
         yield None
         return
     with contextlib.closing(Board(run.board_folder, run.config, progress.step)) as board:
@@ -201,7 +215,7 @@ def _finish_epoch(
     run.save_sample(epoch, image_grid(generate_images(sampler, scaler, sample_inputs(run)), columns=SAMPLE_COLUMNS))
     run.save_metrics(progress.records)
     run.save_network("generator", sampler)
-    run.save_network("discriminator", networks.discriminator)
+    run.save_network("discriminator", networks.discriminator_to_store())
     if board is not None:
         board.show_epoch(record, run.samples()[-1])
     run.save_checkpoint(progress.step, state)

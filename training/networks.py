@@ -8,6 +8,7 @@ import numpy as np
 from config import TrainingConfig
 from models import build_discriminator, build_generator
 from sampling import BATCH_SIZE, LARGEST_SEED, latents_from_seeds, with_classes
+from training.distribution import ONE_DEVICE, Replicas
 from training.precision import dtype_policy
 
 STATISTICS_BATCHES = 16
@@ -23,6 +24,7 @@ class Networks:
     discriminator_optimizer: keras.optimizers.Optimizer
     averaged_generator: keras.Sequential
     class_count: int = 0
+    plain_discriminator: keras.Sequential | None = None  # where the discriminator is spread over replicas
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all weights, batch statistics and moments, by "generator/0" and so on."""
@@ -69,6 +71,13 @@ class Networks:
             layer.momentum = momentum
         return generator
 
+    def discriminator_to_store(self) -> keras.Sequential:
+        """The discriminator in layers of stock Keras, which those of replicas are not."""
+        if self.plain_discriminator is None:
+            return self.discriminator
+        self.plain_discriminator.set_weights(self.discriminator.get_weights())
+        return self.plain_discriminator
+
     def _variables(self) -> dict[str, list]:
         return {
             "generator": self.generator.variables,
@@ -80,11 +89,16 @@ class Networks:
 
 
 def build_networks(
-    config: TrainingConfig, image_shape: tuple[int, int, int], output_activation: str, class_count: int = 0
+    config: TrainingConfig,
+    image_shape: tuple[int, int, int],
+    output_activation: str,
+    class_count: int = 0,
+    replicas: Replicas = ONE_DEVICE,
 ) -> Networks:
     """Builds everything a run trains, the initial weights following from config.seed.
 
     class_count: of the images, used when config.conditional asks for it.
+    replicas: the devices that train them. Samples are drawn on one, so the averaged generator is not spread over them.
     """
     keras.utils.set_random_seed(config.seed)
     dtype = dtype_policy(config.precision)
@@ -94,9 +108,11 @@ def build_networks(
     discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalisation)
     averaged_generator = build_generator(*shape, "float32", classes)
     averaged_generator.set_weights(generator.get_weights())
-    return Networks(
-        generator, discriminator, _adam(config, generator), _adam(config, discriminator), averaged_generator, classes
-    )
+    plain_discriminator = None if replicas.is_one_device else discriminator
+    generator, discriminator = replicas.copy_network(generator), replicas.copy_network(discriminator)
+    with replicas.scope():
+        optimizers = _adam(config, generator), _adam(config, discriminator)
+    return Networks(generator, discriminator, *optimizers, averaged_generator, classes, plain_discriminator)
 
 
 def _adam(config: TrainingConfig, network: keras.Sequential) -> keras.optimizers.Optimizer:

@@ -17,7 +17,12 @@ def faster_precision(repeats: int = 10) -> tuple[str, float]:
     in_float32, in_bfloat16 = _convolution(tf.float32), _convolution(tf.bfloat16)
     pairs = [(_seconds(in_float32), _seconds(in_bfloat16)) for _ in range(repeats)]
     ratio = min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs)
-    return ("bfloat16" if ratio >= LEAST_GAIN else "float32"), ratio
+    return precision_of(ratio), ratio
+
+
+def precision_of(gain: float) -> str:
+    """The precision of a machine where bfloat16 is so many times as fast as float32."""
+    return "bfloat16" if gain >= LEAST_GAIN else "float32"
 
 
 def dtype_policy(precision: str) -> str:

@@ -63,7 +63,7 @@ class RunFolder:
 
         Without a path it gets the next free number. Raises ValueError when `path` holds something already.
         """
-        fingerprint = images.fingerprint()  # of everything that takes long, before the folder is made
+        run = cls.of(path or RUNS_FOLDER, config, images)  # everything that takes long, before the folder is made
         if path is None:
             path = _claim_number(images.name)
         else:
@@ -71,18 +71,16 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         for folder in ("checkpoints", "samples"):
             (path / folder).mkdir(exist_ok=True)
-        run = cls(
-            path,
-            config,
-            images.image_shape,
-            images.images.dtype.name,
-            images.class_names,
-            len(images.images),
-            fingerprint,
-        )
+        run = replace(run, path=path)
         scaler.save(path / "preprocessing.json")
         write_text(path / "config.json", json.dumps(run._document(), indent=2) + "\n")
         return run
+
+    @classmethod
+    def of(cls, path: Path, config: TrainingConfig, images: ImageSet) -> "RunFolder":
+        """The run of these images at `path`; nothing is written."""
+        how = (images.image_shape, images.images.dtype.name, images.class_names, len(images.images))
+        return cls(path, config, *how, images.fingerprint())
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "RunFolder":

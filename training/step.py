@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from config import TrainingConfig
 from training.augmentation import augment
+from training.distribution import ONE_DEVICE, Replicas
 from training.losses import GanLoss
 from training.networks import Networks
 from training.regularisers import gradient_norm_penalty, zero_centred_penalty
@@ -34,7 +36,12 @@ TrainStep = Callable[[Batch, int], dict[str, tf.Tensor]]
 
 
 def build_train_step(
-    networks: Networks, loss: GanLoss, config: TrainingConfig, total_steps: int | None = None, value_span: float = 2.0
+    networks: Networks,
+    loss: GanLoss,
+    config: TrainingConfig,
+    total_steps: int | None = None,
+    value_span: float = 2.0,
+    replicas: Replicas = ONE_DEVICE,
 ) -> TrainStep:
     """Builds the compiled step.
 
@@ -45,11 +52,13 @@ def build_train_step(
         config: seed, averaging, penalties, augmentation and schedule of the run.
         total_steps: of the whole run; the cosine schedule ends there.
         value_span: width of the range of the scaled pixels, 2 for [-1, 1]; augmentation needs it.
+        replicas: the devices that share each batch, for which the networks were built.
 
     Returns:
-        A function of a `Batch` and the number of the step, from 0 on. It updates both networks and returns the scalars
-        generator_loss, discriminator_loss, real_score and generated_score (the means of the logits), and real_logits
-        and generated_logits, (batch, 1), as the discriminator saw them before its update.
+        A function of a `Batch`, of many workers each one's own share, and the number of the step, from 0 on. It updates
+        both networks and returns the scalars generator_loss, discriminator_loss, real_score and generated_score (the
+        means of the logits), and real_logits and generated_logits, (batch, 1), as the discriminator saw them before its
+        update: those of the whole batch.
     """
     if config.schedule == "cosine" and total_steps is None:
         raise ValueError("expected total_steps with the cosine schedule, got none; pass epochs times steps an epoch")
@@ -67,7 +76,7 @@ def build_train_step(
     def judge(images: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         """What the discriminator says: (batch, 1) logits, of each image's class if there are classes."""
         if config.augmentation:
-            images = augment(images, config.augmentation, value_span, seed)
+            images = augment(images, config.augmentation, value_span, seed, replicas.draw)
         logits = discriminator(images, training=True)  # (batch, 1 or class_count)
         return tf.gather(logits, labels[:, tf.newaxis], axis=1, batch_dims=1) if class_count else logits
 
@@ -76,9 +85,10 @@ def build_train_step(
             key = tf.constant(DROPOUT_KEYS + config.seed + number, tf.uint32)
             state.assign(tf.stack([key, tf.cast(step, tf.uint32) * DRAWS_PER_STEP]))
         batch_size = tf.shape(batch.images)[0]
+        part = tf.constant(1.0 / replicas.count)  # of a mean over the whole batch; optimizers add the parts up
         seed = tf.stack([config.seed, step])
         seeds = [tf.random.fold_in(seed, number) for number in range(5)]
-        inputs = tf.random.stateless_normal((batch_size, config.latent_dim), seed)
+        inputs = replicas.draw(tf.random.stateless_normal, (batch_size, config.latent_dim), seed)
         if class_count:
             inputs = tf.concat([inputs, tf.one_hot(batch.labels, class_count)], axis=1)
 
@@ -107,14 +117,14 @@ def build_train_step(
                 else:
                     generated_logits = judge_generated(fixed_images)
                 if penalise and config.gradient_penalty > 0:
-                    shares = tf.random.stateless_uniform((batch_size, 1, 1, 1), seeds[2])
+                    shares = replicas.draw(tf.random.stateless_uniform, (batch_size, 1, 1, 1), seeds[2])
                     penalty += config.gradient_penalty * gradient_norm_penalty(
                         judge_real, batch.images, fixed_images, shares
                     )
                 discriminator_loss = loss.discriminator(real_logits, generated_logits)
                 # A penalty that comes every nth step only weighs n times as much (Karras et al. 2020).
                 penalised_loss = discriminator_loss + penalty_scale * config.penalty_interval * penalty
-            gradients = discriminator_tape.gradient(penalised_loss, discriminator.trainable_variables)
+            gradients = discriminator_tape.gradient(penalised_loss, discriminator.trainable_variables, part)
             networks.discriminator_optimizer.apply(gradients, discriminator.trainable_variables)
 
             # The images of the first line are used again, judged by the discriminator as it is now.
@@ -123,9 +133,8 @@ def build_train_step(
                 generator_loss = loss.generator(judge(batch.second_images, batch.second_labels, seeds[4]), logits)
             else:
                 generator_loss = loss.generator(logits)
-        gradients = generator_tape.gradient(generator_loss, generator.trainable_variables)
+        gradients = generator_tape.gradient(generator_loss, generator.trainable_variables, part)
         networks.generator_optimizer.apply(gradients, generator.trainable_variables)
-        _average(networks, config.averaging, step)
         return {
             "generator_loss": generator_loss,
             "discriminator_loss": discriminator_loss,
@@ -135,14 +144,19 @@ def build_train_step(
             "generated_logits": generated_logits,
         }
 
+    def whole_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor, penalise: bool) -> dict[str, tf.Tensor]:
+        found = replicas.run(partial(one_step, penalise=penalise), batch, step, penalty_scale)
+        _average(networks, config.averaging, step)
+        return found
+
     # Two graphs, with and without penalties: cheaper than a condition within one.
     @tf.function(autograph=False)
     def plain_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
-        return one_step(batch, step, penalty_scale, penalise=False)
+        return whole_step(batch, step, penalty_scale, penalise=False)
 
     @tf.function(autograph=False)
     def penalised_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
-        return one_step(batch, step, penalty_scale, penalise=True)
+        return whole_step(batch, step, penalty_scale, penalise=True)
 
     def train_step(batch: Batch, step: int) -> dict[str, tf.Tensor]:
         penalty_scale = 1.0
@@ -153,7 +167,7 @@ def build_train_step(
             penalty_scale = cosine(1.0, FINAL_PENALTY, step / total_steps)
         due = penalties and step % config.penalty_interval == 0
         graph = penalised_step if due else plain_step
-        return graph(batch, tf.constant(step, tf.int32), tf.constant(penalty_scale, tf.float32))
+        return graph(replicas.spread(batch), tf.constant(step, tf.int32), tf.constant(penalty_scale, tf.float32))
 
     train_step.graphs = (plain_step, penalised_step)
     return train_step

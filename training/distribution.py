@@ -1,0 +1,239 @@
+"""Several devices that train as one: each takes its share of every batch, and their slopes are added up.
+
+The strategies are TensorFlow's own. Every replica, a copy of both networks on a device of its own, starts from the same
+weights and applies the same sums, so the copies stay equal. The random numbers of a step are those of one device, of
+which a replica uses the part that belongs to its images.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+NUMBERS_IN_A_BLOCK = 4  # of Philox, which counts its numbers in blocks
+PHILOX = 1
+LOST = (  # what a collective operation raises when another worker has gone, by the way in which it went
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+)
+
+
+class WorkerLost(ConnectionError):
+    """Another worker ended before the run did; the message has what was heard of it and the way back."""
+
+
+class Replicas:
+    """The devices of a run: one without a strategy, or those of a strategy of `tf.distribute`.
+
+    Args:
+        strategy: None for one device.
+        worker: which of the workers, the processes that share a run, this is. The first, 0, is the chief: it alone
+            writes.
+        workers: how many there are.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy | None = None, worker: int = 0, workers: int = 1) -> None:
+        self._strategy, self.worker, self.workers = strategy, worker, workers
+        self.count = 1 if strategy is None else strategy.num_replicas_in_sync
+        self._exchange = tf.function(self._exchange_numbers, autograph=False)
+
+    @property
+    def is_chief(self) -> bool:
+        return self.worker == 0
+
+    @property
+    def is_one_device(self) -> bool:
+        """Whether there is no strategy. A strategy of one replica is one, too."""
+        return self._strategy is None
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Where variables that every replica has a copy of are made."""
+        return contextlib.nullcontext() if self._strategy is None else self._strategy.scope()
+
+    def copy_network(self, network: keras.Sequential) -> keras.Sequential:
+        """The same layers and weights on every replica; the network itself for one device.
+
+        Batch normalisation there takes the statistics of the whole batch, and dropout the numbers of its share.
+        """
+        if self._strategy is None:
+            return network
+        with self.scope():
+            copy = keras.models.clone_model(network, clone_function=_copy_layer)
+        copy.set_weights(network.get_weights())
+        return copy
+
+    def spread(self, batch: tuple) -> tuple:
+        """A named tuple of arrays, this worker's share of a batch, cut into equal parts, each on its replica's device.
+
+        Entries that are None stay so.
+        """
+        if self._strategy is None:
+            return batch
+        devices = self._strategy.extended.worker_devices
+        return type(batch)(*(None if array is None else self._cut(array, devices) for array in batch))
+
+    def _cut(self, array: np.ndarray, devices: tuple[str, ...]) -> tf.distribute.DistributedValues:
+        length = len(array) // len(devices)
+
+        def part(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
+            number = context.replica_id_in_sync_group % len(devices)
+            with tf.device(devices[number]):
+                return tf.constant(array[number * length : (number + 1) * length])
+
+        return self._strategy.experimental_distribute_values_from_function(part)
+
+    def run(self, function: Callable[..., dict[str, tf.Tensor]], *arguments) -> dict[str, tf.Tensor]:
+        """Calls a function on every replica, within a tf.function, and joins what the calls return.
+
+        Scalars become their mean; tensors of shape (batch, 1), of which there is at least one, those of the whole
+        batch. All are float32, so that they travel together.
+        """
+        if self._strategy is None:
+            return function(*arguments)
+
+        def join_what_it_returns(*arguments) -> dict[str, tf.Tensor]:
+            found = function(*arguments)
+            batch_size = max(value.shape[0] for value in found.values() if value.shape.rank)
+            columns = [value if value.shape.rank else tf.fill((batch_size, 1), value) for value in found.values()]
+            table = tf.distribute.get_replica_context().all_gather(tf.concat(columns, axis=1), axis=0)
+            joined = tf.split(table, len(columns), axis=1)
+            return {
+                name: column if value.shape.rank else tf.reduce_mean(column)
+                for (name, value), column in zip(found.items(), joined, strict=True)
+            }
+
+        found = self._strategy.run(join_what_it_returns, args=arguments)
+        return {name: self._strategy.experimental_local_results(values)[0] for name, values in found.items()}
+
+    def draw(self, sampler: Callable, shape: tuple, seed: tf.Tensor, axis: int = 0) -> tf.Tensor:
+        """Within `run`: this replica's part of sampler(shape, seed), drawn for the images of all, which lie along axis.
+
+        sampler: a function of `tf.random.stateless_…`.
+        """
+        if self._strategy is None:
+            return sampler(shape, seed)
+        draws = sampler((*shape[:axis], shape[axis] * self.count, *shape[axis + 1 :]), seed)
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.gather(draws, number * shape[axis] + tf.range(shape[axis]), axis=axis)
+
+    def gather(self, *numbers: float) -> np.ndarray:
+        """The numbers of every worker, float32 (workers, numbers); all have to call it. Raises WorkerLost."""
+        own = np.float32(numbers)
+        if self.workers == 1:
+            return own[np.newaxis]
+        with self.watched():
+            rows = self._exchange(tf.constant(own)).numpy()
+        return rows[:: self.count // self.workers]
+
+    def check_alike(self, *values: object) -> None:
+        """Raises ValueError, at every worker, unless all have called it with the same values."""
+        digest = hashlib.sha256(repr(values).encode()).digest()
+        found = self.gather(*digest[:8])
+        strangers = [number for number in range(self.workers) if (found[number] != found[0]).any()]
+        if strangers:
+            raise ValueError(
+                f"expected the same command, images and checkpoint at all {self.workers} workers, got others at worker "
+                f"{', '.join(map(str, strangers))} than at worker 0; give all of them the same files"
+            )
+
+    def _exchange_numbers(self, numbers: tf.Tensor) -> tf.Tensor:
+        def on_replica(numbers: tf.Tensor) -> tf.Tensor:
+            return tf.distribute.get_replica_context().all_gather(numbers[tf.newaxis], axis=0)
+
+        return self._strategy.experimental_local_results(self._strategy.run(on_replica, args=(numbers,)))[0]
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Turns what TensorFlow raises when another worker has gone into WorkerLost."""
+        try:
+            yield
+        except LOST as error:
+            if self.workers == 1:
+                raise
+            raise WorkerLost(
+                f"expected all {self.workers} workers to go on, got one that ended ({_reason(error)}); see what it "
+                "says, and go on from the last checkpoint with --resume at all of them"
+            ) from error
+
+
+ONE_DEVICE = Replicas()
+
+
+def open_replicas(kind: str | None, worker: int, workers: int, batch_size: int) -> Replicas:
+    """The devices of a kind: None for one, "mirrored" for all of this machine, "multi-worker" for those of TF_CONFIG.
+
+    "mirrored" takes the GPUs, or where there are none TensorFlow's logical CPU devices. "multi-worker" waits until all
+    workers are there, and must come before any other work of TensorFlow's.
+
+    Raises ValueError for a batch size that they cannot share, and when the workers do not find each other.
+    """
+    if kind is None:
+        return ONE_DEVICE
+    if kind == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        replicas = Replicas(tf.distribute.MirroredStrategy([device.name for device in devices]))
+    else:
+        try:
+            replicas = Replicas(tf.distribute.MultiWorkerMirroredStrategy(), worker, workers)
+        except (tf.errors.OpError, RuntimeError) as error:
+            raise ValueError(
+                f"expected the {workers} workers of TF_CONFIG to find each other, got {_reason(error)}; check the "
+                "addresses, and start all of them"
+            ) from error
+    if batch_size % replicas.count:
+        nearest = max(1, batch_size // replicas.count) * replicas.count
+        raise ValueError(
+            f"expected --batch-size divisible by {replicas.count}, the devices that share a batch, got {batch_size}; "
+            f"pass --batch-size {nearest}"
+        )
+    return replicas
+
+
+def _copy_layer(layer: keras.Layer) -> keras.Layer:
+    settings = layer.get_config()
+    if isinstance(layer, keras.layers.BatchNormalization):
+        settings["synchronized"] = True
+    kind = SharedDropout if isinstance(layer, keras.layers.Dropout) else type(layer)
+    return kind.from_config(settings)
+
+
+class SharedDropout(keras.layers.Dropout):
+    """Dropout that draws its replica's part of the numbers that keras.layers.Dropout draws for the whole batch.
+
+    Philox finds any block of its numbers without those before, so no replica draws more than it needs. The activations
+    of an image must be a multiple of `NUMBERS_IN_A_BLOCK`, as those of all networks here are.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training or not self.rate:
+            return inputs
+        activations = int(np.prod(inputs.shape[1:]))
+        if activations % NUMBERS_IN_A_BLOCK:
+            raise ValueError(f"expected a multiple of {NUMBERS_IN_A_BLOCK} activations an image, got {activations}")
+        number = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.uint64)
+        blocks = tf.cast(tf.size(inputs) // NUMBERS_IN_A_BLOCK, tf.uint64)
+        seed = tf.cast(self.seed_generator.next() % (tf.int32.max - 1), tf.int32)  # as Keras casts it
+        key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+        draws = tf.raw_ops.StatelessRandomUniformV2(
+            shape=tf.shape(inputs),
+            key=key,
+            counter=counter + tf.stack([number * blocks, tf.constant(0, tf.uint64)]),
+            alg=PHILOX,
+            dtype=inputs.dtype,
+        )
+        return tf.where(draws >= self.rate, inputs * (1.0 / (1.0 - self.rate)), tf.zeros_like(inputs))
+
+
+def _reason(error: Exception) -> str:
+    """The line of a long message of TensorFlow's that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if "abort" in line.lower() or "unhealthy" in line.lower()] or lines
+    return " ".join(said[0].rsplit("aborted by: ")[-1].split())[:160] if said else type(error).__name__
