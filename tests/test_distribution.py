@@ -328,3 +328,18 @@ def test_the_files_to_copy_tell_each_worker_where_it_is(cluster, begun, tmp_path
         assert arguments.resume == begun and arguments.run_dir == run
         train.explicit_choices(arguments)
     assert len(lines) == 4
+
+
+def test_ctrl_c_ends_the_wait_for_other_workers():
+    from training.distribution import _ended_by_interrupt
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with _ended_by_interrupt():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL, "Python cannot look while TensorFlow waits"
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with _ended_by_interrupt():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a job in the background stays in it"
+    finally:
+        signal.signal(signal.SIGINT, before)

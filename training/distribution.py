@@ -7,6 +7,7 @@ which a replica uses the part that belongs to its images.
 
 import contextlib
 import hashlib
+import signal
 from collections.abc import Callable, Iterator
 
 import keras
@@ -182,7 +183,8 @@ def open_replicas(kind: str | None, worker: int, workers: int, batch_size: int) 
         replicas = Replicas(tf.distribute.MirroredStrategy([device.name for device in devices]))
     else:
         try:
-            replicas = Replicas(tf.distribute.MultiWorkerMirroredStrategy(), worker, workers)
+            with _ended_by_interrupt():
+                replicas = Replicas(tf.distribute.MultiWorkerMirroredStrategy(), worker, workers)
         except (tf.errors.OpError, RuntimeError) as error:
             raise ValueError(
                 f"expected the {workers} workers of TF_CONFIG to find each other, got {_reason(error)}; check the "
@@ -195,6 +197,20 @@ def open_replicas(kind: str | None, worker: int, workers: int, batch_size: int) 
             f"pass --batch-size {nearest}"
         )
     return replicas
+
+
+@contextlib.contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Ctrl-C ends the process at once, also while TensorFlow waits for other workers and Python cannot look."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # somebody else's choice, such as ignoring it
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _copy_layer(layer: keras.Layer) -> keras.Layer:
