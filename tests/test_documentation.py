@@ -48,6 +48,8 @@ NOT_RUN = (
     ("-m ruff", "changes files; test_house.py runs it to check"),
     (".ci/run", "CI is it"),
     ("jupyter execute", "test_notebooks.py runs all of them"),
+    ("tests/test_notebooks.py", "writes a notebook anew; its tests run it"),
+    ("tests/test_claims.py", "its tests run it, on fewer images"),
     ("pre-commit install", "writes into .git"),
     ("docs/reference.py", "a test below runs it"),
     ("tensorboard --logdir", "a server, which does not end"),
