@@ -22,7 +22,7 @@ class TrainingConfig:
     channels: int | None = None  # None: as they are
     alpha: str | None = None
     cmyk: str | None = None
-    preset: str = "dcgan"
+    preset: str = "r1gan"
     epochs: int = 4
     batch_size: int = 32  # images: many small steps learn more per minute than few large ones
     seed: int = 0
@@ -30,13 +30,13 @@ class TrainingConfig:
     loss: str = "non_saturating"
     precision: str = "auto"  # "float32", "bfloat16", or "auto", which is measured and replaced before a run is written
     latent_dim: int = 100
-    learning_rate: float = 2e-4
-    beta_1: float = 0.5  # of Adam
+    learning_rate: float = 4e-4
+    beta_1: float = 0.0  # of Adam
     schedule: str = "constant"  # of the learning rate and the penalties
-    r1: float = 0.0  # weights of the penalties on the discriminator's slope; 0 is off
+    r1: float = 0.5  # weights of the penalties on the discriminator's slope; 0 is off
     r2: float = 0.0
     gradient_penalty: float = 0.0
-    penalty_interval: int = 1  # steps; a rarer penalty weighs more, so that its mean stays
+    penalty_interval: int = 4  # steps; a rarer penalty weighs more, so that its mean stays
     spectral_normalisation: bool = False  # of the discriminator
     augmentation: tuple[str, ...] = ()
     conditional: bool = False  # both networks are told the class of an image
@@ -133,14 +133,15 @@ class TrainingConfig:
 
 # The recipe that goes with a pair of networks. Only what differs from the defaults above is listed.
 PRESETS: dict[str, dict] = {
-    "dcgan": {},  # Radford, Metz, Chintala 2015: Adam with rate 0.0002 and beta1 0.5
-    "sngan": {"loss": "hinge", "spectral_normalisation": True, "learning_rate": 4e-4},  # after Miyato et al. 2018
-    "tutorial": {"averaging": 0.0},  # the same optimizers, so that the layers make the difference
+    "r1gan": {},  # Mescheder, Geiger, Nowozin 2018: the penalty R1, and Adam without momentum
+    "dcgan": {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5},  # Radford, Metz, Chintala 2015
+    # The optimizers of dcgan, so that the layers make the difference.
+    "tutorial": {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5, "averaging": 0.0},
 }
 
 # What goes with a loss when it is asked for by name; explicit choices go before.
 LOSS_NEEDS: dict[str, dict] = {
-    "wasserstein": {"gradient_penalty": 10.0, "beta_1": 0.0},  # Gulrajani et al. 2017
+    "wasserstein": {"gradient_penalty": 10.0, "r1": 0.0, "penalty_interval": 1, "beta_1": 0.0},  # Gulrajani et al. 2017
     "relativistic": {"r1": 0.5, "r2": 0.5, "beta_1": 0.0},  # Huang et al. 2024
 }
 

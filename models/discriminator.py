@@ -10,7 +10,7 @@ KERNEL = (5, 5)
 
 def build_discriminator(
     image_shape: tuple[int, int, int],
-    preset: str = "dcgan",
+    preset: str = "r1gan",
     dtype: str = "float32",
     class_count: int = 0,
     spectral_normalisation: bool = False,
@@ -20,7 +20,7 @@ def build_discriminator(
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         preset: "tutorial" (the printed layers, nothing between them; logits instead of the printed sigmoid, which the
-            loss applies), "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)) or "sngan"
+            loss applies), "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)) or "r1gan"
             (the convolutional network of Miyato et al. 2018 at half its width, without its last convolution).
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
         class_count: 0 for one logit an image; otherwise a logit for each class, of which the image's own one counts
@@ -40,10 +40,10 @@ def build_discriminator(
             network = _tutorial_discriminator(layout, dtype, logits)
         case "dcgan":
             network = _dcgan_discriminator(layout, dtype, logits)
-        case "sngan":
-            network = _sngan_discriminator(layout, dtype, logits)
+        case "r1gan":
+            network = _r1gan_discriminator(layout, dtype, logits)
         case _:
-            raise ValueError(f"expected preset tutorial, dcgan or sngan, got {preset!r}")
+            raise ValueError(f"expected preset r1gan, dcgan or tutorial, got {preset!r}")
     return _spectrally_normalised(network) if spectral_normalisation else network
 
 
@@ -83,7 +83,7 @@ def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.
     return network
 
 
-def _sngan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
+def _r1gan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
     def convolution(filters: int, kernel: int, strides: int) -> list[layers.Layer]:
         weights = keras.initializers.RandomNormal(stddev=0.02)
         convolve = layers.Conv2D(filters, kernel, strides, "same", kernel_initializer=weights, dtype=dtype)

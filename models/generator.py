@@ -11,7 +11,7 @@ KERNEL = (5, 5)
 def build_generator(
     image_shape: tuple[int, int, int],
     latent_dim: int = 100,
-    preset: str = "dcgan",
+    preset: str = "r1gan",
     output_activation: str = "tanh",
     dtype: str = "float32",
     class_count: int = 0,
@@ -21,9 +21,9 @@ def build_generator(
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         latent_dim: length of a latent vector.
-        preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them) or "dcgan"
+        preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them), "dcgan"
             (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, N(0, 0.02) weights) or
-            "sngan" (the convolutional network of Miyato et al. 2018 at half its width: from 4×4 by kernels of 4×4).
+            "r1gan" (the convolutional network of Miyato et al. 2018 at half its width: from 4×4 by kernels of 4×4).
         output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
@@ -42,9 +42,9 @@ def build_generator(
             return _tutorial_generator(layout, input_length, output_activation, dtype)
         case "dcgan":
             return _dcgan_generator(layout, input_length, output_activation, dtype)
-        case "sngan":
-            return _sngan_generator(layout, input_length, output_activation, dtype)
-    raise ValueError(f"expected preset tutorial, dcgan or sngan, got {preset!r}")
+        case "r1gan":
+            return _r1gan_generator(layout, input_length, output_activation, dtype)
+    raise ValueError(f"expected preset r1gan, dcgan or tutorial, got {preset!r}")
 
 
 def _tutorial_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
@@ -102,7 +102,7 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
     )
 
 
-def _sngan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
+def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
 
     def weights() -> keras.initializers.Initializer:

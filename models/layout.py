@@ -13,20 +13,20 @@ class ImageLayout:
 
     The generator climbs from the base grid to the image, the discriminator descends the same steps, so the two always
     fit each other and the data. A side is halved at least twice, and on while both sides stay even and the smaller
-    one is above `largest_base`: 28 → 7, 32 → 8, 64 → 8, 48×80 → 6×10. The layers beside the image have `narrowest`
-    filters, twice as many behind each doubling.
+    one is above `largest_base`: to 4, 28 → 7, 32 → 4, 48×80 → 3×5; to 8, 32 → 8, 48×80 → 6×10. The layers beside
+    the image have `narrowest` filters, twice as many behind each doubling.
 
     Raises ValueError for a size or a number of channels that cannot be built, naming the nearest that can.
 
-    >>> ImageLayout(32, 32, 3).base_grid, ImageLayout(48, 80, 3).base_grid
-    ((8, 8), (6, 10))
+    >>> ImageLayout.of((32, 32, 3)).base_grid, ImageLayout.of((32, 32, 3), "dcgan").base_grid
+    ((4, 4), (8, 8))
     """
 
     height: int
     width: int
     channels: int
-    largest_base: int = 8
-    narrowest: int = 64
+    largest_base: int = 4
+    narrowest: int = 32
 
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
@@ -36,10 +36,10 @@ class ImageLayout:
             raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to grey or RGB")
 
     @classmethod
-    def of(cls, image_shape: tuple[int, int, int], preset: str = "dcgan") -> "ImageLayout":
+    def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan") -> "ImageLayout":
         if len(image_shape) != 3:
             raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
-        base, filters = (4, 32) if preset == "sngan" else (8, 64)
+        base, filters = (8, 64) if preset in ("dcgan", "tutorial") else (4, 32)
         return cls(*(int(length) for length in image_shape), largest_base=base, narrowest=filters)
 
     @property
@@ -56,12 +56,12 @@ class ImageLayout:
 
     @property
     def filters(self) -> tuple[int, ...]:
-        """Filters from the image inwards, one entry a halving: (64, 128) at 32×32, (64, 128, 256) at 64×64."""
+        """Filters from the image inwards, one entry a halving: (32, 64, 128) at 32×32, one more at 64×64."""
         return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
 
     @property
     def base_filters(self) -> int:
-        """Filters of the base grid: 256 at 32×32, as in the tutorial."""
+        """Filters of the base grid: 256 at 32×32."""
         return min(2 * self.filters[-1], WIDEST)
 
 

@@ -134,7 +134,7 @@ MISTAKES = [
     (train, "--data good.npy --batch-size 0", "expected a whole number from 1"),
     (train, "--data good.npy --batch-size 1", "--batch-size of at least 2"),
     (train, "--data good.npy --epochs many", "expected a whole number from 1, got 'many'"),
-    (train, "--preset stylegan", "--preset dcgan or sngan or tutorial, got 'stylegan'"),
+    (train, "--preset stylegan", "--preset r1gan or dcgan or tutorial, got 'stylegan'"),
     (train, "--loss wgan", "invalid choice: 'wgan'"),
     (train, "--scaling guess", "invalid choice: 'guess'"),
     (train, "--data good.npy --batch-size 4 --scaling positive_standardize", "lossless"),

@@ -29,7 +29,7 @@ RECIPES = {
         "conditional": True,
         "r1": 0.1,
     },
-    "spectral": {"preset": "sngan"},
+    "spectral": {"preset": "r1gan", "loss": "hinge", "r1": 0.0, "beta_1": 0.5, "spectral_normalisation": True},
     "wasserstein": {"preset": "tutorial", "loss": "wasserstein"},
     "relativistic": {"preset": "tutorial", "loss": "relativistic", "schedule": "cosine"},
 }

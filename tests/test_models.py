@@ -54,20 +54,25 @@ def test_tutorial_networks_are_linear_up_to_the_last_activation():
     ],
 )
 def test_base_grid_follows_from_the_size(size, base_grid, doublings):
-    layout = ImageLayout.of((*size, 3))
+    layout = ImageLayout.of((*size, 3), "dcgan")
     assert (layout.base_grid, layout.doublings) == (base_grid, doublings)
 
 
 @pytest.mark.parametrize(
     ("size", "base_grid", "filters"),
-    [((16, 16), (4, 4), (32, 64)), ((28, 28), (7, 7), (32, 64)), ((32, 32), (4, 4), (32, 64, 128))],
+    [
+        ((16, 16), (4, 4), (32, 64)),
+        ((28, 28), (7, 7), (32, 64)),
+        ((32, 32), (4, 4), (32, 64, 128)),
+        ((48, 80), (3, 5), (32, 64, 128, 256)),
+    ],
 )
-def test_sngan_starts_from_a_smaller_grid_with_half_the_filters(size, base_grid, filters):
-    layout = ImageLayout.of((*size, 3), "sngan")
+def test_r1gan_starts_from_a_smaller_grid_with_half_the_filters(size, base_grid, filters):
+    layout = ImageLayout.of((*size, 3), "r1gan")
     assert (layout.base_grid, layout.filters) == (base_grid, filters)
     images = np.zeros((1, *size, 3), np.float32)
-    assert build_generator(images.shape[1:], 8, "sngan")(np.zeros((1, 8))).shape == images.shape
-    assert build_discriminator(images.shape[1:], "sngan")(images).shape == (1, 1)
+    assert build_generator(images.shape[1:], 8, "r1gan")(np.zeros((1, 8))).shape == images.shape
+    assert build_discriminator(images.shape[1:], "r1gan")(images).shape == (1, 1)
 
 
 def test_every_promised_size_has_a_layout_that_doubles_to_it():
@@ -125,11 +130,11 @@ def test_other_sizes_are_refused_with_the_nearest_that_work(build, shape, way_ou
 
 @pytest.mark.parametrize("build", [build_generator, build_discriminator])
 def test_unknown_preset_is_refused(build):
-    with pytest.raises(ValueError, match="expected preset tutorial, dcgan or sngan, got 'stylegan'"):
+    with pytest.raises(ValueError, match="expected preset r1gan, dcgan or tutorial, got 'stylegan'"):
         build((32, 32, 3), preset="stylegan")
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "sngan"])
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "r1gan"])
 def test_bfloat16_keeps_variables_images_and_logits_in_float32(preset):
     generator = build_generator((16, 16, 3), 8, preset, dtype="mixed_bfloat16")
     discriminator = build_discriminator((16, 16, 3), preset, dtype="mixed_bfloat16")
@@ -138,7 +143,7 @@ def test_bfloat16_keeps_variables_images_and_logits_in_float32(preset):
     assert {str(variable.dtype) for variable in generator.variables} == {"float32"}
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "sngan"])
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "r1gan"])
 def test_classes_widen_the_ends_only(preset):
     generator = build_generator((16, 16, 3), 100, preset, class_count=10)
     discriminator = build_discriminator((16, 16, 3), preset, class_count=10)
@@ -146,7 +151,7 @@ def test_classes_widen_the_ends_only(preset):
     assert discriminator.output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "sngan"])
+@pytest.mark.parametrize("preset", ["tutorial", "dcgan", "r1gan"])
 def test_spectral_normalisation_holds_every_kernel_at_one(preset):
     import tensorflow as tf
 
@@ -155,7 +160,7 @@ def test_spectral_normalisation_holds_every_kernel_at_one(preset):
     for _ in range(60):  # one round of the power iteration each
         discriminator(images, training=True)
     kernels = [layer.layer.kernel for layer in discriminator.layers if hasattr(layer, "layer")]
-    assert len(kernels) == (5 if preset == "sngan" else 3)
+    assert len(kernels) == (5 if preset == "r1gan" else 3)
     for kernel in kernels:
         largest = np.linalg.svd(np.reshape(kernel, (-1, kernel.shape[-1])), compute_uv=False)[0]
         assert largest == pytest.approx(1.0, rel=0.02)

@@ -12,7 +12,8 @@ from training.step import Batch, build_train_step
 SHAPE = (16, 16, 3)
 IMAGES, OTHERS = np.random.default_rng(0).uniform(-1, 1, (2, 8, *SHAPE)).astype(np.float32)
 BATCH = Batch(IMAGES, np.arange(8) % 3, OTHERS, np.arange(8) % 2)
-RECIPES = {
+RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
+    "r1gan": {"preset": "r1gan"},
     "wasserstein": {"loss": "wasserstein"},
     "relativistic": {"loss": "relativistic"},
     "spectral": {"loss": "hinge", "spectral_normalisation": True},
@@ -25,7 +26,7 @@ RECIPES = {
 
 def build(game: GanLoss | None = None, precision: str = "float32", **choices) -> tuple[Networks, object]:
     """Networks of three classes, and a function of (images, step) or (batch, step)."""
-    config = TrainingConfig.of(precision=precision, **choices)
+    config = TrainingConfig.of(**{"preset": "dcgan", "precision": precision, **choices})
     networks = build_networks(config, SHAPE, "tanh", class_count=3)
     return networks, build_train_step(networks, game or gan_loss(config.loss), config, total_steps=50)
 
@@ -37,9 +38,10 @@ def state_after(steps: int, **settings) -> dict[str, np.ndarray]:
     return networks.state()
 
 
+@pytest.mark.parametrize("preset", ["r1gan", "dcgan"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_same_seed_same_bits(precision):
-    first, second = state_after(3, precision=precision), state_after(3, precision=precision)
+def test_same_seed_same_bits(precision, preset):
+    first, second = (state_after(3, precision=precision, preset=preset) for _ in range(2))
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
@@ -104,14 +106,15 @@ def test_step_runs_the_networks_in_training_mode():
     assert all(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("recipe", [{}, *RECIPES.values()], ids=["default", *RECIPES])
+@pytest.mark.parametrize("recipe", [{}, *RECIPES.values()], ids=["dcgan", *RECIPES])
 def test_step_is_traced_once(recipe):
     """Once for steps with penalties and once for steps without; a recipe uses both when its penalties are rarer."""
     _, step = build(**recipe)
     for number in range(7):
         step(BATCH, number)
-    penalties = any(recipe.get(name) for name in ("r1", "r2")) or recipe.get("loss") in ("wasserstein", "relativistic")
-    expected = [int(not penalties or "penalty_interval" in recipe), int(penalties)]
+    config = TrainingConfig.of(**{"preset": "dcgan", **recipe})
+    penalties = config.r1 + config.r2 + config.gradient_penalty > 0
+    expected = [int(not penalties or config.penalty_interval > 1), int(penalties)]
     assert [graph.experimental_get_tracing_count() for graph in step.graphs] == expected
 
 
