@@ -23,7 +23,7 @@ class TrainingConfig:
     alpha: str | None = None
     cmyk: str | None = None
     preset: str = "r1gan"
-    epochs: int = 4
+    epochs: int = 5
     batch_size: int = 32  # images: many small steps learn more per minute than few large ones
     seed: int = 0
     scaling: str = "tanh"

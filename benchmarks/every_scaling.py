@@ -34,7 +34,7 @@ def train(run: Path, scaling: str, epochs: int) -> None:
     """One run of train.py; a run that was interrupted goes on."""
     started = ["--resume"] if (run / "config.json").exists() else []
     command = [sys.executable, ROOT / "train.py", "--run-dir", run, "--scaling", scaling, "--epochs", epochs]
-    command += ["--image-size", 16, "--image-count", 8000, "--batch-size", 32, *started]
+    command += ["--preset", "dcgan", "--image-size", 16, "--image-count", 8000, "--batch-size", 32, *started]
     subprocess.run([str(part) for part in command], check=True)
 
 

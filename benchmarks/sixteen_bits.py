@@ -80,7 +80,7 @@ def train_and_draw(runs: Path, name: str, epochs: int) -> np.ndarray:
     run = runs / name
     started = ["--resume"] if (run / "config.json").exists() else []
     data = ["--data", runs / f"{name}.npy", "--maximum", "data", "--batch-size", 32]
-    call("train.py", "--run-dir", run, "--epochs", epochs, *data, *started)
+    call("train.py", "--run-dir", run, "--preset", "dcgan", "--epochs", epochs, *data, *started)
     call("generate.py", run, "--seeds", "0-63", "--output", runs / f"{name}-drawn")
     return np.stack([load_image(path) for path in sorted((runs / f"{name}-drawn").iterdir())])
 
