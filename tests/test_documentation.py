@@ -147,6 +147,7 @@ def workplace(tmp_path_factory, trained_run) -> Path:
             archive.write(path, path.relative_to(folder / "photos"))
     np.save(folder / "scans.npy", small_images(32, channels=1, dtype=np.uint16)[..., 0])
     save_image(folder / "face.png", images[0])
+    np.save(folder / "digits.npy", images[:1])
     np.save(folder / "z.npy", np.zeros((4, 100), np.float32))
     for name in ("mine", "dcgan", "tutorial"):
         shutil.copytree(trained_run, folder / "runs" / name)
