@@ -13,12 +13,11 @@ import numpy as np
 from PIL import Image
 
 from files import atomic_path
-from pixels.reading import IMAGE_SUFFIXES, MAX_PIXELS, ImageFileError, load_image
+from pixels.reading import MAX_PIXELS, ImageFileError, load_image
 from pixels.writing import EXACT_SUFFIXES, check_format, save_image, stretch_values
 
 __all__ = [
     "EXACT_SUFFIXES",
-    "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "ImageFileError",
     "check_format",

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from imaging import IMAGE_SUFFIXES
+from pixels.reading import IMAGE_SUFFIXES
 
 # One array file holds many images here, and an animation is no photograph.
 PICTURE_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".npy", ".gif"))

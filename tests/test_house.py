@@ -85,6 +85,8 @@ def test_imports_never_run_up(path):
         if imported == module or floor_of(imported) is None:
             continue
         assert floor_of(imported) <= floor, f"{module} (floor {floor}) imports {imported} from above"
+        if module.split(".")[0] == "pixels":
+            assert imported.split(".")[0] in ("pixels", "files", "progress"), f"{module} needs {imported}"
         assert imported.split(".")[0] not in SCRIPTS, f"{module} imports the script {imported}"
 
 
