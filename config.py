@@ -131,12 +131,14 @@ class TrainingConfig:
         ]
 
 
+# Radford, Metz, Chintala 2015
+DCGAN = {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5}
+
 # The recipe that goes with a pair of networks. Only what differs from the defaults above is listed.
 PRESETS: dict[str, dict] = {
     "r1gan": {},  # Mescheder, Geiger, Nowozin 2018: the penalty R1, and Adam without momentum
-    "dcgan": {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5},  # Radford, Metz, Chintala 2015
-    # The optimizers of dcgan, so that the layers make the difference.
-    "tutorial": {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5, "averaging": 0.0},
+    "dcgan": DCGAN,
+    "tutorial": {**DCGAN, "averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
 
 # What goes with a loss when it is asked for by name; explicit choices go before.

@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from conftest import QUICK
 from test_resume import finish, network_weights, readings, start
 
 import evaluate
@@ -25,7 +26,7 @@ def cache(tmp_path_factory):
 def command(image_file, cache):
     def arguments(run) -> list[str]:
         values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
-        values += ["--preset", "dcgan", "--precision", "float32", "--evaluate-every", 1, "--cache", cache]
+        values += [*QUICK, "--evaluate-every", 1, "--cache", cache]
         return list(map(str, values))
 
     return arguments
@@ -36,7 +37,7 @@ def measured_run(image_file, cache, tmp_path_factory):
     """A finished run of four epochs, measured after each."""
     run = tmp_path_factory.mktemp("measured") / "run"
     values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
-    values += ["--preset", "dcgan", "--precision", "float32", "--evaluate-every", 1, "--cache", cache]
+    values += [*QUICK, "--evaluate-every", 1, "--cache", cache]
     assert finish(start(list(map(str, values)), SHORT)) == 0
     return run
 
@@ -67,19 +68,7 @@ def test_evaluate_py_finds_the_recorded_distances(measured_run, cache, run_scrip
 def test_a_conditional_run_is_measured_as_evaluate_py_does(image_file, cache, run_script, tmp_path, monkeypatch):
     """Both draw the classes as often as they are in the real images."""
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = (
-        "--data",
-        image_file,
-        "--batch-size",
-        12,
-        "--preset",
-        "dcgan",
-        "--precision",
-        "float32",
-        "--epochs",
-        1,
-        "--conditional",
-    )
+    common = ("--data", image_file, "--batch-size", 12, *QUICK, "--epochs", 1, "--conditional")
     run, scores = tmp_path / "run", tmp_path / "scores.json"
     assert run_script(train, *common, "--run-dir", run, "--evaluate-every", 1, "--cache", cache).status == 0
     assert run_script(evaluate, run, "--count", 48, "--no-floor", "--cache", cache, "--json", scores).status == 0
@@ -127,7 +116,7 @@ def test_a_worse_epoch_keeps_the_best_weights(image_file, cache, tmp_path, run_s
     made_up = {"recall": 0.5, "coverage": 0.5}
     monkeypatch.setattr(Yardstick, "measure", lambda *_: {"frechet_distance": next(distances), **made_up})
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = ("--data", image_file, "--batch-size", 24, "--preset", "dcgan", "--precision", "float32", "--cache", cache)
+    common = ("--data", image_file, "--batch-size", 24, *QUICK, "--cache", cache)
     run = tmp_path / "run"
     assert run_script(train, *common, "--run-dir", run, "--epochs", 4, "--evaluate-every", 1).status == 0
     assert [record["best"] for record in readings(run)] == [True, True, False, False]
@@ -153,7 +142,7 @@ def test_measuring_changes_no_training_and_counts_no_time(image_file, cache, tmp
     monkeypatch.setattr(time, "perf_counter", lambda: tick() + sum(clock))
     monkeypatch.setattr(Yardstick, "measure", slowly)
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = ("--data", image_file, "--batch-size", 24, "--preset", "dcgan", "--precision", "float32", "--epochs", 2)
+    common = ("--data", image_file, "--batch-size", 24, *QUICK, "--epochs", 2)
     more = ("--evaluate-every", 2, "--cache", cache)
     assert run_script(train, *common, *more, "--run-dir", tmp_path / "measured").status == 0
     assert run_script(train, *common, "--run-dir", tmp_path / "plain").status == 0
@@ -176,18 +165,7 @@ def test_without_labels_and_weights_it_fails_before_the_run_is_made(tmp_path, ca
     np.save(
         tmp_path / "plain.npy", np.zeros((8, 16, 16, 3), np.uint8) + np.arange(8, dtype=np.uint8)[:, None, None, None]
     )
-    common = (
-        "--data",
-        tmp_path / "plain.npy",
-        "--batch-size",
-        4,
-        "--preset",
-        "dcgan",
-        "--precision",
-        "float32",
-        "--cache",
-        cache,
-    )
+    common = ("--data", tmp_path / "plain.npy", "--batch-size", 4, *QUICK, "--cache", cache)
     outcome = run_script(train, *common, "--run-dir", tmp_path / "run", "--evaluate-every", 1)
     assert outcome.status == 2 and len(outcome.stderr.strip().splitlines()) == 1
     assert "InceptionV3" in outcome.stderr and "--evaluate-every" in outcome.stderr

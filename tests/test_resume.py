@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from conftest import QUICK
 
 import train
 
@@ -22,10 +23,8 @@ EPOCHS = 6
 
 def command(image_file: Path, run: Path, precision: str) -> list[str]:
     arguments = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
-    preset = (
-        "r1gan" if precision == "bfloat16" else "dcgan"
-    )  # the default, and one of half as many layers, with dropout
-    return [*map(str, arguments), "--precision", precision, "--preset", preset]
+    how = QUICK if precision == "float32" else ("--precision", precision)  # the latter with the default preset
+    return [*map(str, arguments), *how]
 
 
 def start(arguments: list[str], sabotage: str = "") -> subprocess.Popen:
@@ -180,7 +179,7 @@ advance, progress.ProgressBar.advance = progress.ProgressBar.advance, tell
 
 
 def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script):
-    common = ("--data", image_file, "--batch-size", 24, "--preset", "dcgan", "--precision", "float32")
+    common = ("--data", image_file, "--batch-size", 24, *QUICK)
     assert run_script(train, *common, "--run-dir", tmp_path / "long", "--epochs", 2).status == 0
     assert run_script(train, *common, "--run-dir", tmp_path / "short", "--epochs", 1).status == 0
     assert run_script(train, "--run-dir", tmp_path / "short", "--resume", "--epochs", 2).status == 0
@@ -204,18 +203,7 @@ def test_diverged_training_says_step_values_and_checkpoint(image_file, tmp_path,
         return scaled if len(calls) < 4 else np.full_like(scaled, np.nan)
 
     monkeypatch.setattr(PixelScaler, "transform", poisoned)
-    common = (
-        "--data",
-        image_file,
-        "--batch-size",
-        16,
-        "--preset",
-        "dcgan",
-        "--precision",
-        "float32",
-        "--run-dir",
-        tmp_path / "run",
-    )
+    common = ("--data", image_file, "--batch-size", 16, *QUICK, "--run-dir", tmp_path / "run")
     outcome = run_script(train, *common, "--epochs", 3)
     assert outcome.status == 1
     line = outcome.stderr.strip().splitlines()[-1]
@@ -237,18 +225,7 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_replace_nothing(image_f
         return state
 
     monkeypatch.setattr(training.networks.Networks, "state", broken)
-    common = (
-        "--data",
-        image_file,
-        "--batch-size",
-        16,
-        "--preset",
-        "dcgan",
-        "--precision",
-        "float32",
-        "--run-dir",
-        tmp_path / "run",
-    )
+    common = ("--data", image_file, "--batch-size", 16, *QUICK, "--run-dir", tmp_path / "run")
     outcome = run_script(train, *common, "--epochs", 3)
     assert outcome.status == 1
     assert "nan in discriminator/0 after step 6" in outcome.stderr and "step_000000003.npz" in outcome.stderr
@@ -261,7 +238,7 @@ def test_resume_scales_by_the_stored_statistics(image_file, tmp_path, run_script
     from preprocessing import PixelScaler
 
     run, fed, scale = tmp_path / "run", [], PixelScaler.transform
-    common = ("--batch-size", 48, "--preset", "dcgan", "--precision", "float32", "--run-dir", run)
+    common = ("--batch-size", 48, *QUICK, "--run-dir", run)
     assert run_script(train, "--data", image_file, *common, "--scaling", "standardize", "--epochs", 1).status == 0
     document = json.loads((run / "preprocessing.json").read_text())
     document["statistics"]["mean"][0] += 1000.0
@@ -289,13 +266,13 @@ def test_a_start_that_was_cut_short_can_be_started_again(image_file, tmp_path, r
     run = tmp_path / "run"
     (run / "samples").mkdir(parents=True)
     (run / "preprocessing.json").write_text("{")
-    common = ("--data", image_file, "--batch-size", 48, "--preset", "dcgan", "--precision", "float32", "--epochs", 1)
+    common = ("--data", image_file, "--batch-size", 48, *QUICK, "--epochs", 1)
     assert run_script(train, *common, "--run-dir", run).status == 0
 
 
 def test_data_may_move_between_start_and_resume(image_file, tmp_path, run_script):
     run, moved = tmp_path / "run", tmp_path / "moved.npz"
-    common = ("--batch-size", 48, "--preset", "dcgan", "--precision", "float32", "--run-dir", run)
+    common = ("--batch-size", 48, *QUICK, "--run-dir", run)
     assert run_script(train, "--data", image_file, *common, "--epochs", 1).status == 0
     moved.write_bytes(image_file.read_bytes())
     outcome = run_script(train, "--resume", "--data", moved, *common, "--epochs", 2)

@@ -24,9 +24,13 @@ RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
 }
 
 
+def config_of(preset: str = "dcgan", **choices) -> TrainingConfig:
+    return TrainingConfig.of(preset=preset, **choices)
+
+
 def build(game: GanLoss | None = None, precision: str = "float32", **choices) -> tuple[Networks, object]:
     """Networks of three classes, and a function of (images, step) or (batch, step)."""
-    config = TrainingConfig.of(**{"preset": "dcgan", "precision": precision, **choices})
+    config = config_of(precision=precision, **choices)
     networks = build_networks(config, SHAPE, "tanh", class_count=3)
     return networks, build_train_step(networks, game or gan_loss(config.loss), config, total_steps=50)
 
@@ -112,7 +116,7 @@ def test_step_is_traced_once(recipe):
     _, step = build(**recipe)
     for number in range(7):
         step(BATCH, number)
-    config = TrainingConfig.of(**{"preset": "dcgan", **recipe})
+    config = config_of(**recipe)
     penalties = config.r1 + config.r2 + config.gradient_penalty > 0
     expected = [int(not penalties or config.penalty_interval > 1), int(penalties)]
     assert [graph.experimental_get_tracing_count() for graph in step.graphs] == expected

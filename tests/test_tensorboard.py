@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from conftest import QUICK
 from PIL import Image
 from test_resume import finish, start
 
@@ -18,7 +19,7 @@ EPOCHS, STEPS_PER_EPOCH = 6, 8
 def command(image_file):
     def arguments(run) -> list[str]:
         values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 6, "--seed", 5]
-        return list(map(str, [*values, "--preset", "dcgan", "--precision", "float32", "--tensorboard"]))
+        return list(map(str, [*values, *QUICK, "--tensorboard"]))
 
     return arguments
 
