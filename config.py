@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
 PRECISIONS = ("auto", "float32", "bfloat16")
+XLA = ("auto", "on", "off")
 SCHEDULES = ("constant", "cosine")
 AUGMENTATIONS = ("colour", "translation", "cutout")
 
@@ -29,6 +30,7 @@ class TrainingConfig:
     scaling: str = "tanh"
     loss: str = "non_saturating"
     precision: str = "auto"  # "float32", "bfloat16", or "auto", which is measured and replaced before a run is written
+    xla: str = "auto"  # whether XLA compiles the step: "on", "off", or "auto", which is measured on a GPU and replaced
     latent_dim: int = 100
     learning_rate: float = 4e-4
     beta_1: float = 0.0  # of Adam
@@ -56,6 +58,7 @@ class TrainingConfig:
             ("preset", PRESETS),
             ("loss", LOSSES),
             ("precision", PRECISIONS),
+            ("xla", XLA),
             ("schedule", SCHEDULES),
         ):
             if getattr(self, name) not in known:
@@ -127,7 +130,7 @@ class TrainingConfig:
             for name, value in choices.items()
             if value != getattr(self, name)
             and name not in (("data",) if self.schedule == "cosine" else ("epochs", "data"))
-            and (name, value) != ("precision", "auto")
+            and value != "auto"
         ]
 
 

@@ -47,16 +47,18 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_array(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, ...], dtype: str) -> None:
     """Writes batches one after the other as one array of an .npy, in flat memory, or as `images` of an .npz."""
     with atomic_path(path) as partial:
-        to_npy = path.suffix.lower() == ".npy"
-        array = np.lib.format.open_memmap(partial, "w+", dtype, shape) if to_npy else np.empty(shape, dtype)
-        start = 0
-        for batch in batches:
-            array[start : start + len(batch)] = batch
-            start += len(batch)
-        if to_npy:
-            array.flush()
-        else:
+        if path.suffix.lower() == ".npz":
+            array, start = np.empty(shape, dtype), 0
+            for batch in batches:
+                array[start : start + len(batch)] = batch
+                start += len(batch)
             np.savez(partial, images=array)
+            return
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+        with open(partial, "wb") as file:  # not memory-mapped: its pages would count as memory of the process
+            np.lib.format.write_array_header_1_0(file, header)
+            for batch in batches:
+                file.write(np.ascontiguousarray(batch, dtype))
 
 
 def remove_partials(folder: str | os.PathLike) -> None:

@@ -29,8 +29,12 @@ def latents_from_seeds(seeds: Iterable[int], latent_dim: int) -> np.ndarray:
     for seed in seeds:
         if not 0 <= seed <= LARGEST_SEED:
             raise ValueError(f"expected seeds from 0 to {LARGEST_SEED}, got {seed}; choose another")
-    vectors = [np.random.RandomState(seed).standard_normal(latent_dim) for seed in seeds]
-    return np.array(vectors, np.float32).reshape(len(seeds), latent_dim)
+    vectors = np.empty((len(seeds), latent_dim), np.float32)
+    numbers = np.random.RandomState()
+    for vector, seed in zip(vectors, seeds, strict=True):
+        numbers.seed(seed)  # as RandomState(seed), which draws on the system first, at 15 times the cost
+        vector[:] = numbers.standard_normal(latent_dim)
+    return vectors
 
 
 def walk_latents(latents: np.ndarray, steps: int) -> np.ndarray:

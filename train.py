@@ -26,7 +26,7 @@ from command_line import (
     scaling_maximum,
     seed_number,
 )
-from config import AUGMENTATIONS, LOSSES, PRECISIONS, PRESETS, SCHEDULES, TrainingConfig
+from config import AUGMENTATIONS, LOSSES, PRECISIONS, PRESETS, SCHEDULES, XLA, TrainingConfig
 from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from models import ImageLayout
 from preprocessing import MODES, PixelScaler
@@ -59,6 +59,7 @@ def main() -> int:
         replicas = open_devices(arguments.distribute, worker, workers, config)
         device = find_device()
         config = choose_precision(config, replicas)
+        config = choose_compiler(config, images, scaler, replicas)
         networks = build(config, images, scaler, replicas)
         if arguments.dry_run:
             return describe(config, images, scaler, networks, device, replicas)
@@ -168,6 +169,12 @@ def parse_arguments() -> argparse.Namespace:
         help="of the convolutions; auto measures which is faster here, and the run keeps it; name one to repeat "
         f"a run on another day (default {defaults.precision})",
     )
+    recipe.add_argument(
+        "--xla",
+        choices=XLA,
+        help="compile the train step by XLA; auto measures whether a single GPU gains by it, and is off elsewhere; "
+        f"the run keeps it (default {defaults.xla})",
+    )
 
     discriminator = parser.add_argument_group("regularisers of the discriminator")
     discriminator.add_argument(
@@ -253,6 +260,8 @@ def find_workers(distribute: str | None) -> tuple[int, int]:
 
 def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tuple[RunFolder | None, TrainingConfig]:
     """The run to go on with, or None for a new one; and its config. The chief may have begun it before the others."""
+    if arguments.distribute and choices.get("xla") == "on":
+        raise ValueError("expected --distribute or --xla on, got both; XLA compiles the step of a single device only")
     if not arguments.resume:
         if arguments.run_dir is not None and is_chief:
             check_new(arguments.run_dir)
@@ -324,6 +333,26 @@ def choose_precision(config: TrainingConfig, replicas) -> TrainingConfig:
     precision = precision_of(gain)
     print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
     return dataclasses.replace(config, precision=precision)
+
+
+def choose_compiler(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas) -> TrainingConfig:
+    """Where "auto" was asked for: XLA on a single GPU that is measured to gain by it, and nowhere else."""
+    if config.xla != "auto":
+        return config
+    import tensorflow as tf
+
+    if not replicas.is_one_device or not tf.config.list_physical_devices("GPU"):
+        return dataclasses.replace(config, xla="off")
+    from training.compilation import LEAST_GAIN, gain_by_xla
+
+    try:
+        gain = gain_by_xla(config, images.image_shape, scaler.output_activation, len(images.class_names))
+    except tf.errors.OpError as error:
+        print(f"xla: off (it cannot compile the step here: {str(error).splitlines()[0]})", file=sys.stderr)
+        return dataclasses.replace(config, xla="off")
+    xla = "on" if gain >= LEAST_GAIN else "off"
+    print(f"xla: {xla} (the step is {gain:.1f} times as fast with it here)", file=sys.stderr)
+    return dataclasses.replace(config, xla=xla)
 
 
 def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas):

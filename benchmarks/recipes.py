@@ -9,7 +9,7 @@ dcgan+loss=hinge+spectral_normalisation=true. Every recipe and seed trains in a 
 counts as time: what a clock on the wall shows, or with --clock cpu the processor time of the process over the number
 of cores, which stays the same when the machine has other work, too. Readings are appended to OUTPUT/readings.jsonl as
 they come; what is finished there is not done again, so an interrupted command goes on when it is called again. It ends
-with OUTPUT/distance.png and OUTPUT/table.md.
+with OUTPUT/distance.png, over minutes, OUTPUT/distance-by-images.png, over images seen, and OUTPUT/table.md.
 
 Distances are Fréchet distances of 10,000 images on the features of the project's classifier, and on those of a second
 classifier of other filters and another seed, which nothing was chosen by.
@@ -270,35 +270,11 @@ def open_second_classifier(images: ImageSet, fingerprint: str, cache: Cache):
 
 
 def draw(readings: Path, output: Path) -> None:
-    from matplotlib.figure import Figure
-
     entries = load(readings)
     recipes = list(dict.fromkeys(entry["recipe"] for entry in entries))
-    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
+    draw_curves(entries, recipes, "minutes", "minutes of training", output / "distance.png")
+    draw_curves(entries, recipes, "images", "images seen", output / "distance-by-images.png")
     lines = ["| recipe | seeds | images seen | distance | second classifier | recall |", "|---|---|---|---|---|---|"]
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, field, title in zip(
-        panels, ("distance", "second_distance"), ("the project's classifier", "a second classifier"), strict=True
-    ):
-        for recipe, colour, style in zip(recipes, colours * 9, ("-", "--", "-.", ":") * 16, strict=False):
-            for seed in sorted({entry["seed"] for entry in entries if entry["recipe"] == recipe}):
-                mine = [entry for entry in entries if (entry["recipe"], entry["seed"]) == (recipe, seed)]
-                label = recipe if seed == min(entry["seed"] for entry in entries if entry["recipe"] == recipe) else None
-                axes.plot(
-                    [entry["minutes"] for entry in mine],
-                    [entry[field] for entry in mine],
-                    style,
-                    color=colour,
-                    label=label,
-                    marker="o",
-                    markersize=3,
-                )
-        axes.set(xlabel="minutes of training", title=title, yscale="log")
-        axes.grid(alpha=0.3, which="both")
-    panels[0].set_ylabel("Fréchet distance (0 is best)")
-    panels[0].legend(fontsize=8)
-    figure.savefig(output / "distance.png")
     for recipe in recipes:
         last = {}
         for entry in entries:
@@ -312,6 +288,36 @@ def draw(readings: Path, output: Path) -> None:
         lines.append(f"| {recipe} | {' '.join(map(str, last))} | {seen} | {cells[0]} | {cells[1]} | {cells[2]} |")
     (output / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
+
+
+def draw_curves(entries: list[dict], recipes: list[str], against: str, words: str, path: Path) -> None:
+    """A curve for each recipe and seed, by either classifier, against the entry of that name."""
+    from matplotlib.figure import Figure
+
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, field, title in zip(
+        panels, ("distance", "second_distance"), ("the project's classifier", "a second classifier"), strict=True
+    ):
+        for recipe, colour, style in zip(recipes, colours * 9, ("-", "--", "-.", ":") * 16, strict=False):
+            for seed in sorted({entry["seed"] for entry in entries if entry["recipe"] == recipe}):
+                mine = [entry for entry in entries if (entry["recipe"], entry["seed"]) == (recipe, seed)]
+                label = recipe if seed == min(entry["seed"] for entry in entries if entry["recipe"] == recipe) else None
+                axes.plot(
+                    [entry[against] for entry in mine],
+                    [entry[field] for entry in mine],
+                    style,
+                    color=colour,
+                    label=label,
+                    marker="o",
+                    markersize=3,
+                )
+        axes.set(xlabel=words, title=title, yscale="log")
+        axes.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel("Fréchet distance (0 is best)")
+    panels[0].legend(fontsize=8)
+    figure.savefig(path)
 
 
 if __name__ == "__main__":

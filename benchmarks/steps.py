@@ -30,7 +30,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from config import PRESETS, TrainingConfig  # noqa: E402
+from config import TrainingConfig  # noqa: E402
 from training.losses import gan_loss  # noqa: E402
 from training.networks import build_networks  # noqa: E402
 from training.step import Batch, build_train_step  # noqa: E402
@@ -53,7 +53,7 @@ class Contender:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", default=["tutorial", "dcgan"], choices=PRESETS, metavar="NAME")
+    parser.add_argument("--presets", nargs="+", default=["tutorial", "dcgan"], choices=["tutorial", "dcgan"])
     parser.add_argument("--batch-size", type=int, default=128, metavar="N")
     parser.add_argument("--image-size", type=int, default=32, metavar="N")
     parser.add_argument("--repeats", type=int, default=9, metavar="N", help="turns of each (default 9)")
@@ -71,6 +71,7 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
     contenders = [
         our_step(preset, images, "bfloat16"),
         our_step(preset, images, "float32"),
+        our_step(preset, images, "bfloat16", xla="on"),
         tutorial_step(preset, images),
         keras_fit(preset, images),
         *pytorch_steps(preset, images),
@@ -155,8 +156,8 @@ def operations_of(function: tf.types.experimental.ConcreteFunction, batch_size: 
 # Ours
 
 
-def our_step(preset: str, images: np.ndarray, precision: str) -> Contender:
-    config = TrainingConfig.of(preset=preset, batch_size=len(images), precision=precision)
+def our_step(preset: str, images: np.ndarray, precision: str, xla: str = "off") -> Contender:
+    config = TrainingConfig.of(preset=preset, batch_size=len(images), precision=precision, xla=xla)
     networks = build_networks(config, images.shape[1:], "tanh")
     train_step = build_train_step(networks, gan_loss(config.loss), config)
     batch = Batch(tf.constant(images))
@@ -168,7 +169,7 @@ def our_step(preset: str, images: np.ndarray, precision: str) -> Contender:
 
     plain_step = train_step.graphs[0]
     graph = plain_step.get_concrete_function(batch, tf.constant(0), tf.constant(1.0))
-    return Contender("ours", precision, run, operations_of(graph, len(images)))
+    return Contender("ours, XLA" if xla == "on" else "ours", precision, run, operations_of(graph, len(images)))
 
 
 # The peers: their steps, written from their published texts, on our networks
@@ -282,7 +283,7 @@ def pytorch_step(preset: str, images: np.ndarray, name: str, memory_format) -> C
 
     from models import ImageLayout
 
-    layout = ImageLayout.of(images.shape[1:])
+    layout = ImageLayout.of(images.shape[1:], preset)
     plain = preset == "tutorial"
 
     def between(filters: int) -> list[nn.Module]:
@@ -291,8 +292,14 @@ def pytorch_step(preset: str, images: np.ndarray, name: str, memory_format) -> C
     height, width = layout.base_grid
     first, *rest = reversed(layout.filters)
     base = layout.base_filters
-    climb = [nn.Linear(LATENT_DIM, height * width * base, bias=plain), nn.Unflatten(1, (base, height, width))]
-    climb += [*between(base), nn.ConvTranspose2d(base, first, 5, padding=2, bias=plain), *between(first)]
+    units = height * width * base
+    climb = [nn.Linear(LATENT_DIM, units, bias=plain)]
+    climb += [] if plain else [nn.BatchNorm1d(units), nn.ReLU(inplace=True)]
+    climb += [
+        nn.Unflatten(1, (base, height, width)),
+        nn.ConvTranspose2d(base, first, 5, padding=2, bias=plain),
+        *between(first),
+    ]
     filters = first
     for more in (*rest, layout.channels):
         climb.append(nn.ConvTranspose2d(filters, more, 5, 2, padding=2, output_padding=1, bias=plain or more == 3))
@@ -306,6 +313,11 @@ def pytorch_step(preset: str, images: np.ndarray, name: str, memory_format) -> C
     generator = nn.Sequential(*climb, nn.Tanh()).to(memory_format=memory_format)
     discriminator = nn.Sequential(*descend, nn.Flatten(), nn.Linear(height * width * filters, 1))
     discriminator = discriminator.to(memory_format=memory_format)
+    for network, theirs in zip(networks_of(preset, images), (generator, discriminator), strict=True):
+        weights, others = network.count_params(), sum(part.numel() for part in theirs.parameters())
+        weights -= sum(weight.shape.num_elements() for weight in network.non_trainable_weights)
+        if weights != others:
+            raise AssertionError(f"expected the same {network.name}, got {others} weights beside {weights}")
     optimizers = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (generator, discriminator)]
     real = torch.tensor(images.transpose(0, 3, 1, 2).copy()).contiguous(memory_format=memory_format)
     cross_entropy, ones, zeros = nn.BCEWithLogitsLoss(), torch.ones(len(images), 1), torch.zeros(len(images), 1)

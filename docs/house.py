@@ -31,6 +31,7 @@ FLOORS = (
                 ("training.plots", "pictures"),
                 ("training.tensorboard", "event files"),
                 ("training.yardstick", "distance"),
+                ("training.compilation", "does XLA gain?"),
             ],
             [
                 ("training.distribution", "many devices as one"),

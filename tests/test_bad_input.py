@@ -107,6 +107,7 @@ MISTAKES = [
     (train, "--loss wasserstein --gradient-penalty 0", "10 is usual"),
     (train, "--penalty-interval 0", "from 1"),
     (train, "--schedule linear", "constant"),
+    (train, "--xla on --distribute mirrored", "expected --distribute or --xla on, got both"),
     (train, "--data missing/path", "'missing/path'; check the spelling"),
     (train, "--data cifar11", "glyphs, mnist, fashion_mnist, cifar10, cifar100"),
     (train, "--data empty", "got none among 0 files"),

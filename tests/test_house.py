@@ -29,6 +29,7 @@ FLOORS = {
         "projection",
         "drawing",
         "training.step",
+        "training.compilation",
         "training.feed",
         "training.distribution",
         "training.networks",

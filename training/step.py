@@ -149,12 +149,14 @@ def build_train_step(
         _average(networks, config.averaging, step)
         return found
 
+    compiled = partial(tf.function, autograph=False, jit_compile=config.xla == "on" and replicas.is_one_device)
+
     # Two graphs, with and without penalties: cheaper than a condition within one.
-    @tf.function(autograph=False)
+    @compiled
     def plain_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
         return whole_step(batch, step, penalty_scale, penalise=False)
 
-    @tf.function(autograph=False)
+    @compiled
     def penalised_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
         return whole_step(batch, step, penalty_scale, penalise=True)
 
