@@ -63,6 +63,9 @@ NOT_RUN = (
     ("benchmarks/recipes.py", "many trainings, hours"),
     ("benchmarks/streaming.py", "writes two million files, minutes"),
     ("benchmarks/feed.py", "measures for minutes"),
+    ("benchmarks/steps.py", "measures for minutes, with PyTorch"),
+    ("benchmarks/costs.py", "measures for minutes"),
+    ("benchmarks/sampling.py", "measures for minutes"),
 )
 PYTHONS = ("python", "python3", ".venv/bin/python")
 INSTALLED = (".venv/bin/pip", ".venv/bin/pytest", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity")
