@@ -147,7 +147,10 @@ def parse_recipe(recipe: str) -> TrainingConfig:
         raise SystemExit(f"expected a recipe of default, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}")
     for option in options:
         name, _, text = option.partition("=")
-        value = json.loads(text) if text[:1] in '0123456789tfn["' and text not in ("non_saturating",) else text
+        try:
+            value = json.loads(text)
+        except ValueError:  # a word
+            value = text
         choices[name] = tuple(value) if isinstance(value, list) else value
     return TrainingConfig.of(**choices)
 
