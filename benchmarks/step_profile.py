@@ -4,7 +4,7 @@ python benchmarks/step_profile.py
 python benchmarks/step_profile.py --preset dcgan --steps 50
 
 Shares are of the time that all of TensorFlow's threads spent in operations; idle is the share of the wall time in which
-a core had none.
+a core had none. Above them the operations of a step for each image, counted as benchmarks/steps.py counts them.
 """
 
 import argparse
@@ -21,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from steps import operations_of  # noqa: E402
 from tensorflow.tsl.profiler.protobuf import xplane_pb2  # noqa: E402
 
 from config import PRESETS, TrainingConfig  # noqa: E402
@@ -62,6 +63,11 @@ def main() -> None:
         wall = time.perf_counter() - start
         tf.profiler.experimental.stop()
         seconds = seconds_of_operations(Path(folder))
+    plain, penalised = (
+        operations_of(graph.get_concrete_function(batch, tf.constant(0), tf.constant(1.0)), config.batch_size) / 1e6
+        for graph in step.graphs
+    )
+    print(f"{plain:.0f} MFLOP an image, {penalised:.0f} in a step with the penalties of the preset")
     show(config, seconds, wall, arguments.steps)
 
 
