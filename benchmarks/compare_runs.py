@@ -48,7 +48,7 @@ def draw(panels: list[tuple[str, np.ndarray]], output: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.5 * len(panels), 4.8), dpi=120, layout="constrained")
-    for axes, (title, grid) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    for axes, (title, grid) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         axes.imshow(grid, interpolation="nearest")
         axes.set_title(title, fontsize=11)
         axes.set_axis_off()

@@ -9,7 +9,8 @@ dcgan+loss=hinge+spectral_normalisation=true. Every recipe and seed trains in a 
 counts as time: what a clock on the wall shows, or with --clock cpu the processor time of the process over the number
 of cores, which stays the same when the machine has other work, too. Readings are appended to OUTPUT/readings.jsonl as
 they come; what is finished there is not done again, so an interrupted command goes on when it is called again. It ends
-with OUTPUT/distance.png, over minutes, OUTPUT/distance-by-images.png, over images seen, and OUTPUT/table.md.
+with OUTPUT/distance.png, over minutes, OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, what each
+recipe drew last with its first seed, and OUTPUT/table.md.
 
 Distances are Fréchet distances of 10,000 images on the features of the project's classifier, and on those of a second
 classifier of other filters and another seed, which nothing was chosen by.
@@ -23,6 +24,7 @@ import sys
 import time
 from pathlib import Path
 
+import compare_runs
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +35,7 @@ from config import PRESETS, TrainingConfig  # noqa: E402
 from datasets import ImageSet, epoch_order, load_images  # noqa: E402
 from evaluation.cache import Cache, cache_key  # noqa: E402
 from evaluation.distances import frechet_distance, mean_and_covariance, precision_recall  # noqa: E402
-from imaging import image_grid, save_image  # noqa: E402
+from imaging import image_grid, load_image, save_image  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
 from sampling import generate_batches, latents_from_seeds, with_classes  # noqa: E402
 
@@ -277,6 +279,11 @@ def draw(readings: Path, output: Path) -> None:
     recipes = list(dict.fromkeys(entry["recipe"] for entry in entries))
     draw_curves(entries, recipes, "minutes", "minutes of training", output / "distance.png")
     draw_curves(entries, recipes, "images", "images seen", output / "distance-by-images.png")
+    firsts = {recipe: min(entry["seed"] for entry in entries if entry["recipe"] == recipe) for recipe in recipes}
+    grids = {recipe: output / f"{recipe}-{seed}.png" for recipe, seed in firsts.items()}
+    panels = [(recipe, load_image(path)) for recipe, path in grids.items() if path.exists()]
+    if panels:  # readings may have been kept without them
+        compare_runs.draw(panels, output / "samples.png")
     lines = ["| recipe | seeds | images seen | distance | second classifier | recall |", "|---|---|---|---|---|---|"]
     for recipe in recipes:
         last = {}
