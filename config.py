@@ -24,7 +24,7 @@ class TrainingConfig:
     alpha: str | None = None
     cmyk: str | None = None
     preset: str = "r1gan"
-    epochs: int = 5
+    epochs: int = 10
     batch_size: int = 32  # images: many small steps learn more per minute than few large ones
     seed: int = 0
     scaling: str = "tanh"

@@ -23,7 +23,8 @@ def build_generator(
         latent_dim: length of a latent vector.
         preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them), "dcgan"
             (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, N(0, 0.02) weights) or
-            "r1gan" (the convolutional network of Miyato et al. 2018 at half its width: from 4×4 by kernels of 4×4).
+            "r1gan" (the convolutional network of Miyato et al. 2018 at half its width: from 4×4 by kernels of 4×4,
+            after a first layer as those of Karras et al. 2019, in which what to draw can be settled before where).
         output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
@@ -111,6 +112,10 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
     def normalise_and_activate() -> list[layers.Layer]:
         return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
 
+    def connected(units: int) -> list[layers.Layer]:
+        dense = layers.Dense(units, use_bias=False, kernel_initializer=weights(), dtype=dtype)
+        return [dense, *normalise_and_activate()]
+
     def doubled(filters: int) -> list[layers.Layer]:
         # 4×4 with a stride of 2: every pixel is reached by as many weights, so there is no chequered pattern.
         doubling = layers.Conv2DTranspose(
@@ -118,12 +123,11 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
         )
         return [doubling, *normalise_and_activate()]
 
-    base_units = height * width * layout.base_filters
     return keras.Sequential(
         [
             keras.Input((input_length,), name="latents"),
-            layers.Dense(base_units, use_bias=False, kernel_initializer=weights(), dtype=dtype),
-            *normalise_and_activate(),
+            *connected(layout.base_filters),  # (batch, 256)
+            *connected(height * width * layout.base_filters),
             layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 4, 4, 256)
             *(
                 layer
