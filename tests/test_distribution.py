@@ -23,14 +23,21 @@ from training.feed import Feed
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 20
 RECIPES = {
-    "default": {"learning_rate": 1e-5},  # at its own rate rounding grows past the tolerance within twenty steps
+    "default": {"learning_rate": 1e-5},  # at their own rates rounding grows past the tolerance within twenty steps
     "dropout, augmented, conditional": {
         "preset": "dcgan",
         "augmentation": ("colour", "translation", "cutout"),
         "conditional": True,
         "r1": 0.1,
     },
-    "spectral": {"preset": "r1gan", "loss": "hinge", "r1": 0.0, "beta_1": 0.5, "spectral_normalisation": True},
+    "spectral": {
+        "preset": "r1gan",
+        "loss": "hinge",
+        "r1": 0.0,
+        "beta_1": 0.5,
+        "spectral_normalisation": True,
+        "learning_rate": 1e-5,
+    },
     "wasserstein": {"preset": "tutorial", "loss": "wasserstein"},
     "relativistic": {"preset": "tutorial", "loss": "relativistic", "schedule": "cosine"},
 }
