@@ -11,8 +11,8 @@ from training.losses import gan_loss
 from training.networks import build_networks
 from training.step import Batch, build_train_step
 
-BOUND = 20.0  # levels, root mean square; measured: 12 to 19, the mean image 38 to 50
-IMAGES, PROJECTED, STEPS = 64, 6, 600
+BOUND = 20.0  # levels, root mean square; measured: 10 to 16, the mean image 38 to 50
+IMAGES, PROJECTED, STEPS = 64, 6, 1000
 
 
 def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
@@ -32,4 +32,4 @@ def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     assert errors.max() < BOUND
     drawn = generate_images(generator, scaler, latents_from_seeds(range(500), config.latent_dim))
     nearest = [np.sqrt(np.square(drawn - image).mean(axis=(1, 2, 3))).min() for image in chosen]
-    assert errors.mean() < 0.6 * np.mean(nearest), "a search that is no better than trying seeds"
+    assert (errors < 0.6 * np.array(nearest)).all(), "a search that is no better than trying seeds"
