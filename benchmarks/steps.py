@@ -31,6 +31,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from config import TrainingConfig  # noqa: E402
+from training.compilation import AT_ONCE  # noqa: E402
 from training.losses import gan_loss  # noqa: E402
 from training.networks import build_networks  # noqa: E402
 from training.step import Batch, build_train_step  # noqa: E402
@@ -71,6 +72,7 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
     contenders = [
         our_step(preset, images, "bfloat16"),
         our_step(preset, images, "float32"),
+        our_step(preset, images, "bfloat16", at_once=AT_ONCE),
         our_step(preset, images, "bfloat16", xla="on"),
         tutorial_step(preset, images),
         keras_fit(preset, images),
@@ -115,11 +117,11 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
 
 
 def steps_for(contender: Contender, seconds: float) -> int:
-    """How many steps take about so long, after some to warm up."""
-    contender.run(3)
+    """How many steps take about so long, after some to warm up; whole calls of the one that takes many in each."""
+    contender.run(AT_ONCE)
     start = time.perf_counter()
-    contender.run(3)
-    return max(3, round(3 * seconds / (time.perf_counter() - start)))
+    contender.run(AT_ONCE)
+    return AT_ONCE * max(1, round(seconds / (time.perf_counter() - start)))
 
 
 def peak(precision: str) -> float:
@@ -156,20 +158,22 @@ def operations_of(function: tf.types.experimental.ConcreteFunction, batch_size: 
 # Ours
 
 
-def our_step(preset: str, images: np.ndarray, precision: str, xla: str = "off") -> Contender:
+def our_step(preset: str, images: np.ndarray, precision: str, xla: str = "off", at_once: int = 1) -> Contender:
     config = TrainingConfig.of(preset=preset, batch_size=len(images), precision=precision, xla=xla)
     networks = build_networks(config, images.shape[1:], "tanh")
     train_step = build_train_step(networks, gan_loss(config.loss), config)
     batch = Batch(tf.constant(images))
 
     def run(steps: int) -> None:
-        for step in range(steps):
-            found = train_step(batch, step)
-            float(found["generator_loss"])  # as the loop does, which reports every step
+        for step in range(0, steps, at_once):
+            together = train_step.together([batch] * at_once, step) if at_once > 1 else [train_step(batch, step)]
+            for found in together:
+                float(found["generator_loss"])  # as the loop does, which reports every step
 
     plain_step = train_step.graphs[0]
     graph = plain_step.get_concrete_function(batch, tf.constant(0), tf.constant(1.0))
-    return Contender("ours, XLA" if xla == "on" else "ours", precision, run, operations_of(graph, len(images)))
+    name = "ours" + ", XLA" * (xla == "on") + f", {at_once} steps in one call" * (at_once > 1)
+    return Contender(name, precision, run, operations_of(graph, len(images)))
 
 
 # The peers: their steps, written from their published texts, on our networks

@@ -106,6 +106,7 @@ MISTAKES = [
     (train, "--r1 -1", "expected --r1 from 0 on"),
     (train, "--loss wasserstein --gradient-penalty 0", "10 is usual"),
     (train, "--penalty-interval 0", "from 1"),
+    (train, "--steps-per-execution 6", "divisible by 4, the steps from one penalty to the next, got 6; pass 8"),
     (train, "--schedule linear", "constant"),
     (train, "--xla on --distribute mirrored", "expected --distribute or --xla on, got both"),
     (train, "--data missing/path", "'missing/path'; check the spelling"),

@@ -66,13 +66,19 @@ chosen = draws.integers(64, size=(steps, 2, 8))
 two = open_replicas("mirrored", 0, 1, 8)
 assert two.count == 2
 
-def trained(recipe, replicas):
+def trained(recipe, replicas, at_once=1):
     config = TrainingConfig.of(precision="float32", **recipe)
     networks = build_networks(config, (16, 16, 3), "tanh", 3, replicas)
     step = build_train_step(networks, gan_loss(config.loss), config, steps, 2.0, replicas)
     losses, logits = [], []
-    for number, (first, second) in enumerate(chosen):
-        found = step(Batch(images[first], first % 3, images[second], second % 3), number)
+    batches = [Batch(images[first], first % 3, images[second], second % 3) for first, second in chosen]
+    said = []
+    for number in range(0, steps, at_once):
+        if at_once == 1:
+            said.append(step(batches[number], number))
+        else:
+            said += step.together(batches[number : number + at_once], number)
+    for found in said:
         losses.append([float(found[name]) for name in ("generator_loss", "discriminator_loss")])
         logits.append(found["real_logits"].numpy().tolist())
     layers = networks.generator.layers
@@ -101,7 +107,9 @@ def trained(recipe, replicas):
         "traces": [graph.experimental_get_tracing_count() for graph in step.graphs],
     }
 
-print(json.dumps({name: [trained(recipe, one) for one in (ONE_DEVICE, two)] for name, recipe in recipes.items()}))
+results = {name: [trained(recipe, one) for one in (ONE_DEVICE, two)] for name, recipe in recipes.items()}
+results["together"] = trained(recipes["relativistic"], two, at_once=5)
+print(json.dumps(results))
 """
 
 
@@ -130,6 +138,15 @@ def test_two_replicas_have_the_losses_and_batch_statistics_of_one_device(compare
     assert one["traces"] == two["traces"] and max(two["traces"]) == 1
     assert one["samples"] == two["samples"] == [64, 16, 16, 3], "one image a latent vector"
     assert two["stock"], "what is stored has the weights that train, in layers that Keras knows"
+
+
+def test_two_replicas_take_many_steps_in_one_call(compared):
+    """With the schedule of the recipe, whose rates then are set within the call."""
+    _, expected = compared["relativistic"]
+    assert compared["together"]["losses"] == expected["losses"]
+    assert compared["together"]["statistics"] == expected["statistics"]
+    assert compared["together"]["moments"] == expected["moments"]
+    assert max(compared["together"]["traces"]) == 1
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(image_file):

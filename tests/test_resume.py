@@ -113,6 +113,16 @@ remove, pathlib.Path.unlink = pathlib.Path.unlink, die
 """
 
 
+def test_many_steps_in_one_call_end_with_the_same_bits(uninterrupted, image_file, tmp_path):
+    """Three do not fit into the four steps of an epoch, so some are taken one by one; so are those after the kill."""
+    whole, precision = uninterrupted
+    run = tmp_path / "run"
+    together = [*command(image_file, run, precision), "--steps-per-execution", "3" if precision == "float32" else "4"]
+    assert finish(start(together, KILL_BEFORE_THE_CHECKPOINT)) == -signal.SIGKILL
+    assert finish(start(["--run-dir", str(run), "--resume"])) == 0
+    assert_same_bits(whole, run)
+
+
 def test_killed_at_the_worst_moments(uninterrupted, image_file, tmp_path):
     whole, precision = uninterrupted
     run = tmp_path / "run"

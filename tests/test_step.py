@@ -118,8 +118,27 @@ def test_step_is_traced_once(recipe):
         step(BATCH, number)
     config = config_of(**recipe)
     penalties = config.r1 + config.r2 + config.gradient_penalty > 0
-    expected = [int(not penalties or config.penalty_interval > 1), int(penalties)]
+    expected = [int(not penalties or config.penalty_interval > 1), int(penalties), 0]
     assert [graph.experimental_get_tracing_count() for graph in step.graphs] == expected
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_steps_taken_together_are_those_taken_one_by_one(recipe, precision):
+    networks, step = build(precision=precision, **recipe)
+    interval = config_of(**recipe).penalty_interval
+    count = 4 * interval if interval < 3 else interval
+    batches = [BATCH._replace(images=np.roll(IMAGES, number, axis=0)) for number in range(3 * count + 1)]
+    expected = [float(step(batch, number)["generator_loss"]) for number, batch in enumerate(batches)]
+    others, several = build(precision=precision, **recipe)
+    found = []
+    for first in (0, count, 2 * count):
+        found += [float(said["generator_loss"]) for said in several.together(batches[first : first + count], first)]
+    found.append(float(several(batches[-1], 3 * count)["generator_loss"]))  # the end of an epoch
+    assert found == expected
+    one, other = networks.state(), others.state()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert max(graph.experimental_get_tracing_count() for graph in several.graphs) == 1
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

@@ -1,7 +1,8 @@
-"""Whether XLA makes the train step faster on this device, found by a short measurement."""
+"""What makes the train step faster on this device, found by short measurements: XLA, and many steps in one call."""
 
 import dataclasses
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -9,10 +10,11 @@ import tensorflow as tf
 from config import TrainingConfig
 from training.losses import gan_loss
 from training.networks import build_networks
-from training.step import Batch, TrainStep, build_train_step
+from training.step import Batch, build_train_step
 
 LEAST_GAIN = 1.1  # below this it is not worth the time it takes to compile
 TURNS, STEPS = 5, 12  # of which every penalty interval in use has its share
+AT_ONCE = 8  # steps in one call, or the next multiple of the penalty interval
 
 
 def gain_by_xla(
@@ -23,26 +25,54 @@ def gain_by_xla(
     Both ways train networks of their own, which are thrown away, in turn on the same random pixels. The best times are
     compared, as by `training.precision.faster_precision`. Raises tf.errors.OpError where XLA cannot compile them.
     """
+    networks = (image_shape, output_activation, class_count)
+    return _gain(*(_turn(dataclasses.replace(config, xla=xla), *networks, STEPS, 1) for xla in ("off", "on")))
+
+
+def gain_by_steps_per_execution(
+    config: TrainingConfig,
+    steps_per_execution: int,
+    image_shape: tuple[int, int, int],
+    output_activation: str,
+    class_count: int = 0,
+) -> float:
+    """How many times as fast the steps of a run are when so many are taken in one call; measured as XLA's gain is."""
+    steps = 2 * steps_per_execution
+    networks = (image_shape, output_activation, class_count)
+    return _gain(*(_turn(config, *networks, steps, at_once) for at_once in (1, steps_per_execution)))
+
+
+def _turn(
+    config: TrainingConfig,
+    image_shape: tuple[int, int, int],
+    output_activation: str,
+    class_count: int,
+    steps: int,
+    at_once: int,
+) -> Callable[[], float]:
+    """A function that takes so many steps, at_once in one call, waits for each call, and returns the seconds."""
     numbers = np.random.default_rng(0)
     images, others = numbers.uniform(-1, 1, (2, config.batch_size, *image_shape)).astype(np.float32)
     labels = np.zeros(config.batch_size, np.int64)
     batch = Batch(*map(tf.constant, (images, labels, others, labels)))
+    networks = build_networks(config, image_shape, output_activation, class_count)
+    train_step = build_train_step(networks, gan_loss(config.loss), config, steps * (TURNS + 1))
 
-    def step_of(xla: str) -> TrainStep:
-        networks = build_networks(config, image_shape, output_activation, class_count)
-        total_steps = STEPS * (TURNS + 1)
-        return build_train_step(networks, gan_loss(config.loss), dataclasses.replace(config, xla=xla), total_steps)
-
-    def seconds(step: TrainStep) -> float:
+    def turn() -> float:
         start = time.perf_counter()
-        for number in range(STEPS):
-            found = step(batch, number)
+        for number in range(0, steps, at_once):
+            if at_once == 1:
+                found = train_step(batch, number)
+            else:
+                found = train_step.together([batch] * at_once, number)[-1]
             float(found["generator_loss"])  # waits until it is done
         return time.perf_counter() - start
 
-    steps = step_of("off"), step_of("on")
-    for step in steps:
-        seconds(step)  # compiled and warmed up
-    pairs = [[seconds(step) for step in steps] for _ in range(TURNS)]
-    without, with_it = np.min(pairs, axis=0)
-    return float(without / with_it)
+    return turn
+
+
+def _gain(one: Callable[[], float], other: Callable[[], float]) -> float:
+    for turn in (one, other):
+        turn()  # compiled and warmed up
+    pairs = [(one(), other()) for _ in range(TURNS)]
+    return float(np.divide(*np.min(pairs, axis=0)))

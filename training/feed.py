@@ -29,6 +29,7 @@ class Feed:
         seed, first_step, last_step: of the run.
         second: each batch also has other images, `Batch.second_images`, in an order of their own.
         share: (number, count): only the number-th of count equal parts of each batch, as one of many workers needs.
+        at_once: how many batches are taken one right after the other, and should therefore be there.
 
     Yields:
         `training.step.Batch` of NumPy arrays that are used nowhere else: images float32 C-contiguous
@@ -48,6 +49,7 @@ class Feed:
         last_step: int,
         second: bool = False,
         share: tuple[int, int] = (0, 1),
+        at_once: int = 1,
     ) -> None:
         if not 1 <= batch_size <= len(images.images):
             raise ValueError(
@@ -67,7 +69,7 @@ class Feed:
         self._waiting: deque[Future[Batch]] = deque()
         # One thread is enough on few cores; the decoding of files has threads of its own.
         workers = max(1, min(4, (os.cpu_count() or 1) // 4))
-        self._ahead = BATCHES_AHEAD + workers - 1
+        self._ahead = BATCHES_AHEAD + workers + at_once - 2
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="feed")
 
     def __iter__(self) -> "Feed":

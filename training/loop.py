@@ -89,6 +89,7 @@ def train(
     yardstick: Yardstick | None = None,
     tensorboard: bool = False,
     replicas: Replicas = ONE_DEVICE,
+    steps_per_execution: int = 1,
 ) -> None:
     """Trains until run.config.epochs are done; `progress` is new, or what `restore_progress` found.
 
@@ -101,6 +102,8 @@ def train(
         tensorboard: write event files, too. A run that has some goes on with them in any case.
         replicas: the devices that share each batch, for which the networks were built. Of many workers all stop after
             the same step, whichever the signal came to, and only the chief writes.
+        steps_per_execution: how many steps TensorFlow takes in one call, a multiple of config.penalty_interval or 1.
+            Signals are heard between calls. At the ends of an epoch steps are taken one by one.
     """
     config, steps_per_epoch = run.config, run.steps_per_epoch
     if config.evaluate_every and yardstick is None and replicas.is_chief:
@@ -116,8 +119,9 @@ def train(
     plots_drawn_at = -math.inf
     done = progress.step * config.batch_size
     share = (replicas.worker, replicas.workers)
+    steps = (progress.step, total_steps)
     with (
-        Feed(images, scaler, config.batch_size, config.seed, progress.step, total_steps, loss.pairs, share) as feed,
+        Feed(images, scaler, config.batch_size, config.seed, *steps, loss.pairs, share, steps_per_execution) as feed,
         _open_board(run, progress, tensorboard, replicas) as board,
         _stop_requests() as stop_requests,
         progress_bar("training", total_steps * config.batch_size, "images", done) as bar,
@@ -126,25 +130,28 @@ def train(
             epoch = progress.step // steps_per_epoch
             start = time.perf_counter()
             try:
-                batch = next(feed)
+                batches = [next(feed) for _ in range(_steps_ahead(progress.step, steps_per_epoch, steps_per_execution))]
             except ValueError as error:  # a file that has changed or gone since it was checked
                 if replicas.is_chief and progress.step % steps_per_epoch:
                     run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
                 raise ImagesUnreadable(f"{error}; the state is saved, mend it and go on with --resume") from error
             with replicas.watched():
-                found = train_step(batch, progress.step)
-                progress.losses.append((float(found["generator_loss"]), float(found["discriminator_loss"])))
-                logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
-            progress.scores.append(tuple(float(of(part)) for part in logits for of in (np.mean, np.std)))
+                if len(batches) == 1:
+                    readings = [_read(train_step(batches[0], progress.step))]
+                else:
+                    readings = [_read(found) for found in train_step.together(batches, progress.step)]
             seconds = time.perf_counter() - start
             progress.seconds += seconds
             progress.epoch_seconds += seconds
-            _check_finite(run, progress.step, progress.losses[-1])
-            progress.step += 1
-            words = "losses G {:.2f} D {:.2f}".format(*progress.losses[-1])
-            bar.advance(config.batch_size, f"epoch {epoch + 1}/{config.epochs}", words)
-            if board is not None:
-                board.show_step(progress.losses, progress.scores, *logits)
+            for losses, scores, logits in readings:
+                progress.losses.append(losses)
+                progress.scores.append(scores)
+                _check_finite(run, progress.step, losses)
+                progress.step += 1
+                words = "losses G {:.2f} D {:.2f}".format(*losses)
+                bar.advance(config.batch_size, f"epoch {epoch + 1}/{config.epochs}", words)
+                if board is not None:
+                    board.show_step(progress.losses, progress.scores, *logits)
             if progress.step % steps_per_epoch == 0 and not replicas.is_chief:
                 _finite_state(run, progress, networks)  # says what the chief says when it is not
             elif progress.step % steps_per_epoch == 0:
@@ -168,6 +175,22 @@ def train(
         draw_run(run, progress, images, scaler, networks.sampler())
         animate_samples(run.path / "progress.gif", run.samples())
     replicas.gather(0)  # the others wait, since one that has ended is one that is lost
+
+
+def _steps_ahead(step: int, steps_per_epoch: int, steps_per_execution: int) -> int:
+    """As many as one execution takes where they begin at a multiple of it and lie in one epoch; otherwise one.
+
+    So there is one graph of many steps, whatever the length of an epoch, and penalties have their places in it.
+    """
+    left = steps_per_epoch - step % steps_per_epoch
+    return steps_per_execution if step % steps_per_execution == 0 and steps_per_execution <= left else 1
+
+
+def _read(found: dict) -> tuple[tuple[float, ...], tuple[float, ...], tuple[np.ndarray, np.ndarray]]:
+    """What a step leaves in `Progress`, a line of losses and one of scores; and the logits of both kinds."""
+    losses = float(found["generator_loss"]), float(found["discriminator_loss"])
+    logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
+    return losses, tuple(float(of(part)) for part in logits for of in (np.mean, np.std)), logits
 
 
 @contextlib.contextmanager

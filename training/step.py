@@ -58,7 +58,8 @@ def build_train_step(
         A function of a `Batch`, of many workers each one's own share, and the number of the step, from 0 on. It updates
         both networks and returns the scalars generator_loss, discriminator_loss, real_score and generated_score (the
         means of the logits), and real_logits and generated_logits, (batch, 1), as the discriminator saw them before its
-        update: those of the whole batch.
+        update: those of the whole batch. Its attribute `together` takes the steps of a list of batches in one call,
+        from the number of the first on, a multiple of config.penalty_interval, and returns a list.
     """
     if config.schedule == "cosine" and total_steps is None:
         raise ValueError("expected total_steps with the cosine schedule, got none; pass epochs times steps an epoch")
@@ -160,18 +161,42 @@ def build_train_step(
     def penalised_step(batch: Batch, step: tf.Tensor, penalty_scale: tf.Tensor) -> dict[str, tf.Tensor]:
         return whole_step(batch, step, penalty_scale, penalise=True)
 
-    def train_step(batch: Batch, step: int) -> dict[str, tf.Tensor]:
-        penalty_scale = 1.0
-        if config.schedule == "cosine":
-            rate = config.learning_rate * cosine(1.0, FINAL_RATE, step / total_steps)
+    def graph_of(step: int) -> tf.types.experimental.PolymorphicFunction:
+        return penalised_step if penalties and step % config.penalty_interval == 0 else plain_step
+
+    def pace(step: int) -> tuple[float, float]:
+        """The learning rate and what penalties are multiplied by."""
+        if config.schedule == "constant":
+            return config.learning_rate, 1.0
+        share = step / total_steps
+        return config.learning_rate * cosine(1.0, FINAL_RATE, share), cosine(1.0, FINAL_PENALTY, share)
+
+    def set_rate(rate: float | tf.Tensor) -> None:
+        if config.schedule != "constant":
             networks.generator_optimizer.learning_rate.assign(rate)
             networks.discriminator_optimizer.learning_rate.assign(rate)
-            penalty_scale = cosine(1.0, FINAL_PENALTY, step / total_steps)
-        due = penalties and step % config.penalty_interval == 0
-        graph = penalised_step if due else plain_step
+
+    def train_step(batch: Batch, step: int) -> dict[str, tf.Tensor]:
+        rate, penalty_scale = pace(step)
+        set_rate(rate)
+        graph = graph_of(step)
         return graph(replicas.spread(batch), tf.constant(step, tf.int32), tf.constant(penalty_scale, tf.float32))
 
-    train_step.graphs = (plain_step, penalised_step)
+    @tf.function(autograph=False)
+    def steps_together(batches: tuple[Batch, ...], first: tf.Tensor, paces: tf.Tensor) -> list[dict[str, tf.Tensor]]:
+        found = []
+        for number, batch in enumerate(batches):
+            set_rate(paces[number, 0])
+            found.append(graph_of(number)(batch, first + number, paces[number, 1]))
+        return found
+
+    def train_steps(batches: list[Batch], first: int) -> list[dict[str, tf.Tensor]]:
+        paces = [pace(first + number) for number in range(len(batches))]
+        spread = tuple(replicas.spread(batch) for batch in batches)
+        return steps_together(spread, tf.constant(first, tf.int32), tf.constant(paces, tf.float32))
+
+    train_step.together = train_steps
+    train_step.graphs = (plain_step, penalised_step, steps_together)
     return train_step
 
 
