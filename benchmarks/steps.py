@@ -166,8 +166,7 @@ def our_step(preset: str, images: np.ndarray, precision: str, xla: str = "off", 
 
     def run(steps: int) -> None:
         for step in range(0, steps, at_once):
-            together = train_step.together([batch] * at_once, step) if at_once > 1 else [train_step(batch, step)]
-            for found in together:
+            for found in train_step.together([batch] * at_once, step):
                 float(found["generator_loss"])  # as the loop does, which reports every step
 
     plain_step = train_step.graphs[0]

@@ -1,6 +1,7 @@
 """XLA takes steps that can be repeated, and is chosen where it is measured to be faster."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def steps_of(xla: str, penalty: float, together: bool = False) -> tuple[list[dic
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_xla_takes_steps_that_can_be_repeated(penalty):
-    """One by one or in one call. It draws other latent vectors, so only what the first step says of real images can be compared."""
+    """One by one or in one call. It draws other latents, so only what the first says of real images can be compared."""
     (without, _), (with_it, state) = (steps_of(xla, penalty) for xla in ("off", "on"))
     again, same = steps_of("on", penalty, together=True)
     np.testing.assert_allclose(with_it[0]["real_logits"], without[0]["real_logits"], rtol=1e-3, atol=1e-5)
@@ -47,11 +48,11 @@ def test_xla_takes_steps_that_can_be_repeated(penalty):
 @pytest.mark.parametrize("seconds, expected", [({"off": 0.03, "on": 0.01}, 3.0), ({"off": 0.01, "on": 0.02}, 0.5)])
 def test_the_gain_is_a_ratio_of_times(monkeypatch, seconds, expected):
     def build_train_step(networks, loss, config, total_steps):
-        def step(batch, number):
+        def step(batches, number):
             time.sleep(seconds[config.xla])
-            return {"generator_loss": 0.0}
+            return [{"generator_loss": 0.0}]
 
-        return step
+        return SimpleNamespace(together=step)
 
     monkeypatch.setattr(compilation, "build_train_step", build_train_step)
     config = TrainingConfig.of(preset="dcgan", batch_size=4, precision="float32")
@@ -60,16 +61,11 @@ def test_the_gain_is_a_ratio_of_times(monkeypatch, seconds, expected):
 
 def test_the_gain_of_many_steps_in_one_call_is_a_ratio_of_times(monkeypatch):
     def build_train_step(networks, loss, config, total_steps):
-        def step(batch, number):
-            time.sleep(0.02)
-            return {"generator_loss": 0.0}
-
         def together(batches, number):
-            time.sleep(0.02 + 0.005 * len(batches))
+            time.sleep(0.02 + 0.01 * len(batches))
             return [{"generator_loss": 0.0}] * len(batches)
 
-        step.together = together
-        return step
+        return SimpleNamespace(together=together)
 
     monkeypatch.setattr(compilation, "build_train_step", build_train_step)
     config = TrainingConfig.of(preset="dcgan", batch_size=4, precision="float32")

@@ -74,10 +74,7 @@ def trained(recipe, replicas, at_once=1):
     batches = [Batch(images[first], first % 3, images[second], second % 3) for first, second in chosen]
     said = []
     for number in range(0, steps, at_once):
-        if at_once == 1:
-            said.append(step(batches[number], number))
-        else:
-            said += step.together(batches[number : number + at_once], number)
+        said += step.together(batches[number : number + at_once], number)
     for found in said:
         losses.append([float(found[name]) for name in ("generator_loss", "discriminator_loss")])
         logits.append(found["real_logits"].numpy().tolist())

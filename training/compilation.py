@@ -61,11 +61,8 @@ def _turn(
     def turn() -> float:
         start = time.perf_counter()
         for number in range(0, steps, at_once):
-            if at_once == 1:
-                found = train_step(batch, number)
-            else:
-                found = train_step.together([batch] * at_once, number)[-1]
-            float(found["generator_loss"])  # waits until it is done
+            found = train_step.together([batch] * at_once, number)
+            float(found[-1]["generator_loss"])  # waits until it is done
         return time.perf_counter() - start
 
     return turn

@@ -136,10 +136,7 @@ def train(
                     run.save_checkpoint(progress.step, _finite_state(run, progress, networks))
                 raise ImagesUnreadable(f"{error}; the state is saved, mend it and go on with --resume") from error
             with replicas.watched():
-                if len(batches) == 1:
-                    readings = [_read(train_step(batches[0], progress.step))]
-                else:
-                    readings = [_read(found) for found in train_step.together(batches, progress.step)]
+                readings = [_read(found) for found in train_step.together(batches, progress.step)]
             seconds = time.perf_counter() - start
             progress.seconds += seconds
             progress.epoch_seconds += seconds

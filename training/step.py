@@ -59,7 +59,8 @@ def build_train_step(
         both networks and returns the scalars generator_loss, discriminator_loss, real_score and generated_score (the
         means of the logits), and real_logits and generated_logits, (batch, 1), as the discriminator saw them before its
         update: those of the whole batch. Its attribute `together` takes the steps of a list of batches in one call,
-        from the number of the first on, a multiple of config.penalty_interval, and returns a list.
+        from the number of the first on, and returns a list; more than one have to begin at a multiple of
+        config.penalty_interval.
     """
     if config.schedule == "cosine" and total_steps is None:
         raise ValueError("expected total_steps with the cosine schedule, got none; pass epochs times steps an epoch")
@@ -191,6 +192,8 @@ def build_train_step(
         return found
 
     def train_steps(batches: list[Batch], first: int) -> list[dict[str, tf.Tensor]]:
+        if len(batches) == 1:
+            return [train_step(batches[0], first)]
         paces = [pace(first + number) for number in range(len(batches))]
         spread = tuple(replicas.spread(batch) for batch in batches)
         return steps_together(spread, tf.constant(first, tf.int32), tf.constant(paces, tf.float32))
