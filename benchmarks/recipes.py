@@ -325,6 +325,7 @@ def draw_curves(entries: list[dict], recipes: list[str], against: str, words: st
                 )
         axes.set(xlabel=words, title=title, yscale="log")
         axes.grid(alpha=0.3, which="both")
+        axes.locator_params(axis="x", nbins=6)
     panels[0].set_ylabel("Fréchet distance (0 is best)")
     panels[0].legend(fontsize=8)
     figure.savefig(path)
