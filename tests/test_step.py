@@ -122,19 +122,18 @@ def test_step_is_traced_once(recipe):
     assert [graph.experimental_get_tracing_count() for graph in step.graphs] == expected
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_steps_taken_together_are_those_taken_one_by_one(recipe, precision):
-    networks, step = build(precision=precision, **recipe)
+def test_steps_taken_together_are_those_taken_one_by_one(recipe):
+    networks, step = build(**recipe)
     interval = config_of(**recipe).penalty_interval
-    count = 4 * interval if interval < 3 else interval
-    batches = [BATCH._replace(images=np.roll(IMAGES, number, axis=0)) for number in range(3 * count + 1)]
+    count = max(2, interval)
+    batches = [BATCH._replace(images=np.roll(IMAGES, number, axis=0)) for number in range(2 * count + 1)]
     expected = [float(step(batch, number)["generator_loss"]) for number, batch in enumerate(batches)]
-    others, several = build(precision=precision, **recipe)
+    others, several = build(**recipe)
     found = []
-    for first in (0, count, 2 * count):
+    for first in (0, count):
         found += [float(said["generator_loss"]) for said in several.together(batches[first : first + count], first)]
-    found.append(float(several(batches[-1], 3 * count)["generator_loss"]))  # the end of an epoch
+    found.append(float(several(batches[-1], 2 * count)["generator_loss"]))  # the end of an epoch
     assert found == expected
     one, other = networks.state(), others.state()
     assert all(np.array_equal(one[name], other[name]) for name in one)
