@@ -31,12 +31,12 @@ BATCH_SIZE = 500
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10", metavar="NAME|PATH", help="the real images (default cifar10)")
-    parser.add_argument("--count", type=int, default=5000, help="of images of each kind (default %(default)s)")
+    parser.add_argument("--count", type=int, default=5000, help="of real images (default %(default)s)")
     parser.add_argument("drawn", nargs="+", metavar="SAMPLES", help="what generate.py --output wrote")
     arguments = parser.parse_args()
     real = load_images(arguments.data, None, arguments.count).images[:]
     kinds = {"real": real, "real, after cutout": cut_out(real)}
-    kinds |= {path: load_images(path, None, arguments.count).images[:] for path in arguments.drawn}
+    kinds |= {path: load_images(path).images[:] for path in arguments.drawn}
     print("| images | number | " + " | ".join(f"flat to {levels} levels" for levels in LEVELS) + " |")
     print("|---|---:|" + "---:|" * len(LEVELS))
     for name, images in kinds.items():
