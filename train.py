@@ -70,8 +70,9 @@ def main() -> int:
         run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks, replicas, at_once)
     if replicas.is_chief:
         print(run.path, flush=True)
-    how = (arguments.tensorboard, replicas, at_once)
-    return train_and_report(run, images, scaler, networks, progress, yardstick, *how)
+    return train_and_report(
+        run, images, scaler, networks, progress, yardstick, arguments.tensorboard, replicas, at_once
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -293,11 +294,15 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
 def check_steps_per_execution(asked: int | None, config: TrainingConfig) -> None:
     """Raises ValueError for a number whose steps would have their penalties in other places each time."""
     if asked and asked > 1 and asked % config.penalty_interval:
-        interval = config.penalty_interval
         raise ValueError(
-            f"expected --steps-per-execution divisible by {interval}, the steps from one penalty to the next, got "
-            f"{asked}; pass {math.ceil(asked / interval) * interval}"
+            f"expected --steps-per-execution divisible by {config.penalty_interval}, the steps from one penalty to the "
+            f"next, got {asked}; pass {whole_intervals(asked, config)}"
         )
+
+
+def whole_intervals(steps: int, config: TrainingConfig) -> int:
+    """At least so many steps, a multiple of those from one penalty to the next."""
+    return math.ceil(steps / config.penalty_interval) * config.penalty_interval
 
 
 def load_data(config: TrainingConfig, see: Callable | None) -> ImageSet:
@@ -356,14 +361,20 @@ def choose_precision(config: TrainingConfig, replicas) -> TrainingConfig:
     return dataclasses.replace(config, precision=precision)
 
 
+def is_single_gpu(replicas) -> bool:
+    import tensorflow as tf
+
+    return replicas.is_one_device and bool(tf.config.list_physical_devices("GPU"))
+
+
 def choose_compiler(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas) -> TrainingConfig:
     """Where "auto" was asked for: XLA on a single GPU that is measured to gain by it, and nowhere else."""
     if config.xla != "auto":
         return config
+    if not is_single_gpu(replicas):
+        return dataclasses.replace(config, xla="off")
     import tensorflow as tf
 
-    if not replicas.is_one_device or not tf.config.list_physical_devices("GPU"):
-        return dataclasses.replace(config, xla="off")
     from training.compilation import LEAST_GAIN, gain_by_xla
 
     try:
@@ -378,13 +389,11 @@ def choose_compiler(config: TrainingConfig, images: ImageSet, scaler: PixelScale
 
 def choose_steps_per_execution(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas) -> int:
     """Several on a single GPU that is measured to gain by it, and one everywhere else."""
-    import tensorflow as tf
-
-    if not replicas.is_one_device or not tf.config.list_physical_devices("GPU"):
+    if not is_single_gpu(replicas):
         return 1
     from training.compilation import AT_ONCE, LEAST_GAIN, gain_by_steps_per_execution
 
-    several = math.ceil(AT_ONCE / config.penalty_interval) * config.penalty_interval
+    several = whole_intervals(AT_ONCE, config)
     how = (images.image_shape, scaler.output_activation, len(images.class_names))
     gain = gain_by_steps_per_execution(config, several, *how)
     chosen = several if gain >= LEAST_GAIN else 1

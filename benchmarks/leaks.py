@@ -2,11 +2,11 @@
 
 python benchmarks/leaks.py --data cifar10-train.zip without.npy with.npy
 
-Cutout covers a square with one colour: of an image at least an eighth of either side square, a quarter where the border
-does not cut it. So images that it touched hold a flat square, and a generator that has learned to draw them holds more
-flat squares than one that never met cutout. The table has the share of images with a flat square of a quarter of the
-smaller side, by how many levels its pixels may differ within a channel: for real images, for the same after cutout as
-the discriminator would see them, which is what a leak would come near to, and for each file of drawn images.
+Cutout covers a square of half of either side with one colour; where the border cuts it, a quarter of either side is
+left. So images that it touched hold a flat square of a quarter of a side, and a generator that has learned to draw them
+draws more of these than one that never met cutout. The table has the share of images that hold one, by how many levels
+its pixels may differ within a channel: for real images, for the same after cutout as the discriminator would see them,
+which is what a leak would come near to, and for each file of drawn images.
 """
 
 import argparse
@@ -63,12 +63,12 @@ def cut_out(images: np.ndarray) -> np.ndarray:
 
 
 def flattest_square(images: np.ndarray) -> np.ndarray:
-    """uint8 (n, height, width, channels) -> int (n,), levels between which the flattest square of each image lies.
+    """(n, height, width, channels) of integers -> int (n,), the levels that the flattest square of each image spans.
 
     Its side is a quarter of the image's smaller one; of its channels the one that differs most counts.
     """
     side = min(images.shape[1:3]) // 4
-    values = images.astype(np.int16)
+    values = images.astype(np.int32)
     highest, lowest = values, values
     for axis in (1, 2):
         highest = sliding_window_view(highest, side, axis=axis).max(-1)

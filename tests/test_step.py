@@ -140,6 +140,12 @@ def test_steps_taken_together_are_those_taken_one_by_one(recipe):
     assert max(graph.experimental_get_tracing_count() for graph in several.graphs) == 1
 
 
+def test_steps_taken_together_begin_where_a_penalty_is_due():
+    _, step = build(r1=1.0, penalty_interval=3)
+    with pytest.raises(ValueError, match="multiple of 3, where penalties are due, got step 2"):
+        step.together([BATCH, BATCH], 2)
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_goes_on_with_the_same_bits(recipe):
     networks, step = build(**recipe)

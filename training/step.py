@@ -194,6 +194,11 @@ def build_train_step(
     def train_steps(batches: list[Batch], first: int) -> list[dict[str, tf.Tensor]]:
         if len(batches) == 1:
             return [train_step(batches[0], first)]
+        if penalties and first % config.penalty_interval:
+            raise ValueError(
+                f"expected many steps to begin at a multiple of {config.penalty_interval}, where penalties are due, "
+                f"got step {first}; take them one by one until then"
+            )
         paces = [pace(first + number) for number in range(len(batches))]
         spread = tuple(replicas.spread(batch) for batch in batches)
         return steps_together(spread, tf.constant(first, tf.int32), tf.constant(paces, tf.float32))
