@@ -48,9 +48,9 @@ def build_discriminator(
 
 
 def _spectrally_normalised(network: keras.Sequential) -> keras.Sequential:
-    """The same network, each layer with a kernel wrapped."""
+    """The same network, each layer with a kernel wrapped. The wrappers assign to the kernels, so they are float32."""
     wrapped = [
-        layers.SpectralNormalization(layer, dtype=layer.dtype_policy) if hasattr(layer, "kernel") else layer
+        layers.SpectralNormalization(layer, dtype="float32") if hasattr(layer, "kernel") else layer
         for layer in network.layers
     ]
     return keras.Sequential([keras.Input(network.input_shape[1:], name="images"), *wrapped], name=network.name)

@@ -151,16 +151,22 @@ def test_classes_widen_the_ends_only(preset):
     assert discriminator.output_shape == (None, 10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("preset", ["tutorial", "dcgan", "r1gan"])
-def test_spectral_normalisation_holds_every_kernel_at_one(preset):
+def test_spectral_normalisation_holds_every_kernel_at_one(preset, dtype):
+    """In float32 under both: it assigns to the kernels, which 8 bits would keep from ever moving by little."""
     import tensorflow as tf
 
-    discriminator = build_discriminator((16, 16, 3), preset, spectral_normalisation=True)
+    discriminator = build_discriminator((16, 16, 3), preset, dtype, spectral_normalisation=True)
     images = tf.random.stateless_uniform((4, 16, 16, 3), (0, 0))
     for _ in range(60):  # one round of the power iteration each
-        discriminator(images, training=True)
-    kernels = [layer.layer.kernel for layer in discriminator.layers if hasattr(layer, "layer")]
-    assert len(kernels) == (5 if preset == "r1gan" else 3)
-    for kernel in kernels:
+        logits = discriminator(images, training=True)
+    assert logits.dtype == tf.float32
+    wrapped = [layer.layer for layer in discriminator.layers if hasattr(layer, "layer")]
+    assert len(wrapped) == (5 if preset == "r1gan" else 3)
+    assert {layer.compute_dtype for layer in wrapped[:-1]} == {dtype.removeprefix("mixed_")}
+    for kernel in (layer.kernel.numpy() for layer in wrapped):
         largest = np.linalg.svd(np.reshape(kernel, (-1, kernel.shape[-1])), compute_uv=False)[0]
         assert largest == pytest.approx(1.0, rel=0.02)
+        rounded = tf.cast(tf.cast(kernel, tf.bfloat16), tf.float32).numpy()
+        assert (kernel != rounded).mean() > 0.9

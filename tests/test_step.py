@@ -146,6 +146,27 @@ def test_steps_taken_together_begin_where_a_penalty_is_due():
         step.together([BATCH, BATCH], 2)
 
 
+def test_every_image_is_augmented_by_numbers_of_its_own(monkeypatch):
+    """Real and generated images, in either turn, and second real ones: a pass has no number of another's."""
+    seen = []
+
+    def draw(images, kinds, span, seed, replicas):
+        seen.extend(tuple(part) for number in range(len(kinds)) for part in split(seed + [0, number]))
+        return images
+
+    def split(seed: tf.Tensor) -> list:
+        return tf.random.split(seed, 2).numpy().tolist()
+
+    monkeypatch.setattr("training.step.augment", draw)
+    _, step = build(loss="relativistic", augmentation=("colour", "translation", "cutout"))
+    tf.config.run_functions_eagerly(True)
+    try:
+        step(Batch(*map(tf.constant, BATCH)), 1)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert len(seen) == len(set(seen)) >= 4 * 3 * 2
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_goes_on_with_the_same_bits(recipe):
     networks, step = build(**recipe)
@@ -173,14 +194,76 @@ def test_conditional_discriminator_hears_of_its_own_class_only():
     assert networks.generator.input_shape == (None, 103)
 
 
+def discriminator_gradient(step_number: int = 0, preset: str = "r1gan", **choices) -> np.ndarray:
+    """All of the discriminator's gradient in one step of fresh networks: a share of it is Adam's first moment then."""
+    networks, step = build(preset=preset, beta_1=0.5, **choices)
+    step(BATCH, step_number)
+    optimizer = networks.discriminator_optimizer
+    moments = optimizer.variables[2::2]  # after the count of steps and the rate, moments of both kinds in turn
+    assert [moment.shape for moment in moments] == [own.shape for own in networks.discriminator.trainable_variables]
+    return np.concatenate([np.ravel(moment) for moment in moments]) / 0.5
+
+
+def gradient_by_hand(penalty, preset: str = "r1gan") -> np.ndarray:
+    """Of penalty(discriminator, real images, images generated in step 0) in the discriminator's weights."""
+    networks, _ = build(preset=preset, r1=0.0)
+    latents = tf.random.stateless_normal((8, 100), tf.constant([0, 0]))
+    generated = networks.generator(latents, training=True)
+    with tf.GradientTape() as tape:
+        value = penalty(networks.discriminator, tf.constant(IMAGES), generated)
+    weights = [variable.value for variable in networks.discriminator.trainable_variables]
+    gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return np.concatenate([np.ravel(gradient) for gradient in gradients])
+
+
+def squared_slopes(discriminator, images: tf.Tensor) -> tf.Tensor:
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        logits = discriminator(images)
+    return tf.reduce_sum(tf.square(tape.gradient(logits, images)), axis=(1, 2, 3))
+
+
+def assert_same_direction_and_length(found: np.ndarray, expected: np.ndarray) -> None:
+    assert np.linalg.norm(expected) > 0
+    assert np.linalg.norm(found - expected) < 1e-3 * np.linalg.norm(expected)
+
+
+HEAVY = 1e4  # so that a penalty stands out from the game, whose gradient is taken off in float32
+
+
+@pytest.mark.parametrize("name", ["r1", "r2"])
+def test_penalty_is_half_the_squared_slope_at_its_own_images(name):
+    game = discriminator_gradient(r1=0.0)
+    found = discriminator_gradient(**{"r1": 0.0, "penalty_interval": 1} | {name: HEAVY}) - game
+    by_hand = gradient_by_hand(
+        lambda judge, real, drawn: 0.5 * HEAVY * tf.reduce_mean(squared_slopes(judge, real if name == "r1" else drawn))
+    )
+    assert_same_direction_and_length(found, by_hand)
+
+
+def test_gradient_penalty_has_its_weight():
+    """The discriminator of `tutorial` is linear, so its slope is the same at every point between the images."""
+    game = discriminator_gradient(preset="tutorial")
+    found = discriminator_gradient(preset="tutorial", gradient_penalty=HEAVY) - game
+    by_hand = gradient_by_hand(
+        lambda judge, real, drawn: HEAVY * tf.reduce_mean((tf.sqrt(squared_slopes(judge, real)) - 1.0) ** 2),
+        preset="tutorial",
+    )
+    assert_same_direction_and_length(found, by_hand)
+
+
 def test_penalty_of_every_third_step_weighs_three_times():
-    """With a weight that drowns the game, the discriminator's first update follows from the product of both alone."""
-    _, often = build(r1=3e5, penalty_interval=1)
-    _, rarely = build(r1=1e5, penalty_interval=3)
-    for step in (often, rarely):
-        step(BATCH, 0)
-    first, second = (float(step(BATCH, 3)["real_score"]) for step in (often, rarely))
-    assert first == pytest.approx(second, rel=1e-4)
+    game = discriminator_gradient(3, r1=0.0)
+    often, rarely = (discriminator_gradient(3, r1=HEAVY, penalty_interval=n) - game for n in (1, 3))
+    assert_same_direction_and_length(rarely, 3 * often)
+
+
+def test_cosine_lets_the_penalty_fall_to_a_tenth():
+    for step, share in ((0, 1.0), (25, 0.55), (50, 0.1)):
+        game = discriminator_gradient(step, r1=0.0)
+        whole = discriminator_gradient(step, r1=HEAVY, penalty_interval=1) - game
+        found = discriminator_gradient(step, r1=HEAVY, penalty_interval=1, schedule="cosine") - game
+        assert_same_direction_and_length(found, share * whole)
 
 
 def test_cosine_lets_the_rate_fall_to_a_quarter():
@@ -221,21 +304,27 @@ def test_averaged_generator_follows_with_its_half_life():
     assert not np.array_equal(found, live)
 
 
-@pytest.mark.parametrize("conditional", [False, True])
-def test_sampler_has_averaged_weights_and_batch_statistics_of_its_own(conditional):
+@pytest.mark.parametrize("class_count", [0, 2, 10])
+def test_sampler_has_averaged_weights_and_batch_statistics_of_its_own(class_count):
     """Its moving mean and variance are those of what its first normalisation is given, not the live generator's."""
-    networks, step = build(conditional=conditional)
+    config = config_of(conditional=class_count > 0, precision="float32")
+    networks = build_networks(config, SHAPE, "tanh", class_count)
+    step = build_train_step(networks, gan_loss(config.loss), config)
     for number in range(20):
-        step(BATCH, number)
+        step(BATCH._replace(labels=np.arange(8) % max(1, class_count)), number)
+    dense, normalisation = networks.averaged_generator.layers[:2]
+    kernel = dense.kernel.numpy()
+    kernel[100:] *= 20.0  # classes that differ more than latents do
+    dense.kernel.assign(kernel)
     weights = [variable.numpy().copy() for variable in networks.averaged_generator.trainable_variables]
     sampler = networks.sampler()
     assert all(np.array_equal(one, other) for one, other in zip(weights, sampler.trainable_variables, strict=True))
-    assert not np.array_equal(weights[0], networks.generator.trainable_variables[0].numpy())
-    dense, normalisation = sampler.layers[:2]
+    assert not np.array_equal(weights[0][:100], networks.generator.trainable_variables[0].numpy()[:100])
     draws = np.random.default_rng(0)
     latents = draws.normal(size=(20_000, 100)).astype(np.float32)
-    if conditional:
-        latents = np.concatenate([latents, np.eye(3, dtype=np.float32)[draws.integers(3, size=20_000)]], axis=1)
+    if class_count:
+        classes = np.eye(class_count, dtype=np.float32)[draws.integers(class_count, size=20_000)]
+        latents = np.concatenate([latents, classes], axis=1)
     outputs = np.asarray(dense(latents))
     deviations = np.abs(normalisation.moving_mean.numpy() - outputs.mean(axis=0)) / outputs.std(axis=0)
     assert deviations.max() < 0.2  # of 1,024 draws against 20,000, over thousands of units

@@ -59,7 +59,8 @@ class Networks:
             return generator
         momenta = [layer.momentum for layer in normalisations]
         count = STATISTICS_BATCHES * BATCH_SIZE
-        labels = np.arange(count) % max(1, self.class_count)
+        batches, places = np.arange(count) % STATISTICS_BATCHES, np.arange(count) // STATISTICS_BATCHES
+        labels = (batches * BATCH_SIZE + places) % max(1, self.class_count)  # all classes in each batch, as in training
         latent_dim = generator.input_shape[-1] - self.class_count
         latents = latents_from_seeds(range(LARGEST_SEED - count, LARGEST_SEED), latent_dim)
         inputs = with_classes(latents, labels, self.class_count)

@@ -89,7 +89,7 @@ def build_train_step(
         batch_size = tf.shape(batch.images)[0]
         part = tf.constant(1.0 / replicas.count)  # of a mean over the whole batch; optimizers add the parts up
         seed = tf.stack([config.seed, step])
-        seeds = [tf.random.fold_in(seed, number) for number in range(5)]
+        seeds = tf.unstack(tf.random.split(seed, 5))
         inputs = replicas.draw(tf.random.stateless_normal, (batch_size, config.latent_dim), seed)
         if class_count:
             inputs = tf.concat([inputs, tf.one_hot(batch.labels, class_count)], axis=1)
