@@ -109,8 +109,8 @@ def positive_integer(text: str) -> int:
 
 
 def name_list(text: str) -> tuple[str, ...]:
-    """ "colour,cutout" -> ("colour", "cutout"); "none" -> ()."""
-    return () if text == "none" else tuple(part.strip() for part in text.split(","))
+    """ "cat,dog" -> ("cat", "dog")."""
+    return tuple(part.strip() for part in text.split(","))
 
 
 def scaling_maximum(text: str) -> str | float:
@@ -129,10 +129,10 @@ def seed_number(text: str) -> int:
 
 
 def seed_list(text: str) -> list[int]:
-    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12], each seed once.
+    """ "0-7,12" -> [0, 1, 2, 3, 4, 5, 6, 7, 12].
 
     >>> seed_list("0-2,12,1")
-    [0, 1, 2, 12]
+    [0, 1, 2, 12, 1]
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -143,4 +143,4 @@ def seed_list(text: str) -> list[int]:
         if len(seeds) + len(following) > MOST_SEEDS:
             raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS} seeds, got more in {text!r}; use --count")
         seeds.extend(following)
-    return list(dict.fromkeys(seeds))
+    return seeds

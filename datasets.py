@@ -374,21 +374,27 @@ def load_arrays(path: str | os.PathLike) -> np.ndarray | dict[str, np.ndarray]:
         ) from error
 
 
-def _load_arrays(path: Path) -> ImageSet:
+def load_image_array(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images of an .npy or .npz file and their labels, if it has any, as they are there.
+
+    Raises ValueError where it is not clear which of its arrays are the images, and as `load_arrays` does.
+    """
     arrays = load_arrays(path)
     if isinstance(arrays, np.ndarray):
-        return ImageSet(_folder_name(path), _checked_array(path, arrays))
+        return arrays, None
     for image_key, label_key in (("images", "labels"), ("x_train", "y_train")):
         if image_key in arrays:
-            images, labels = arrays[image_key], arrays.get(label_key)
-            break
-    else:
-        if len(arrays) != 1:
-            raise ValueError(
-                f"{path}: expected the arrays images and labels, or x_train and y_train, or one array, "
-                f"got {', '.join(arrays) or 'none'}; save it again with np.savez(path, images=…)"
-            )
-        (images,), labels = arrays.values(), None
+            return arrays[image_key], arrays.get(label_key)
+    if len(arrays) != 1:
+        raise ValueError(
+            f"{path}: expected the arrays images and labels, or x_train and y_train, or one array, "
+            f"got {', '.join(arrays) or 'none'}; save it again with np.savez(path, images=…)"
+        )
+    return next(iter(arrays.values())), None
+
+
+def _load_arrays(path: Path) -> ImageSet:
+    images, labels = load_image_array(path)
     images = _checked_array(path, images)
     if labels is None:
         return ImageSet(_folder_name(path), images)
@@ -405,6 +411,9 @@ def _checked_array(path: Path, images: np.ndarray) -> np.ndarray:
         # A memory-mapped array in another byte order or layout is copied here; one in the usual layout stays on disk.
         return validate_images(images)
     except (ValueError, TypeError) as error:
+        if images.dtype.kind == "f":  # there is no option for the range of floats
+            way_out = "save levels: np.rint(255 * images).astype(np.uint8) where they lie in 0 … 1"
+            raise TypeError(f"{path}: expected uint8 or uint16, got {images.dtype}; {way_out}") from None
         raise type(error)(f"{path}: {error}") from None
 
 

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def main() -> int:
         reference, labelled = load_real_images(arguments, run, subject)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         if run:
-            batches, count, asked = batches_of_run(run, labelled, arguments)
+            batches, count, asked = batches_of_run(run, reference, labelled, arguments)
         else:
             batches, count, asked = *batches_of_images(subject, arguments), None
         extractor = open_extractor(arguments, labelled, cache)
@@ -113,7 +113,7 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="judge the run's best weights, generator_best.keras, which train.py --evaluate-every keeps (default last)",
     )
-    real = parser.add_argument_group("real images (those of the run without these)")
+    real = parser.add_argument_group("real images (without these, those of the run)")
     real.add_argument(
         "--data", metavar="NAME|PATH", help="the data set to compare with; its labels train the classifier"
     )
@@ -125,15 +125,15 @@ def parse_arguments() -> argparse.Namespace:
         "--features",
         choices=FEATURES,
         default="classifier",
-        help="whose view of the images is compared: a small classifier that is trained on the labelled data once and "
-        "kept, or Keras's InceptionV3, for which no labels are needed (default classifier)",
+        help="whose features are compared: those of a small classifier that is trained on the labelled data once and "
+        "kept, or of Keras's InceptionV3, for which no labels are needed (default classifier)",
     )
     how.add_argument(
         "--count",
         type=positive_integer,
         default=COUNT,
         metavar="N",
-        help=f"images of each kind, at most what there are (default {COUNT}); compare numbers of one count only",
+        help=f"images of each kind, at most as many as there are (default {COUNT}); compare numbers of one count only",
     )
     how.add_argument(
         "--seed", type=seed_number, default=0, metavar="N", help="the first seed that is drawn (default 0)"
@@ -141,7 +141,7 @@ def parse_arguments() -> argparse.Namespace:
     how.add_argument(
         "--no-floor",
         action="store_true",
-        help="leave out the second column, real images against other real images, which doubles their number",
+        help="leave out the second column, real images against other real images, which takes twice as many",
     )
     files = parser.add_argument_group("image files")
     files.add_argument(
@@ -151,7 +151,9 @@ def parse_arguments() -> argparse.Namespace:
         help="pixels, for IMAGES; real images are brought to the size of what they are compared with",
     )
     files.add_argument("--channels", type=int, choices=(1, 3), help="make IMAGES grey (1) or RGB (3)")
-    files.add_argument("--alpha", choices=("drop", "white", "black"), help="of transparent images (default: an error)")
+    files.add_argument(
+        "--alpha", choices=("drop", "white", "black"), help="transparent images, as in train.py (default: an error)"
+    )
     files.add_argument("--cmyk", choices=("convert",), help="convert CMYK images to RGB (default: an error)")
     where = parser.add_argument_group("where")
     where.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
@@ -241,22 +243,26 @@ def load_real_images(
 
 
 def batches_of_run(
-    run: RunFolder, labelled: ImageSet, arguments: argparse.Namespace
+    run: RunFolder, reference: ImageSet, labelled: ImageSet, arguments: argparse.Namespace
 ) -> tuple[Iterator[np.ndarray], int, tuple[str, ...] | None]:
     """What the run's generator draws, how many images that will be, and the class that is asked for of each, if any."""
     seeds = range(arguments.seed, arguments.seed + arguments.count)
     latents = latents_from_seeds(seeds, run.config.latent_dim)
-    labels = classes_to_draw(run, labelled, len(latents))
+    labels = classes_to_draw(run, (reference, labelled), len(latents))
     inputs = with_classes(latents, labels, run.class_count)
     asked = tuple(run.class_names[label] for label in labels) if run.class_count else None
     return generate_batches(run.load_generator(arguments.best), run.load_scaler(), inputs), len(inputs), asked
 
 
-def classes_to_draw(run: RunFolder, labelled: ImageSet, count: int) -> np.ndarray:
-    """int64 (count,), for a conditional run: the classes as often as in the real images, or else all equally often."""
-    if labelled.labels is None or labelled.class_names != run.class_names:
-        return np.arange(count) % max(1, run.class_count)
-    return np.resize(labelled.labels[choose_images(len(labelled.images), count)], count)
+def classes_to_draw(run: RunFolder, real: Iterable[ImageSet], count: int) -> np.ndarray:
+    """int64 (count,), for a conditional run: the classes as often as in the first of the real images that have them.
+
+    All equally often when none has.
+    """
+    for images in real:
+        if images.labels is not None and images.class_names == run.class_names:
+            return np.resize(images.labels[choose_images(len(images.images), count)], count)
+    return np.arange(count) % max(1, run.class_count)
 
 
 def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple[Iterator[np.ndarray], int]:
@@ -351,6 +357,8 @@ def as_table(report: Report) -> str:
         lines.append(
             f"          {fewest:,} images are few for {report.features_length:,} features: distances come out large"
         )
+    if report.floor and report.floor_count < fewest:
+        lines.append(f"          to compare both columns, pass --count {report.floor_count}: more come out nearer")
     floor_title = f"real, other {report.floor_count:,}" if report.floor else ""
     lines += ["", f"{'':18}{'these images':>18}{floor_title:>22}"]
     for title, name, meaning in ROWS:

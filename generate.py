@@ -60,7 +60,7 @@ def main() -> int:
                 -(-len(request.inputs) // BATCH_SIZE),
                 "batches",
             )
-            write_images(output, batches, request, run)
+            write_images(output, batches, request, run, scaler)
     print(output)
     return DONE
 
@@ -69,9 +69,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(prog=PROGRAM, description="Writes images that a trained generator draws.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     which = parser.add_argument_group(
-        "which images (a grid of 64 from --seed on without these)"
+        "which images (without these, a grid of 64 from --seed on)"
     ).add_mutually_exclusive_group()
-    which.add_argument("--count", type=positive_integer, metavar="N", help="N images, seeds --seed and the following")
+    which.add_argument("--count", type=positive_integer, metavar="N", help="N images, from --seed on")
     which.add_argument("--seeds", type=seed_list, metavar="LIST", help="these seeds, such as 0-7,12")
     which.add_argument(
         "--latents", type=Path, metavar="FILE", help="these latent vectors: .npy, float32 (n, latent_dim)"
@@ -106,7 +106,10 @@ def parse_arguments() -> argparse.Namespace:
         help="shorten the latent vectors to this share: below 1 images become more typical and more alike (default 1)",
     )
     how.add_argument(
-        "--steps", type=positive_integer, metavar="N", help=f"of a leg of --walk (default {WALK_STEPS}; .gif 30)"
+        "--steps",
+        type=positive_integer,
+        metavar="N",
+        help=f"from seed to seed of --walk (default {WALK_STEPS}; .gif 30)",
     )
     how.add_argument(
         "--nearest",
@@ -115,7 +118,7 @@ def parse_arguments() -> argparse.Namespace:
         help="show the N nearest training images beside each, so that copies would be seen",
     )
     how.add_argument(
-        "--best", action="store_true", help="the weights of the best distance, which --evaluate-every keeps"
+        "--best", action="store_true", help="draw by the weights of the best distance, which --evaluate-every kept"
     )
     where = parser.add_argument_group("where")
     where.add_argument("--rows", type=positive_integer, metavar="N", help="of the grid (default: 8, or what is needed)")

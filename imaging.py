@@ -134,11 +134,11 @@ def _background_colour(background: int | Sequence[int] | None, dtype: np.dtype, 
     return colour.astype(dtype)
 
 
-def to_display(images: np.ndarray) -> np.ndarray:
-    """uint8 (...) as it is; uint16 (...) -> uint8, rint(v / 257). For screens only: 16-bit levels are merged by 257.
+def to_display(images: np.ndarray, maximum: float = 65535) -> np.ndarray:
+    """uint8 (...) as it is; uint16 (...) -> uint8, rint(v · 255 / maximum). For screens only: 16-bit levels are merged.
 
-    257 = 65535 / 255, so 0 stays black, 65535 stays white, and an 8-bit image that was widened by v * 257 comes back
-    exactly. Raises TypeError for other dtypes.
+    255 / 65535 = 1 / 257, so 0 stays black, 65535 stays white, and an 8-bit image that was widened by v * 257 comes
+    back exactly. Levels above a smaller maximum are white. Raises TypeError for other dtypes.
 
     >>> to_display(np.array([0, 257, 65535], np.uint16)).tolist()
     [0, 1, 255]
@@ -147,7 +147,7 @@ def to_display(images: np.ndarray) -> np.ndarray:
     _check_dtype(images, "images")
     if images.dtype == np.uint8:
         return images
-    return ((images.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.minimum(np.rint(images * (255.0 / maximum)), 255.0).astype(np.uint8)
 
 
 def save_animation(
@@ -155,13 +155,15 @@ def save_animation(
     frames: np.ndarray,
     seconds_per_frame: float = 0.2,
     last_frame_seconds: float | None = None,
+    maximum: float = 65535,
 ) -> None:
     """Writes uint8 or uint16 frames (N, H, W, C) as an endless GIF, for screens; whole or not at all.
 
     Grey frames and frames of at most 256 colours are exact; others get 256 colours of their own each, dithered. uint16
-    goes through `to_display`. Times are seconds, rounded to GIF's hundredths; `last_frame_seconds` holds the last frame
-    longer, None for as long as the others. Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a
-    path that does not end in .gif, and for times outside 0.02 to 655 seconds, which players or the format do not know.
+    goes through `to_display`, `maximum` becoming white. Times are seconds, rounded to GIF's hundredths;
+    `last_frame_seconds` holds the last frame longer, None for as long as the others. Raises TypeError unless uint8 or
+    uint16, ValueError for other shapes, for a path that does not end in .gif, and for times outside 0.02 to 655
+    seconds, which players or the format do not know.
     """
     path = Path(path)
     if path.suffix.lower() != ".gif":
@@ -170,7 +172,7 @@ def save_animation(
         )
     if not path.parent.is_dir():
         raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
-    frames = to_display(_checked_set(frames, "frames"))
+    frames = to_display(_checked_set(frames, "frames"), maximum)
     seconds = [seconds_per_frame] * len(frames)
     if last_frame_seconds is not None:
         seconds[-1] = last_frame_seconds

@@ -262,6 +262,12 @@ class PixelScaler:
         return self._dtype
 
     @property
+    def maximum_(self) -> float:
+        """M, the level that is scaled to the upper end: given, the highest learned, or the white of the type."""
+        self._check_fitted()
+        return float(self.settings.scaling_maximum(self._statistics, white_level(self._dtype))[0])
+
+    @property
     def output_range(self) -> tuple[float, float]:
         """(low, high) of scaled values; (-inf, inf) when the mode sets no bound."""
         return self.settings.output_range

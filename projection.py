@@ -52,18 +52,18 @@ def project(
         optimizer.apply([slopes * kept], [inputs])
         return errors
 
-    drawn = np.concatenate(
+    distances = np.concatenate(
         [
-            np.asarray(generator(candidates[start : start + BATCH_SIZE], training=False))
+            _distances(np.asarray(generator(candidates[start : start + BATCH_SIZE], training=False)), scaled_images)
             for start in range(0, len(candidates), BATCH_SIZE)
-        ]
-    ).reshape(len(candidates), -1)
+        ],
+        axis=1,
+    )
     moments = [variable for variable in optimizer.variables if variable is not optimizer.learning_rate]
     found = []
     with progress_bar("projecting", len(scaled_images) * STEPS, "steps") as bar:
-        for image in scaled_images:
-            distances = np.square(drawn - image.reshape(-1)).mean(axis=1)
-            inputs.assign(candidates[np.argsort(distances, kind="stable")[:STARTS]])
+        for image, distances_to_image in zip(scaled_images, distances, strict=True):
+            inputs.assign(candidates[np.argsort(distances_to_image, kind="stable")[:STARTS]])
             for moment in moments:
                 moment.assign(np.zeros(moment.shape, moment.dtype))
             best, best_error = None, np.inf
@@ -76,3 +76,8 @@ def project(
                 bar.advance(1 if step else 0, "projecting")
             found.append(best)
     return np.stack(found)
+
+
+def _distances(drawn: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Mean squared differences, float32 (targets, drawn)."""
+    return np.stack([np.square(drawn - target).reshape(len(drawn), -1).mean(axis=1) for target in targets])

@@ -35,7 +35,7 @@ from training.run import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
 
 PROGRAM = "train.py"
 EXAMPLES = """examples:
-  python train.py                                       drawn digits, a few minutes on two CPU cores
+  python train.py                                       drawn digits, ten minutes on two CPU cores
   python train.py --data cifar10 --epochs 30            downloaded once by Keras
   python train.py --data photos/ --image-size 64        your own images, cut and resized
   python train.py --data photos/ --image-size 48x80     height x width
@@ -106,7 +106,7 @@ def parse_arguments() -> argparse.Namespace:
     data.add_argument(
         "--alpha",
         choices=("drop", "white", "black"),
-        help="transparent images: take the stored colours, or put them on a ground (default: an error)",
+        help="transparent images: take the stored colours, or put them on this background (default: an error)",
     )
     data.add_argument("--cmyk", choices=("convert",), help="convert CMYK images to RGB (default: an error)")
     data.add_argument(
@@ -149,14 +149,14 @@ def parse_arguments() -> argparse.Namespace:
         "--augmentation",
         type=name_list,
         metavar="LIST",
-        help=f"of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for small "
-        "data sets (default none)",
+        help=f"any of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for "
+        "small data sets (default none)",
     )
     recipe.add_argument(
         "--averaging",
         type=float,
         metavar="SHARE",
-        help="half-life of the averaged generator, as a share of the steps so far; 0 draws from the live one "
+        help="half-life of the averaged generator, as a share of the steps so far; 0 draws from the generator itself "
         f"(default {defaults.averaging}; tutorial 0)",
     )
     recipe.add_argument(
@@ -177,13 +177,13 @@ def parse_arguments() -> argparse.Namespace:
     recipe.add_argument(
         "--xla",
         choices=XLA,
-        help="compile the train step by XLA; auto measures whether a single GPU gains by it, and is off elsewhere; "
+        help="compile the train step with XLA; auto measures whether a single GPU gains by it, and is off elsewhere; "
         f"the run keeps it (default {defaults.xla})",
     )
 
     discriminator = parser.add_argument_group("regularisers of the discriminator")
     discriminator.add_argument(
-        "--r1", type=float, metavar="WEIGHT", help=f"penalty on its slope at real images (default {defaults.r1:g})"
+        "--r1", type=float, metavar="WEIGHT", help=f"penalty on its gradient at real images (default {defaults.r1:g})"
     )
     discriminator.add_argument(
         "--r2", type=float, metavar="WEIGHT", help=f"the same at generated images (default {defaults.r2:g})"
@@ -192,13 +192,14 @@ def parse_arguments() -> argparse.Namespace:
         "--gradient-penalty",
         type=float,
         metavar="WEIGHT",
-        help=f"pulls its slope between the two towards 1 (default {defaults.gradient_penalty:g}; wasserstein 10)",
+        help="pulls the norm of its gradient between the two towards 1 "
+        f"(default {defaults.gradient_penalty:g}; wasserstein 10)",
     )
     discriminator.add_argument(
         "--penalty-interval",
         type=positive_integer,
         metavar="STEPS",
-        help=f"how often the penalties are taken; rarer is faster (default {defaults.penalty_interval})",
+        help=f"steps from one penalty to the next; rarer is faster (default {defaults.penalty_interval})",
     )
     discriminator.add_argument(
         "--spectral-normalisation",
@@ -216,8 +217,9 @@ def parse_arguments() -> argparse.Namespace:
         "--evaluate-every",
         type=positive_integer,
         metavar="EPOCHS",
-        help="measure the distance of up to 5,000 samples to real images so often, and keep the best weights in "
-        "generator_best.keras; by a classifier that is trained once on labelled images, or InceptionV3 (default never)",
+        help="measure the distance of up to 5,000 samples to real images every EPOCHS epochs, and keep the best "
+        "weights in generator_best.keras; by a classifier that is trained once on labelled images, or InceptionV3 "
+        "(default never)",
     )
     run.add_argument(
         "--tensorboard", action="store_true", help="write event files for TensorBoard, too; --resume goes on with them"
@@ -245,6 +247,10 @@ def parse_arguments() -> argparse.Namespace:
         "--dry-run", action="store_true", help="load and build everything, say what would be done, write nothing"
     )
     return parser.parse_args()
+
+
+def augmentations(text: str) -> tuple[str, ...]:
+    return () if text == "none" else name_list(text)
 
 
 def explicit_choices(arguments: argparse.Namespace) -> dict:

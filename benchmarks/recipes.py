@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["default", *PEER_NAMES], metavar="RECIPE")
     parser.add_argument("--seeds", default="0,1,2", metavar="LIST")
     parser.add_argument(
-        "--per-class", type=int, metavar="N", help="train on N images a class, judge by all (default all)"
+        "--per-class", type=int, metavar="N", help="train on N images a class; the judges know all (default all)"
     )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts as time (default wall)")
     parser.add_argument(
@@ -95,15 +95,17 @@ def forget(readings: Path, recipe: str, seed: int) -> None:
 
 def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
     clock = CLOCKS[arguments.clock]
-    images = load_images(arguments.data)
-    judges = open_judges(images)
-    images = few(images, arguments.per_class) if arguments.per_class else images
+    everything = load_images(arguments.data)
+    images = few(everything, arguments.per_class) if arguments.per_class else everything
     scaler = PixelScaler("tanh").fit(images.images)
     if recipe in PEER_NAMES:
         batch_size, step, sampler, inputs = build_peer(recipe, images, seed)
     else:
         batch_size, step, sampler, inputs = build_ours(recipe, images, scaler, seed)
     steps_per_epoch = len(images.images) // batch_size
+    if not steps_per_epoch:
+        raise SystemExit(f"expected at least {batch_size} images, a batch of {recipe}, got {len(images.images)}")
+    judges = open_judges(everything)
     number, seconds = 0, 0.0
     marks = [arguments.minutes * 60 * (mark + 1) / arguments.readings for mark in range(arguments.readings)]
     while marks:
@@ -166,6 +168,8 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
     from training.step import Batch, build_train_step
 
     config = dataclasses.replace(parse_recipe(recipe), seed=seed)
+    if config.schedule != "constant":
+        raise SystemExit("expected a recipe with a constant schedule, got cosine, which must know its last step")
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=faster_precision()[0])
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))

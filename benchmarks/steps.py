@@ -91,7 +91,7 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
     best = {precision: max(found) for precision, found in peaks.items()}
     print(f"\n{preset}, batch {arguments.batch_size}, {shape}, {os.cpu_count()} cores")
     print(", ".join(f"peak {precision} {value / 1e9:.0f} GFLOP/s" for precision, value in best.items()) + "\n")
-    print("| step | precision | images/s | ours is faster by | MFLOP an image | share of the peak |")
+    print("| step | precision | images/s | ours, times as fast | MFLOP an image | share of the peak |")
     print("|---|---|---|---|---|---|")
     for contender, found in zip(contenders, rates, strict=True):
         ratios = sorted(ours / other for ours, other in zip(rates[0], found, strict=True))

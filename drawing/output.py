@@ -79,14 +79,17 @@ def output_kind(output: Path) -> str:
 # Writing
 
 
-def write_images(output: Path, batches: Iterator[np.ndarray], request: Request, run: RunFolder) -> None:
+def write_images(
+    output: Path, batches: Iterator[np.ndarray], request: Request, run: RunFolder, scaler: PixelScaler
+) -> None:
     match output_kind(output):
         case "grid":
             save_image(output, image_grid(np.concatenate(list(batches)), request.rows, request.columns))
         case "animation":
             frames = np.concatenate(list(batches))
             scale = -(-SMALLEST_FRAME // min(frames.shape[1:3]))
-            save_animation(output, frames.repeat(scale, axis=1).repeat(scale, axis=2), SECONDS_PER_FRAME)
+            frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
+            save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_)
         case "array":
             write_array(output, batches, (len(request.inputs), *run.image_shape), run.image_dtype)
         case "folder":

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets import load_arrays
-from imaging import load_image
+from datasets import load_arrays, load_image_array
+from imaging import ImageFileError, load_image
 from preprocessing import validate_images
 from sampling import latents_from_seeds, walk_latents, with_classes
 from training.run import RunFolder
@@ -79,6 +79,7 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
         seeds = arguments.seeds
         if seeds is None:
             seeds = range(arguments.seed, arguments.seed + default_count(arguments, classes))
+        seeds = list(dict.fromkeys(seeds))  # each once
         latents, names = latents_from_seeds(seeds, latent_dim), [f"seed{seed:04d}" for seed in seeds]
     latents = latents * np.float32(arguments.truncation)
     if not conditional:
@@ -136,15 +137,26 @@ def load_latents(path: Path, latent_dim: int) -> np.ndarray:
 def load_targets(path: Path, run: RunFolder) -> np.ndarray:
     """The image or images of --project, of the shape and type that the run's generator draws."""
     if path.suffix.lower() in (".npy", ".npz"):
-        loaded = load_arrays(path)
-        images = loaded if isinstance(loaded, np.ndarray) else loaded.get("images", next(iter(loaded.values())))
+        images, _ = load_image_array(path)
         images = images[np.newaxis] if images.ndim == 3 else images
     else:
-        images = load_image(path)[np.newaxis]
+        images = load_target(path, run)[np.newaxis]
     try:
         return validate_images(images, shape=(None, *run.image_shape), dtype=run.image_dtype)
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{path}: {error}; the run fixes the shape and the type") from error
+        words = str(error).replace(", or expect their own shape", "")
+        raise type(error)(f"{path}: {words}; the run fixes the shape and the type") from error
+
+
+def load_target(path: Path, run: RunFolder) -> np.ndarray:
+    """An image file, read as the run reads its own."""
+    try:
+        return load_image(path, alpha=run.config.alpha, cmyk=run.config.cmyk)
+    except ImageFileError as error:  # without the way out by a Python keyword, for which there is no option
+        words, _, way_out = str(error).partition(";")
+        if "alpha=" not in way_out and "cmyk=" not in way_out:
+            raise
+        raise ImageFileError(f"{words}; save it as grey or RGB, all of it opaque") from error
 
 
 def grid_shape(arguments: argparse.Namespace, count: int) -> tuple[int, int]:

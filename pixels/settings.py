@@ -96,12 +96,12 @@ class ScalingSettings:
     def affine(self, statistics: ScalingStatistics | None, white: int) -> Affine:
         """The table of modes: what is subtracted, and what that is divided by. All in levels."""
         if self.mode == "normalize":
-            return Affine(np.zeros(1), self._scaling_maximum(statistics, white))
+            return Affine(np.zeros(1), self.scaling_maximum(statistics, white))
         if self.mode == "tanh":
-            middle = self._scaling_maximum(statistics, white) / 2
+            middle = self.scaling_maximum(statistics, white) / 2
             return Affine(middle, middle)
         if self.mode == "center" and self.centering == "after_normalize":
-            return Affine(statistics.mean, self._scaling_maximum(statistics, white))
+            return Affine(statistics.mean, self.scaling_maximum(statistics, white))
         if self.mode == "center" and self.centering == "before_normalize":
             spread = statistics.highest - statistics.lowest
             return Affine(statistics.lowest, np.where(spread > 0, spread, 1.0))
@@ -113,7 +113,8 @@ class ScalingSettings:
         """JSON form."""
         return asdict(self)
 
-    def _scaling_maximum(self, statistics: ScalingStatistics | None, white: int) -> np.ndarray:
+    def scaling_maximum(self, statistics: ScalingStatistics | None, white: int) -> np.ndarray:
+        """float64 (1,): M, the level that `normalize` and `tanh` scale to the upper end."""
         if self.maximum is None:
             return np.array([float(white)])
         if self.maximum == "data":

@@ -104,6 +104,27 @@ def test_no_floor_and_fewer_images_than_asked_for(judge, trained_run):
     assert "48 images are few for 128 features" in found["table"]
 
 
+def test_a_floor_of_fewer_images_is_said_to_be_one(judge, trained_run):
+    assert "to compare both columns, pass --count 24" in judge(trained_run, "--count", 40)["table"]
+    assert "to compare both columns" not in judge(trained_run, "--count", 24)["table"]
+
+
+def test_classes_are_drawn_as_often_as_in_the_images_to_compare_with(trained_run):
+    from datasets import ImageSet
+    from training.run import RunFolder
+
+    run = RunFolder.open(trained_run)
+    images, names = small_images(6), run.class_names
+    own = ImageSet("own", images, np.arange(6) % 3, names)
+    others = ImageSet("others", images, np.array([2, 2, 2, 2, 2, 0]), names)
+    unlabelled, foreign = ImageSet("unlabelled", images), ImageSet("foreign", images, np.zeros(6, int), ("cat", "dog"))
+    drawn = evaluate.classes_to_draw(run, (others, own), 12)
+    assert np.bincount(drawn, minlength=3).tolist() == [2, 0, 10]
+    for first in (unlabelled, foreign):
+        drawn = evaluate.classes_to_draw(run, (first, own), 12)
+        assert np.bincount(drawn, minlength=3).tolist() == [4, 4, 4]
+
+
 def test_sixteen_bits_are_those_of_eight(judge, image_file, tmp_path):
     np.save(tmp_path / "deep.npy", small_images(20, dtype=np.uint16))
     np.save(tmp_path / "flat.npy", small_images(20))

@@ -94,6 +94,24 @@ def test_sixteen_bit_runs_draw_sixteen_bit_files(tmp_path, run_script, channels)
     np.testing.assert_array_equal(np.load(tmp_path / "array.npy")[0], grid[:16, :16])
 
 
+def test_pictures_for_screens_of_sixteen_bits_use_all_of_them(tmp_path, run_script):
+    """Heights of at most 1,076 are not shown as the black that they are beside 65,535."""
+    from PIL import Image
+
+    heights = (small_images(16, channels=1, dtype=np.uint16) // 61).astype(np.uint16)
+    heights[0, 0, 0] = 1076
+    np.save(tmp_path / "heights.npy", heights)
+    how = ("--data", tmp_path / "heights.npy", "--maximum", "data", "--epochs", 1, "--batch-size", 16)
+    assert run_script(train, *how, "--precision", "float32", "--run-dir", tmp_path / "run").status == 0
+    assert run_script(generate, tmp_path / "run", "--walk", "0,1", "--steps", 2).status == 0
+    for name in ("comparison.png", "progress.gif", "walk.gif"):
+        with Image.open(tmp_path / "run" / name) as picture:
+            levels = np.asarray(picture.convert("L"), float)
+        darkest, brightest = np.percentile(levels[60:], (5, 80)) if name == "comparison.png" else (0, levels.max())
+        assert brightest > 60, f"{name} is black, {darkest} to {brightest}"
+    assert load_image(tmp_path / "run" / "samples" / "epoch_0001.png").dtype == np.uint16
+
+
 # Classes
 
 
@@ -149,6 +167,15 @@ def test_walk_goes_through_its_seeds(draw, tmp_path):
     assert walk.shape == (2 * 16 + 2, 5 * 16 + 8, 3)
     for image, row, column in ((first, 0, 0), (second, 0, 72), (second, 18, 0), (third, 18, 72)):
         np.testing.assert_array_equal(walk[row : row + 16, column : column + 16], image)
+
+
+def test_walk_may_pass_a_seed_twice(draw, tmp_path):
+    draw("--walk", "3,8,3", "--steps", 2, "--output", tmp_path / "walk.png")
+    walk = load_image(tmp_path / "walk.png")
+    assert walk.shape == (2 * 16 + 2, 3 * 16 + 4, 3)
+    np.testing.assert_array_equal(walk[:16, :16], walk[18:, 36:])
+    draw("--seeds", "3,8,3", "--output", tmp_path / "once.npy")
+    assert len(np.load(tmp_path / "once.npy")) == 2
 
 
 def test_walk_as_an_animation_comes_back(draw, trained_run, tmp_path):
@@ -212,6 +239,22 @@ def test_projection_recovers_what_the_generator_drew(draw, tmp_path):
     draw("--latents", tmp_path / "z.npy", "--output", tmp_path / "again.npy")
     own, again = np.load(tmp_path / "own.npy").astype(float), np.load(tmp_path / "again.npy")
     np.testing.assert_allclose(np.sqrt(np.mean((own - again) ** 2, axis=(1, 2, 3))), errors, atol=0.06)
+
+
+def test_projection_reads_images_as_the_run_does(draw, trained_run, run_script, tmp_path):
+    """From an .npz as generate.py writes it; from a file with transparency when the run was trained on such."""
+    from PIL import Image
+
+    draw("--seeds", "900", "--output", tmp_path / "own.npz")
+    assert "error 0" in draw("--project", tmp_path / "own.npz", "--output", tmp_path / "p.png")
+    Image.fromarray(np.dstack([small_images(1)[0], np.full((16, 16), 128, np.uint8)])).save(tmp_path / "clear.png")
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    config = (run / "config.json").read_text()
+    assert config.count('"alpha": null') == 1
+    (run / "config.json").write_text(config.replace('"alpha": null', '"alpha": "white"'))
+    outcome = run_script(generate, run, "--project", tmp_path / "clear.png")
+    assert outcome.status == 0, outcome.stderr
 
 
 def test_projection_of_a_training_image_beats_a_thousand_seeds(draw, tmp_path):

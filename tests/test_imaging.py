@@ -430,6 +430,10 @@ def test_display_is_the_nearest_of_256_levels():
     narrow = every_level(np.uint8, 1)
     np.testing.assert_array_equal(imaging.to_display(narrow), narrow)
     np.testing.assert_array_equal(imaging.to_display(narrow.astype(np.uint16) * 257), narrow)
+    low = np.arange(1077, dtype=np.uint16)
+    np.testing.assert_array_equal(imaging.to_display(low, 1076), np.rint(low * (255 / 1076)).astype(np.uint8))
+    assert imaging.to_display(np.array([2000], np.uint16), 1076) == 255, "white, not wrapped round"
+    np.testing.assert_array_equal(imaging.to_display(narrow, 100), narrow)
     with pytest.raises(TypeError, match="got float32"):
         imaging.to_display(levels.astype(np.float32))
 

@@ -151,7 +151,7 @@ def test_every_image_is_augmented_by_numbers_of_its_own(monkeypatch):
     seen = []
 
     def draw(images, kinds, span, seed, replicas):
-        seen.extend(tuple(part) for number in range(len(kinds)) for part in split(seed + [0, number]))
+        seen.extend(tuple(part) for number in range(len(kinds)) for part in split(seed + tf.constant([0, number])))
         return images
 
     def split(seed: tf.Tensor) -> list:

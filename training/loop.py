@@ -170,7 +170,7 @@ def train(
                 raise TrainingStopped(signal_number)
     if replicas.is_chief:
         draw_run(run, progress, images, scaler, networks.sampler())
-        animate_samples(run.path / "progress.gif", run.samples())
+        animate_samples(run.path / "progress.gif", run.samples(), scaler.maximum_)
     replicas.gather(0)  # the others wait, since one that has ended is one that is lost
 
 
@@ -282,7 +282,8 @@ def draw_run(
     cells = cells[cells < len(chosen)]
     generated = generate_images(sampler, scaler, sample_inputs(run)[cells])
     words = f"generated, epoch {progress.step / run.steps_per_epoch:.3g}"
-    draw_comparison(run.path / "comparison.png", images.images[chosen[cells]], generated, side, words)
+    real = images.images[chosen[cells]]
+    draw_comparison(run.path / "comparison.png", real, generated, side, words, scaler.maximum_)
 
 
 def _images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:

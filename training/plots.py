@@ -102,12 +102,14 @@ def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best
         _finish(figure, lower, title)
 
 
-def draw_comparison(path: str | os.PathLike, real: np.ndarray, generated: np.ndarray, columns: int, words: str) -> None:
+def draw_comparison(
+    path: str | os.PathLike, real: np.ndarray, generated: np.ndarray, columns: int, words: str, maximum: float
+) -> None:
     """Real images on the left, as many generated ones on the right, enlarged by whole pixels; `words` says which.
 
-    uint8 or uint16 (n, height, width, channels) each.
+    uint8 or uint16 (n, height, width, channels) each; of uint16 `maximum` becomes white.
     """
-    halves = [to_display(image_grid(images, columns=columns)) for images in (real, generated)]
+    halves = [to_display(image_grid(images, columns=columns), maximum) for images in (real, generated)]
     zoom = max(1, COMPARISON_SIDE // halves[0].shape[1])
     halves = [np.repeat(np.repeat(half, zoom, axis=0), zoom, axis=1) for half in halves]
     height, width = halves[0].shape[:2]
@@ -175,8 +177,11 @@ def _finish(figure, axes, title: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def animate_samples(path: str | os.PathLike, samples: list) -> None:
-    """Puts sample grids, in order, into a GIF; of many, evenly chosen ones, the last among them."""
+def animate_samples(path: str | os.PathLike, samples: list, maximum: float) -> None:
+    """Puts sample grids, in order, into a GIF; of many, evenly chosen ones, the last among them.
+
+    Of 16-bit samples `maximum` becomes white.
+    """
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST_FRAMES)).round().astype(int))
     frames = np.stack([load_image(samples[index]) for index in chosen])
-    save_animation(path, frames, seconds_per_frame=0.4, last_frame_seconds=2.0)
+    save_animation(path, frames, seconds_per_frame=0.4, last_frame_seconds=2.0, maximum=maximum)
