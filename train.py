@@ -411,7 +411,8 @@ def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replica
     from training.networks import build_networks
 
     with replicas.watched():
-        return build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names), replicas)
+        how = (images.image_shape, scaler.output_activation, len(images.class_names), replicas, images.labels)
+        return build_networks(config, *how)
 
 
 def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | None):

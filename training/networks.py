@@ -23,7 +23,7 @@ class Networks:
     generator_optimizer: keras.optimizers.Optimizer
     discriminator_optimizer: keras.optimizers.Optimizer
     averaged_generator: keras.Sequential
-    class_count: int = 0
+    class_shares: np.ndarray | None = None  # of a conditional run: float64 (classes,), how often each is trained on
     plain_discriminator: keras.Sequential | None = None  # where the discriminator is spread over replicas
 
     def state(self) -> dict[str, np.ndarray]:
@@ -52,6 +52,7 @@ class Networks:
 
         Statistics of the live generator belong to other weights, and averaged ones lag behind. They are the mean over
         `STATISTICS_BATCHES` batches of latents that are the same each time, so that equal weights draw equal images.
+        Each batch has the classes as often as they are trained on, as near as its size allows.
         """
         generator = self.averaged_generator
         normalisations = [layer for layer in generator.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -59,11 +60,11 @@ class Networks:
             return generator
         momenta = [layer.momentum for layer in normalisations]
         count = STATISTICS_BATCHES * BATCH_SIZE
-        batches, places = np.arange(count) % STATISTICS_BATCHES, np.arange(count) // STATISTICS_BATCHES
-        labels = (batches * BATCH_SIZE + places) % max(1, self.class_count)  # all classes in each batch, as in training
-        latent_dim = generator.input_shape[-1] - self.class_count
-        latents = latents_from_seeds(range(LARGEST_SEED - count, LARGEST_SEED), latent_dim)
-        inputs = with_classes(latents, labels, self.class_count)
+        shares = np.ones(1) if self.class_shares is None else self.class_shares
+        class_count = 0 if self.class_shares is None else len(shares)
+        labels = np.searchsorted(shares.cumsum()[:-1], (np.arange(count) + 0.5) / count, side="right")
+        latents = latents_from_seeds(range(LARGEST_SEED - count, LARGEST_SEED), generator.input_shape[-1] - class_count)
+        inputs = with_classes(latents, labels, class_count)
         for number in range(STATISTICS_BATCHES):
             for layer in normalisations:
                 layer.momentum = number / (number + 1)  # the moving average becomes the mean so far
@@ -95,15 +96,20 @@ def build_networks(
     output_activation: str,
     class_count: int = 0,
     replicas: Replicas = ONE_DEVICE,
+    labels: np.ndarray | None = None,
 ) -> Networks:
     """Builds everything a run trains, the initial weights following from config.seed.
 
     class_count: of the images, used when config.conditional asks for it.
+    labels: int64 (n,) of the images, where some classes may have more than others.
     replicas: the devices that train them. Samples are drawn on one, so the averaged generator is not spread over them.
     """
     keras.utils.set_random_seed(config.seed)
     dtype = dtype_policy(config.precision)
-    classes = class_count if config.conditional else 0
+    classes, class_shares = class_count if config.conditional else 0, None
+    if classes:
+        class_shares = np.bincount(np.arange(classes) if labels is None else labels, minlength=classes)
+        class_shares = class_shares / class_shares.sum()
     shape = (image_shape, config.latent_dim, config.preset, output_activation)
     generator = build_generator(*shape, dtype, classes)
     discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalisation)
@@ -113,7 +119,7 @@ def build_networks(
     generator, discriminator = replicas.copy_network(generator), replicas.copy_network(discriminator)
     with replicas.scope():
         optimizers = _adam(config, generator), _adam(config, discriminator)
-    return Networks(generator, discriminator, *optimizers, averaged_generator, classes, plain_discriminator)
+    return Networks(generator, discriminator, *optimizers, averaged_generator, class_shares, plain_discriminator)
 
 
 def _adam(config: TrainingConfig, network: keras.Sequential) -> keras.optimizers.Optimizer:
