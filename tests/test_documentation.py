@@ -61,6 +61,7 @@ NOT_RUN = (
     ("benchmarks/sixteen_bits.py", "two trainings, minutes"),
     ("benchmarks/scaling.py", "measures for minutes, with other libraries"),
     ("benchmarks/recipes.py", "many trainings, hours"),
+    ("benchmarks/hour.py", "draws hours of training"),
     ("benchmarks/streaming.py", "writes two million files, minutes"),
     ("benchmarks/feed.py", "measures for minutes"),
     ("benchmarks/steps.py", "measures for minutes, with PyTorch"),

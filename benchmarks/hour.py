@@ -1,0 +1,93 @@
+"""Pictures of long runs: what they draw, and how distance, recall and coverage went.
+
+python benchmarks/hour.py strip runs/hour runs/hour-classes --output strip.png
+python benchmarks/hour.py curves runs/hour/metrics.jsonl runs/hour-1/metrics.jsonl --output curves.png
+
+A strip has five rows of what each run draws from its first seeds: 50 images of a run without classes; of a conditional
+run a column for each of its first ten classes, named above it. Curves need runs with --evaluate-every.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from imaging import image_grid, to_display  # noqa: E402
+from sampling import generate_images, latents_from_seeds, with_classes  # noqa: E402
+from training.run import RunFolder  # noqa: E402
+
+ROWS, COLUMNS, ZOOM = 5, 10, 2
+MARGIN, GAP, TOP = 4, 24, 26  # pixels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", choices=("strip", "curves"))
+    parser.add_argument("paths", nargs="+", type=Path, metavar="RUN|METRICS")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.png")
+    arguments = parser.parse_args()
+    (draw_strip if arguments.picture == "strip" else draw_curves)(arguments.paths, arguments.output)
+
+
+def draw_strip(paths: list[Path], output: Path) -> None:
+    panels = [panel(RunFolder.open(path)) for path in paths]
+    height, width, _ = panels[0][0].shape
+    sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP + 2 * MARGIN, TOP + height + MARGIN), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for number, (grid, names) in enumerate(panels):
+        left = MARGIN + number * (width + GAP)
+        sheet.paste(Image.fromarray(grid), (left, TOP))
+        for place, name in enumerate(names):
+            middle = left + (place + 0.5) * width / len(names)
+            pen.text((middle, TOP - 8), name, fill="black", font=font, anchor="ms")
+    sheet.save(output)
+
+
+def panel(run: RunFolder) -> tuple[np.ndarray, list[str]]:
+    """uint8 (height, width, 3), and the words above it."""
+    generator, scaler = run.load_generator(), run.load_scaler()
+    if run.class_count:
+        labels = np.tile(np.arange(COLUMNS), ROWS)
+        seeds, names = np.repeat(np.arange(ROWS), COLUMNS), list(run.class_names[:COLUMNS])
+    else:
+        labels, seeds, names = None, np.arange(ROWS * COLUMNS), ["never told what is in an image"]
+    inputs = with_classes(latents_from_seeds(seeds, run.config.latent_dim), labels, run.class_count)
+    grid = to_display(image_grid(generate_images(generator, scaler, inputs), ROWS, COLUMNS), scaler.maximum_)
+    return np.broadcast_to(grid, (*grid.shape[:2], 3)).repeat(ZOOM, axis=0).repeat(ZOOM, axis=1), names
+
+
+def draw_curves(paths: list[Path], output: Path) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
+
+    figure = Figure(figsize=(9, 3.4), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    styles = zip(paths, ("#0072b2", "#d55e00", "#009e73", "#cc79a7"), "osv^", strict=False)
+    for path, colour, marker in styles:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        records = [record for record in records if "frechet_distance" in record]
+        minutes = [record["seconds"] / 60 for record in records]
+        how = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1.2}
+        name = path.parent.name if path.stem == "metrics" else path.stem
+        left.plot(minutes, [record["frechet_distance"] for record in records], label=name, **how)
+        for field, style in (("recall", "-"), ("coverage", "--")):
+            right.plot(minutes, [record[field] for record in records], style, label=f"{field}, {name}", **how)
+    left.set(xlabel="minutes of training", ylabel="Fréchet distance (0 is best)", yscale="log")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("")
+    right.set(xlabel="minutes of training", ylabel="share of real images within reach", ylim=(0, 1))
+    for axes in (left, right):
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(fontsize=8)
+    figure.savefig(output)
+
+
+if __name__ == "__main__":
+    main()
