@@ -104,6 +104,10 @@ class TrainingConfig:
         needed = LOSS_NEEDS.get(choices.get("loss", ""), {})
         return cls(**{**preset, **needed, **choices})
 
+    def whole_intervals(self, steps: int) -> int:
+        """At least so many steps, a multiple of those from one penalty to the next."""
+        return -(-steps // self.penalty_interval) * self.penalty_interval
+
     def to_json(self) -> dict:
         return dataclasses.asdict(self)
 

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import re
 import signal
@@ -60,9 +59,7 @@ def main() -> int:
             scaler = load_scaler(run, images)
         replicas = open_devices(arguments.distribute, worker, workers, config)
         device = find_device()
-        config = choose_precision(config, replicas)
-        config = choose_compiler(config, images, scaler, replicas)
-        at_once = arguments.steps_per_execution or choose_steps_per_execution(config, images, scaler, replicas)
+        config, at_once = choose_fastest(config, arguments.steps_per_execution, images, scaler, replicas)
         networks = build(config, images, scaler, replicas)
         if arguments.dry_run:
             return describe(config, images, scaler, networks, device, replicas)
@@ -302,13 +299,8 @@ def check_steps_per_execution(asked: int | None, config: TrainingConfig) -> None
     if asked and asked > 1 and asked % config.penalty_interval:
         raise ValueError(
             f"expected --steps-per-execution divisible by {config.penalty_interval}, the steps from one penalty to the "
-            f"next, got {asked}; pass {whole_intervals(asked, config)}"
+            f"next, got {asked}; pass {config.whole_intervals(asked)}"
         )
-
-
-def whole_intervals(steps: int, config: TrainingConfig) -> int:
-    """At least so many steps, a multiple of those from one penalty to the next."""
-    return math.ceil(steps / config.penalty_interval) * config.penalty_interval
 
 
 def load_data(config: TrainingConfig, see: Callable | None) -> ImageSet:
@@ -355,56 +347,14 @@ def open_devices(distribute: str | None, worker: int, workers: int, config: Trai
     return open_replicas(distribute, worker, workers, config.batch_size)
 
 
-def choose_precision(config: TrainingConfig, replicas) -> TrainingConfig:
-    """Where "auto" was asked for, the faster one; of many workers, that of the one which gains least."""
-    if config.precision != "auto":
-        return config
-    from training.precision import faster_precision, precision_of
+def choose_fastest(
+    config: TrainingConfig, steps_per_execution: int | None, images: ImageSet, scaler: PixelScaler, replicas
+) -> tuple[TrainingConfig, int]:
+    """What "auto" and no number stand for on this device: precision, compiler, and steps per execution."""
+    from training.compilation import choose_compiler, choose_precision, choose_steps_per_execution
 
-    gain = float(replicas.gather(faster_precision()[1]).min())
-    precision = precision_of(gain)
-    print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
-    return dataclasses.replace(config, precision=precision)
-
-
-def is_single_gpu(replicas) -> bool:
-    import tensorflow as tf
-
-    return replicas.is_one_device and bool(tf.config.list_physical_devices("GPU"))
-
-
-def choose_compiler(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas) -> TrainingConfig:
-    """Where "auto" was asked for: XLA on a single GPU that is measured to gain by it, and nowhere else."""
-    if config.xla != "auto":
-        return config
-    if not is_single_gpu(replicas):
-        return dataclasses.replace(config, xla="off")
-    import tensorflow as tf
-
-    from training.compilation import LEAST_GAIN, gain_by_xla
-
-    try:
-        gain = gain_by_xla(config, images.image_shape, scaler.output_activation, len(images.class_names))
-    except tf.errors.OpError as error:
-        print(f"xla: off (it cannot compile the step here: {str(error).splitlines()[0]})", file=sys.stderr)
-        return dataclasses.replace(config, xla="off")
-    xla = "on" if gain >= LEAST_GAIN else "off"
-    print(f"xla: {xla} (the step is {gain:.1f} times as fast with it here)", file=sys.stderr)
-    return dataclasses.replace(config, xla=xla)
-
-
-def choose_steps_per_execution(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas) -> int:
-    """Several on a single GPU that is measured to gain by it, and one everywhere else."""
-    if not is_single_gpu(replicas):
-        return 1
-    from training.compilation import AT_ONCE, LEAST_GAIN, gain_by_steps_per_execution
-
-    several = whole_intervals(AT_ONCE, config)
-    how = (images.image_shape, scaler.output_activation, len(images.class_names))
-    gain = gain_by_steps_per_execution(config, several, *how)
-    chosen = several if gain >= LEAST_GAIN else 1
-    print(f"steps per execution: {chosen} ({several} are {gain:.1f} times as fast as one here)", file=sys.stderr)
-    return chosen
+    config = choose_compiler(choose_precision(config, replicas), images, scaler, replicas)
+    return config, steps_per_execution or choose_steps_per_execution(config, images, scaler, replicas)
 
 
 def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas):

@@ -96,11 +96,13 @@ def test_on_a_gpu_it_is_measured(monkeypatch, capsys, gain, expected, words):
     monkeypatch.setattr(compilation, "gain_by_xla", gain_by_xla)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     images, scaler = ImageSet("pixels", PIXELS, None, ()), PixelScaler("tanh").fit(PIXELS)
-    config = train.choose_compiler(TrainingConfig(precision="float32"), images, scaler, ONE_DEVICE)
+    config = compilation.choose_compiler(TrainingConfig(precision="float32"), images, scaler, ONE_DEVICE)
     assert config.xla == expected
     assert words in capsys.readouterr().err
     chosen = TrainingConfig(xla="on")
-    assert train.choose_compiler(chosen, images, scaler, ONE_DEVICE) is chosen, "what was asked for is not measured"
+    assert compilation.choose_compiler(chosen, images, scaler, ONE_DEVICE) is chosen, (
+        "what was asked for is not measured"
+    )
 
 
 @pytest.mark.parametrize("gain, interval, expected", [(1.5, 1, 8), (1.5, 3, 9), (1.0, 4, 1)])
@@ -108,7 +110,7 @@ def test_on_a_gpu_steps_are_taken_together_where_that_is_faster(monkeypatch, cap
     monkeypatch.setattr(compilation, "gain_by_steps_per_execution", lambda *arguments: gain)
     images, scaler = ImageSet("pixels", PIXELS, None, ()), PixelScaler("tanh").fit(PIXELS)
     config = TrainingConfig(precision="float32", xla="off", penalty_interval=interval)
-    assert train.choose_steps_per_execution(config, images, scaler, ONE_DEVICE) == 1, "there is no GPU here"
+    assert compilation.choose_steps_per_execution(config, images, scaler, ONE_DEVICE) == 1, "there is no GPU here"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert train.choose_steps_per_execution(config, images, scaler, ONE_DEVICE) == expected
+    assert compilation.choose_steps_per_execution(config, images, scaler, ONE_DEVICE) == expected
     assert f"{gain} times as fast" in capsys.readouterr().err

@@ -1,6 +1,7 @@
-"""What makes the train step faster on this device, found by short measurements: XLA, and many steps in one call."""
+"""What makes the train step faster on this device, by short measurements: bfloat16, XLA, many steps in one call."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable
 
@@ -8,13 +9,59 @@ import numpy as np
 import tensorflow as tf
 
 from config import TrainingConfig
+from datasets import ImageSet
+from preprocessing import PixelScaler
+from training.distribution import Replicas
 from training.losses import gan_loss
 from training.networks import build_networks
+from training.precision import faster_precision, precision_of
 from training.step import Batch, build_train_step
 
 LEAST_GAIN = 1.1  # below this it is not worth the time it takes to compile
 TURNS, STEPS = 5, 12  # of which every penalty interval in use has its share
 AT_ONCE = 8  # steps in one call, or the next multiple of the penalty interval
+
+
+def choose_precision(config: TrainingConfig, replicas: Replicas) -> TrainingConfig:
+    """Where "auto" was asked for, the faster one; of many workers, that of the one which gains least."""
+    if config.precision != "auto":
+        return config
+    gain = float(replicas.gather(faster_precision()[1]).min())
+    precision = precision_of(gain)
+    print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
+    return dataclasses.replace(config, precision=precision)
+
+
+def choose_compiler(
+    config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas: Replicas
+) -> TrainingConfig:
+    """Where "auto" was asked for: XLA on a single GPU that is measured to gain by it, and nowhere else."""
+    if config.xla != "auto":
+        return config
+    if not _is_single_gpu(replicas):
+        return dataclasses.replace(config, xla="off")
+    try:
+        gain = gain_by_xla(config, images.image_shape, scaler.output_activation, len(images.class_names))
+    except tf.errors.OpError as error:
+        print(f"xla: off (it cannot compile the step here: {str(error).splitlines()[0]})", file=sys.stderr)
+        return dataclasses.replace(config, xla="off")
+    xla = "on" if gain >= LEAST_GAIN else "off"
+    print(f"xla: {xla} (the step is {gain:.1f} times as fast with it here)", file=sys.stderr)
+    return dataclasses.replace(config, xla=xla)
+
+
+def choose_steps_per_execution(
+    config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas: Replicas
+) -> int:
+    """Several on a single GPU that is measured to gain by it, and one everywhere else."""
+    if not _is_single_gpu(replicas):
+        return 1
+    several = config.whole_intervals(AT_ONCE)
+    how = (images.image_shape, scaler.output_activation, len(images.class_names))
+    gain = gain_by_steps_per_execution(config, several, *how)
+    chosen = several if gain >= LEAST_GAIN else 1
+    print(f"steps per execution: {chosen} ({several} are {gain:.1f} times as fast as one here)", file=sys.stderr)
+    return chosen
 
 
 def gain_by_xla(
@@ -40,6 +87,10 @@ def gain_by_steps_per_execution(
     steps = 2 * steps_per_execution
     networks = (image_shape, output_activation, class_count)
     return _gain(*(_turn(config, *networks, steps, at_once) for at_once in (1, steps_per_execution)))
+
+
+def _is_single_gpu(replicas: Replicas) -> bool:
+    return replicas.is_one_device and bool(tf.config.list_physical_devices("GPU"))
 
 
 def _turn(
