@@ -3,8 +3,8 @@
 python benchmarks/hour.py strip runs/hour runs/hour-classes --output strip.png
 python benchmarks/hour.py curves runs/hour/metrics.jsonl runs/hour-1/metrics.jsonl --output curves.png
 
-A strip has five rows of what each run draws from its first seeds: 50 images of a run without classes; of a conditional
-run a column for each of its first ten classes, named above it. Curves need runs with --evaluate-every.
+A strip has five rows of what each run draws from seeds 0 to 49; of a conditional run a column for each of its first ten
+classes, named above it. Curves need runs with --evaluate-every.
 """
 
 import argparse
@@ -52,12 +52,12 @@ def draw_strip(paths: list[Path], output: Path) -> None:
 def panel(run: RunFolder) -> tuple[np.ndarray, list[str]]:
     """uint8 (height, width, 3), and the words above it."""
     generator, scaler = run.load_generator(), run.load_scaler()
+    latents = latents_from_seeds(range(ROWS * COLUMNS), run.config.latent_dim)
     if run.class_count:
-        labels = np.tile(np.arange(COLUMNS), ROWS)
-        seeds, names = np.repeat(np.arange(ROWS), COLUMNS), list(run.class_names[:COLUMNS])
+        labels, names = np.tile(np.arange(COLUMNS), ROWS), list(run.class_names[:COLUMNS])
     else:
-        labels, seeds, names = None, np.arange(ROWS * COLUMNS), ["never told what is in an image"]
-    inputs = with_classes(latents_from_seeds(seeds, run.config.latent_dim), labels, run.class_count)
+        labels, names = None, ["never told what is in an image"]
+    inputs = with_classes(latents, labels, run.class_count)
     grid = to_display(image_grid(generate_images(generator, scaler, inputs), ROWS, COLUMNS), scaler.maximum_)
     return np.broadcast_to(grid, (*grid.shape[:2], 3)).repeat(ZOOM, axis=0).repeat(ZOOM, axis=1), names
 
