@@ -403,6 +403,9 @@ def _load_arrays(path: Path) -> ImageSet:
 
 
 def _checked_array(path: Path, images: np.ndarray) -> np.ndarray:
+    if images.dtype.kind == "f":  # there is no option for the range of floats
+        way_out = "save levels: np.rint(255 * images).astype(np.uint8) where they lie in 0 … 1"
+        raise TypeError(f"{path}: expected uint8 or uint16, got {images.dtype}; {way_out}")
     if images.ndim == 3:
         images = images[..., np.newaxis]
     try:
@@ -411,9 +414,6 @@ def _checked_array(path: Path, images: np.ndarray) -> np.ndarray:
         # A memory-mapped array in another byte order or layout is copied here; one in the usual layout stays on disk.
         return validate_images(images)
     except (ValueError, TypeError) as error:
-        if images.dtype.kind == "f":  # there is no option for the range of floats
-            way_out = "save levels: np.rint(255 * images).astype(np.uint8) where they lie in 0 … 1"
-            raise TypeError(f"{path}: expected uint8 or uint16, got {images.dtype}; {way_out}") from None
         raise type(error)(f"{path}: {error}") from None
 
 

@@ -247,6 +247,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def augmentations(text: str) -> tuple[str, ...]:
+    """ "colour,cutout" -> ("colour", "cutout"); "none" -> ()."""
     return () if text == "none" else name_list(text)
 
 
@@ -361,8 +362,9 @@ def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replica
     from training.networks import build_networks
 
     with replicas.watched():
-        how = (images.image_shape, scaler.output_activation, len(images.class_names), replicas, images.labels)
-        return build_networks(config, *how)
+        return build_networks(
+            config, images.image_shape, scaler.output_activation, len(images.class_names), replicas, images.labels
+        )
 
 
 def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | None):

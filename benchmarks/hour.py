@@ -10,6 +10,7 @@ classes, named above it. Curves need runs with --evaluate-every.
 import argparse
 import json
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,8 @@ def panel(run: RunFolder) -> tuple[np.ndarray, list[str]]:
     generator, scaler = run.load_generator(), run.load_scaler()
     latents = latents_from_seeds(range(ROWS * COLUMNS), run.config.latent_dim)
     if run.class_count:
-        labels, names = np.tile(np.arange(COLUMNS), ROWS), list(run.class_names[:COLUMNS])
+        classes = np.arange(COLUMNS) % run.class_count
+        labels, names = np.tile(classes, ROWS), [run.class_names[label] for label in classes]
     else:
         labels, names = None, ["never told what is in an image"]
     inputs = with_classes(latents, labels, run.class_count)
@@ -68,8 +70,7 @@ def draw_curves(paths: list[Path], output: Path) -> None:
 
     figure = Figure(figsize=(9, 3.4), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
-    styles = zip(paths, ("#0072b2", "#d55e00", "#009e73", "#cc79a7"), "osv^", strict=False)
-    for path, colour, marker in styles:
+    for path, colour, marker in zip(paths, cycle(("#0072b2", "#d55e00", "#009e73", "#cc79a7")), cycle("osv^")):
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         records = [record for record in records if "frechet_distance" in record]
         minutes = [record["seconds"] / 60 for record in records]

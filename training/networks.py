@@ -23,7 +23,7 @@ class Networks:
     generator_optimizer: keras.optimizers.Optimizer
     discriminator_optimizer: keras.optimizers.Optimizer
     averaged_generator: keras.Sequential
-    class_shares: np.ndarray | None = None  # of a conditional run: float64 (classes,), how often each is trained on
+    class_shares: np.ndarray  # float64 (classes,), how often each is trained on; (0,) of a run that is not conditional
     plain_discriminator: keras.Sequential | None = None  # where the discriminator is spread over replicas
 
     def state(self) -> dict[str, np.ndarray]:
@@ -60,9 +60,8 @@ class Networks:
             return generator
         momenta = [layer.momentum for layer in normalisations]
         count = STATISTICS_BATCHES * BATCH_SIZE
-        shares = np.ones(1) if self.class_shares is None else self.class_shares
-        class_count = 0 if self.class_shares is None else len(shares)
-        labels = np.searchsorted(shares.cumsum()[:-1], (np.arange(count) + 0.5) / count, side="right")
+        class_count = len(self.class_shares)
+        labels = np.searchsorted(self.class_shares.cumsum()[:-1], (np.arange(count) + 0.5) / count, side="right")
         latents = latents_from_seeds(range(LARGEST_SEED - count, LARGEST_SEED), generator.input_shape[-1] - class_count)
         inputs = with_classes(latents, labels, class_count)
         for number in range(STATISTICS_BATCHES):
@@ -106,10 +105,9 @@ def build_networks(
     """
     keras.utils.set_random_seed(config.seed)
     dtype = dtype_policy(config.precision)
-    classes, class_shares = class_count if config.conditional else 0, None
-    if classes:
-        class_shares = np.bincount(np.arange(classes) if labels is None else labels, minlength=classes)
-        class_shares = class_shares / class_shares.sum()
+    classes = class_count if config.conditional else 0
+    counts = np.bincount(np.arange(classes) if labels is None else labels, minlength=classes)[:classes]
+    class_shares = counts / max(1, counts.sum())
     shape = (image_shape, config.latent_dim, config.preset, output_activation)
     generator = build_generator(*shape, dtype, classes)
     discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalisation)
