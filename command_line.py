@@ -56,6 +56,15 @@ def one_line_errors(program: str) -> Iterator[None]:
         raise SystemExit(BAD_INPUT) from None
 
 
+@contextlib.contextmanager
+def keywords_as_options(*names: str) -> Iterator[None]:
+    """ValueErrors of the library speak of keywords, such as alpha='drop'; here they name the option, --alpha drop."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(re.sub(rf"\b({'|'.join(names)})='(\w+)'", r"--\1 \2", str(error))) from error
+
+
 def one_line(text: str) -> str:
     return " ".join(text.split())
 

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from command_line import (
     ArgumentParser,
     image_size,
     import_tensorflow,
+    keywords_as_options,
     one_line_errors,
     positive_integer,
     run_command,
@@ -212,10 +212,8 @@ def load(
     cmyk = arguments.cmyk or (run.config.cmyk if run else None)
     if data in KERAS_DATASETS:
         import_tensorflow()
-    try:
+    with keywords_as_options("alpha", "cmyk"):
         return load_images(data, size and tuple(size), None, channels, alpha, cmyk)
-    except ValueError as error:  # the options by their names here, not by those of Python keywords
-        raise ValueError(re.sub(r"\b(alpha|cmyk)='(\w+)'", r"--\1 \2", str(error))) from error
 
 
 def load_real_images(

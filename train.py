@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from command_line import (
     ArgumentParser,
     image_size,
     import_tensorflow,
+    keywords_as_options,
     name_list,
     one_line_errors,
     positive_integer,
@@ -311,10 +311,8 @@ def load_data(config: TrainingConfig, see: Callable | None) -> ImageSet:
     if config.data in KERAS_DATASETS:
         import_tensorflow()
     how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
-    try:
+    with keywords_as_options("alpha", "cmyk"):
         images = load_images(config.data, *how, check_shape=ImageLayout.of, see=see)
-    except ValueError as error:  # the options by their names here, not by those of Python keywords
-        raise ValueError(re.sub(r"\b(alpha|cmyk)='(\w+)'", r"--\1 \2", str(error))) from error
     ImageLayout.of(images.image_shape)
     if config.conditional and len(images.class_names) < 2:
         raise ValueError(
