@@ -147,7 +147,7 @@ def parse_arguments() -> argparse.Namespace:
         type=name_list,
         metavar="LIST",
         help=f"any of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for "
-        "small data sets (default none)",
+        "small data sets; without this option nothing is changed",
     )
     recipe.add_argument(
         "--averaging",
@@ -244,11 +244,6 @@ def parse_arguments() -> argparse.Namespace:
         "--dry-run", action="store_true", help="load and build everything, say what would be done, write nothing"
     )
     return parser.parse_args()
-
-
-def augmentations(text: str) -> tuple[str, ...]:
-    """ "colour,cutout" -> ("colour", "cutout"); "none" -> ()."""
-    return () if text == "none" else name_list(text)
 
 
 def explicit_choices(arguments: argparse.Namespace) -> dict:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from recipes import distance_axis
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -66,7 +67,6 @@ def panel(run: RunFolder) -> tuple[np.ndarray, list[str]]:
 
 def draw_curves(paths: list[Path], output: Path) -> None:
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(9, 3.4), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -79,13 +79,11 @@ def draw_curves(paths: list[Path], output: Path) -> None:
         left.plot(minutes, [record["frechet_distance"] for record in records], label=name, **how)
         for field, style in (("recall", "-"), ("coverage", "--")):
             right.plot(minutes, [record[field] for record in records], style, label=f"{field}, {name}", **how)
-    left.set(xlabel="minutes of training", ylabel="Fréchet distance (0 is best)", yscale="log")
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter("")
-    right.set(xlabel="minutes of training", ylabel="share of real images within reach", ylim=(0, 1))
+    distance_axis(left)
+    right.set(ylabel="share of real images within reach", ylim=(0, 1))
+    right.grid(alpha=0.3, which="both")
     for axes in (left, right):
-        axes.grid(alpha=0.3, which="both")
+        axes.set_xlabel("minutes of training")
         axes.legend(fontsize=8)
     figure.savefig(output)
 

@@ -327,12 +327,23 @@ def draw_curves(entries: list[dict], recipes: list[str], against: str, words: st
                     marker="o",
                     markersize=3,
                 )
-        axes.set(xlabel=words, title=title, yscale="log")
-        axes.grid(alpha=0.3, which="both")
+        axes.set(xlabel=words, title=title)
+        distance_axis(axes)
         axes.locator_params(axis="x", nbins=6)
-    panels[0].set_ylabel("Fréchet distance (0 is best)")
+    panels[1].set_ylabel("")
     panels[0].legend(fontsize=8)
     figure.savefig(path)
+
+
+def distance_axis(axes) -> None:
+    """A logarithmic y axis for distances, marked 1, 2, 5, 10, ..."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set(ylabel="Fréchet distance (0 is best)", yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.grid(alpha=0.3, which="both")
 
 
 if __name__ == "__main__":
