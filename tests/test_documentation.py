@@ -37,6 +37,7 @@ BUDGET = {
         "--cache": "cache",
     },
     "evaluate.py": {"--count": 24, "--cache": "cache"},
+    "benchmarks/leaks.py": {"--count": 24},
 }
 SMALLER = {"--count": 24, "--epochs": 3}
 GLYPH_COUNT, CLASSIFIER_STEPS = 100, 15
@@ -153,7 +154,8 @@ def workplace(tmp_path_factory, trained_run) -> Path:
     save_image(folder / "face.png", images[0])
     np.save(folder / "digits.npy", images[:1])
     np.save(folder / "z.npy", np.zeros((4, 100), np.float32))
-    for name in ("mine", "dcgan", "tutorial"):
+    np.save(folder / "cutout.npy", images)
+    for name in ("mine", "dcgan", "tutorial", "cutout"):
         shutil.copytree(trained_run, folder / "runs" / name)
     return folder
 
