@@ -8,6 +8,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 XLA = ("auto", "on", "off")
 SCHEDULES = ("constant", "cosine")
 AUGMENTATIONS = ("colour", "translation", "cutout")
+CHANGED_BY_RESUMING = ("epochs", "data", "evaluate_every")
+BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class TrainingConfig:
                 f"expected --augmentation of {', '.join(AUGMENTATIONS)}, each once, got {','.join(self.augmentation)}; "
                 "choose some"
             )
+        if "colour" in self.augmentation and self.scaling not in BOUNDED_SCALINGS:
+            raise ValueError(
+                f"expected --augmentation colour with a scaling of known range ({', '.join(BOUNDED_SCALINGS)}), "
+                f"got {self.scaling}; leave colour out or choose another scaling"
+            )
         for name in ("r1", "r2", "gradient_penalty"):
             if not 0 <= getattr(self, name) < 1e6:
                 raise ValueError(f"expected {option_name(name)} from 0 on, got {getattr(self, name)}; 0 is off")
@@ -126,15 +133,14 @@ class TrainingConfig:
     def contradictions(self, choices: dict) -> list[str]:
         """The explicit choices that differ from this config, in words.
 
-        Another place of the data is none: the images themselves are compared. Nor is another number of epochs, unless
-        the schedule was laid out for it.
+        Another place of the data is none: the images themselves are compared. Nor is what is measured on the way, or
+        another number of epochs, unless the schedule was laid out for it.
         """
+        fixed = ("epochs",) if self.schedule == "cosine" else ()
         return [
             f"{option_name(name)} {_shown(value)} (the run has {_shown(getattr(self, name))})"
             for name, value in choices.items()
-            if value != getattr(self, name)
-            and name not in (("data",) if self.schedule == "cosine" else ("epochs", "data"))
-            and value != "auto"
+            if value != getattr(self, name) and (name not in CHANGED_BY_RESUMING or name in fixed) and value != "auto"
         ]
 
 

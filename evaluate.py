@@ -226,7 +226,7 @@ def load_real_images(
     elif run and (against is None or arguments.features == "classifier"):
         if run.config.data in KERAS_DATASETS:
             import_tensorflow()
-        data = run.load_training_images("pass --data PATH")
+        data = run.load_training_images()
     else:
         data = against
     reference = data if against is None else against

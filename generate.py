@@ -14,6 +14,7 @@ from command_line import (
     seed_list,
     seed_number,
 )
+from datasets import KERAS_DATASETS, ImageSet
 from drawing.output import choose_output, write_images, write_nearest, write_projections
 from drawing.request import WALK_STEPS, check_together, choose_classes, choose_images, load_targets
 from progress import track
@@ -47,12 +48,14 @@ def main() -> int:
         request = None if arguments.project else choose_images(arguments, run, classes)
         output = choose_output(arguments, run, request)
         scaler = run.load_scaler()
+        training_images = load_training_images(arguments, run) if arguments.nearest else None
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         generator = run.load_generator(arguments.best)
         if targets is not None:
             write_projections(output, targets, generator, scaler, run, classes, arguments)
-        elif arguments.nearest:
-            write_nearest(output, generate_images(generator, scaler, request.inputs), run, arguments)
+        elif training_images is not None:
+            drawn = generate_images(generator, scaler, request.inputs)
+            write_nearest(output, drawn, training_images, arguments.nearest)
         else:
             batches = track(
                 generate_batches(generator, scaler, request.inputs),
@@ -63,6 +66,12 @@ def main() -> int:
             write_images(output, batches, request, run, scaler)
     print(output)
     return DONE
+
+
+def load_training_images(arguments: argparse.Namespace, run: RunFolder) -> ImageSet:
+    if (arguments.data or run.config.data) in KERAS_DATASETS:
+        import_tensorflow()
+    return run.load_training_images(arguments.data)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -116,6 +125,9 @@ def parse_arguments() -> argparse.Namespace:
         type=positive_integer,
         metavar="N",
         help="show the N nearest training images beside each, so that copies would be seen",
+    )
+    how.add_argument(
+        "--data", metavar="NAME|PATH", help="with --nearest: the training images, if they are not where they were"
     )
     how.add_argument(
         "--best", action="store_true", help="draw by the weights of the best distance, which --evaluate-every kept"

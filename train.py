@@ -26,7 +26,16 @@ from command_line import (
     scaling_maximum,
     seed_number,
 )
-from config import AUGMENTATIONS, LOSSES, PRECISIONS, PRESETS, SCHEDULES, XLA, TrainingConfig
+from config import (
+    AUGMENTATIONS,
+    CHANGED_BY_RESUMING,
+    LOSSES,
+    PRECISIONS,
+    PRESETS,
+    SCHEDULES,
+    XLA,
+    TrainingConfig,
+)
 from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from models import ImageLayout
 from preprocessing import MODES, PixelScaler
@@ -286,7 +295,7 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
             f"expected the settings of {run.path} with --resume, got {', '.join(contradictions)}; leave them out or "
             "start a new run"
         )
-    changed = {name: value for name, value in choices.items() if name in ("epochs", "data")}
+    changed = {name: value for name, value in choices.items() if name in CHANGED_BY_RESUMING}
     return run, dataclasses.replace(run.config, **changed)
 
 

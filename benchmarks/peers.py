@@ -56,7 +56,7 @@ def tensorflow_tutorial(image_shape: tuple[int, int, int], seed: int):
     generator_optimizer, discriminator_optimizer = keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4)
 
     @tf.function
-    def step(images: tf.Tensor) -> None:
+    def step(images: tf.Tensor) -> tf.Tensor:
         latents = tf.random.normal((tf.shape(images)[0], LATENT_DIM))
         with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
             generated = generator(latents, training=True)
@@ -71,6 +71,7 @@ def tensorflow_tutorial(image_shape: tuple[int, int, int], seed: int):
         ):
             gradients = tape.gradient(loss, network.trainable_variables)
             optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return generator_loss
 
     return generator, step
 
@@ -119,7 +120,7 @@ def pytorch_example(image_shape: tuple[int, int, int], seed: int):
     generator_optimizer, discriminator_optimizer = (keras.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2))
 
     @tf.function
-    def step(images: tf.Tensor) -> None:
+    def step(images: tf.Tensor) -> tf.Tensor:
         latents = tf.random.normal((tf.shape(images)[0], LATENT_DIM))
         with tf.GradientTape(watch_accessed_variables=False) as generator_tape:
             generator_tape.watch([variable.value for variable in generator.trainable_variables])
@@ -133,6 +134,7 @@ def pytorch_example(image_shape: tuple[int, int, int], seed: int):
             generator_loss = tf.reduce_mean(tf.nn.softplus(-discriminator(generated, training=True)))
         gradients = generator_tape.gradient(generator_loss, generator.trainable_variables)
         generator_optimizer.apply(gradients, generator.trainable_variables)
+        return generator_loss
 
     generator_optimizer.build(generator.trainable_variables)
     discriminator_optimizer.build(discriminator.trainable_variables)

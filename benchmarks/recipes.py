@@ -67,6 +67,7 @@ def main() -> None:
         recipe, seed = arguments.one
         train_one(arguments, recipe, int(seed))
         return
+    check_folder(readings, arguments)
     for seed in map(int, arguments.seeds.split(",")):  # seeds outside, so that every recipe meets every hour
         for recipe in arguments.recipes:
             if finished(readings, recipe, seed, arguments.minutes):
@@ -74,6 +75,19 @@ def main() -> None:
             forget(readings, recipe, seed)
             subprocess.run([sys.executable, *sys.argv, "--one", recipe, str(seed)], check=True)
     draw(readings, arguments.output)
+
+
+def conditions(arguments: argparse.Namespace) -> dict:
+    """What readings in one folder have in common."""
+    return {"data": Path(arguments.data).stem, "per_class": arguments.per_class, "clock": arguments.clock}
+
+
+def check_folder(readings: Path, arguments: argparse.Namespace) -> None:
+    mine = conditions(arguments)
+    for entry in load(readings):
+        theirs = {name: entry[name] for name in mine}
+        if theirs != mine:
+            raise SystemExit(f"expected readings of {mine} in {readings}, got {theirs}; choose another --output")
 
 
 def load(readings: Path) -> list[dict]:
@@ -124,8 +138,8 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
         entry = {
             "recipe": recipe,
             "seed": seed,
+            **conditions(arguments),
             "minutes": round(seconds / 60, 3),
-            "clock": arguments.clock,
             "images": number * batch_size,
             **{name: value for judge in judges for name, value in judge(drawn).items()},
         }
@@ -180,15 +194,15 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
         latents_from_seeds(range(COUNT), config.latent_dim), np.arange(COUNT) % max(1, classes), classes
     )
     others = np.random.default_rng([seed, 1])
+    everyone, members = np.arange(len(images.images)), [np.flatnonzero(images.labels == n) for n in range(classes)]
 
     def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
-        second = others.integers(len(images.images), size=len(chosen)) if loss.pairs else None
-        batch = Batch(
-            scaler.transform(images.images[chosen]),
-            images.labels[chosen] if classes else None,
-            scaler.transform(images.images[second]) if loss.pairs else None,
-            images.labels[second] if loss.pairs and classes else None,
-        )
+        labels = images.labels[chosen] if classes else None
+        batch = Batch(scaler.transform(images.images[chosen]), labels)
+        if loss.pairs:
+            pools = [members[label] for label in labels] if classes else [everyone] * len(chosen)
+            second = np.array([others.choice(pool) for pool in pools])
+            batch = batch._replace(second_images=scaler.transform(images.images[second]))
         float(train_step(batch, number)["generator_loss"])
 
     return config.batch_size, step, networks.sampler, inputs
@@ -202,7 +216,7 @@ def build_peer(recipe: str, images: ImageSet, seed: int):
     generator, train_step = build(images.image_shape, seed)
 
     def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
-        train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0))
+        float(train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0)))  # waits for the device
 
     return batch_size, step, lambda: generator, latents_from_seeds(range(COUNT), LATENT_DIM)
 

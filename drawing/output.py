@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets import ImageSet
 from drawing.request import Request
 from files import write_array
 from imaging import check_format, image_grid, save_animation, save_image
@@ -107,12 +108,11 @@ def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -
             list(threads.map(save_image, paths, images))
 
 
-def write_nearest(output: Path, drawn: np.ndarray, run: RunFolder, arguments: argparse.Namespace) -> None:
-    """A row for each image: itself, a gap, and the training images nearest to it; their distances are printed."""
-    images = run.load_training_images()
-    indices, distances = nearest_images(drawn, images.images, arguments.nearest)
+def write_nearest(output: Path, drawn: np.ndarray, images: ImageSet, count: int) -> None:
+    """A row for each image: itself, a gap, and the `count` images nearest to it; their distances are printed."""
+    indices, distances = nearest_images(drawn, images.images, count)
     found = np.stack([images.images[row] for row in indices])
-    write_pairs(output, drawn, found.reshape(-1, *run.image_shape))
+    write_pairs(output, drawn, found.reshape(-1, *images.image_shape))
     for row in distances:
         print("nearest training images at", " ".join(f"{distance:.1f}" for distance in row), "levels")
 

@@ -35,6 +35,8 @@ def check_together(arguments: argparse.Namespace) -> None:
         raise ValueError("expected --walk with --steps, got none; leave it out")
     if arguments.save_latents and not arguments.project:
         raise ValueError("expected --project with --save-latents, got none; leave it out")
+    if arguments.data and not arguments.nearest:
+        raise ValueError("expected --nearest with --data, got none; leave it out")
     if arguments.nearest and (arguments.walk or arguments.project):
         raise ValueError("expected --nearest without --walk and --project, got both; leave one out")
     if (arguments.rows or arguments.columns) and (arguments.walk or arguments.project or arguments.nearest):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import AUGMENTATIONS
+from config import AUGMENTATIONS, TrainingConfig
+from preprocessing import MODES, PixelScaler
 from training.augmentation import CHANCE, augment
 
 SEED = tf.constant([3, 7])
@@ -93,6 +94,17 @@ def test_colour_is_brightness_saturation_and_contrast():
         reach = highest - lowest
         assert lowest - 1e-5 <= values.min() < lowest + 0.05 * reach
         assert highest - 0.05 * reach < values.max() <= highest + 1e-5
+
+
+@pytest.mark.parametrize("scaling", MODES)
+def test_colour_is_refused_where_the_range_has_no_bound(scaling):
+    """Brightness is a share of the range."""
+    if all(np.isfinite(PixelScaler(scaling).output_range)):
+        assert TrainingConfig(scaling=scaling, augmentation=("colour",)).scaling == scaling
+    else:
+        with pytest.raises(ValueError, match="expected --augmentation colour with a scaling of known range"):
+            TrainingConfig(scaling=scaling, augmentation=("cutout", "colour"))
+        assert TrainingConfig(scaling=scaling, augmentation=("translation", "cutout")).scaling == scaling
 
 
 def test_kinds_follow_each_other_and_unknown_ones_are_refused():

@@ -71,7 +71,7 @@ def trained(recipe, replicas, at_once=1):
     networks = build_networks(config, (16, 16, 3), "tanh", 3, replicas)
     step = build_train_step(networks, gan_loss(config.loss), config, steps, 2.0, replicas)
     losses, logits = [], []
-    batches = [Batch(images[first], first % 3, images[second], second % 3) for first, second in chosen]
+    batches = [Batch(images[first], first % 3, images[second]) for first, second in chosen]
     said = []
     for number in range(0, steps, at_once):
         said += step.together(batches[number : number + at_once], number)

@@ -125,6 +125,16 @@ def test_a_worse_epoch_keeps_the_best_weights(image_file, cache, tmp_path, run_s
     assert network_weights(run / "generator_best.keras") == network_weights(tmp_path / "two" / "generator.keras")
 
 
+def test_measuring_can_begin_when_a_run_is_resumed(image_file, cache, tmp_path, run_script, monkeypatch):
+    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
+    common = ("--data", image_file, "--batch-size", 24, *QUICK, "--run-dir", tmp_path / "run")
+    assert run_script(train, *common, "--epochs", 1).status == 0
+    how = ("--epochs", 3, "--resume", "--evaluate-every", 2, "--cache", cache)
+    assert run_script(train, *common, *how).status == 0
+    assert ["frechet_distance" in record for record in readings(tmp_path / "run")] == [False, True, False]
+    assert (tmp_path / "run" / "generator_best.keras").exists() and (tmp_path / "run" / "distance.png").exists()
+
+
 def test_measuring_changes_no_training_and_counts_no_time(image_file, cache, tmp_path, run_script, monkeypatch):
     import time
 

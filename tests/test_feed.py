@@ -44,7 +44,7 @@ def test_batches_are_those_of_the_order_of_their_epoch(images, scaler):
         chosen = epoch_order(COUNT, SEED, epoch)[position * BATCH_SIZE : (position + 1) * BATCH_SIZE]
         np.testing.assert_array_equal(batch.images, scaler.transform(images.images[chosen]))
         np.testing.assert_array_equal(batch.labels, images.labels[chosen])
-        assert batch.second_images is None and batch.second_labels is None
+        assert batch.second_images is None
 
 
 def test_batches_are_contiguous_float32_of_their_own(images, scaler):
@@ -53,7 +53,7 @@ def test_batches_are_contiguous_float32_of_their_own(images, scaler):
     for array in arrays:
         assert array.dtype == np.float32 and array.flags.c_contiguous and array.shape == (BATCH_SIZE, 16, 16, 3)
     assert not any(np.shares_memory(one, other) for one in arrays for other in arrays if one is not other)
-    assert all(labels.dtype == np.int64 for batch in batches for labels in (batch.labels, batch.second_labels))
+    assert all(batch.labels.dtype == np.int64 for batch in batches)
 
 
 @pytest.mark.parametrize("first", [1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2])
@@ -67,16 +67,26 @@ def test_a_resumed_run_gets_the_batches_it_would_have_got(images, scaler, first)
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
+def numbered_images(count: int) -> tuple[np.ndarray, PixelScaler]:
+    """Each image is one shade, its number."""
+    images = np.arange(count, dtype=np.uint8).repeat(256).reshape(count, 16, 16, 1)
+    return images, PixelScaler("tanh").fit(images)
+
+
+def orders_of(batches: list, scaler: PixelScaler) -> list[np.ndarray]:
+    """The numbers of the images, of the second ones."""
+    return [
+        np.concatenate([scaler.inverse_transform(getattr(batch, name))[:, 0, 0, 0] for batch in batches])
+        for name in ("images", "second_images")
+    ]
+
+
 def test_the_second_images_are_others_in_an_order_of_their_own():
     count = 64
-    numbered = np.arange(count, dtype=np.uint8).repeat(256).reshape(count, 16, 16, 1)
-    images, scaler = ImageSet("numbered", numbered, np.arange(count)), PixelScaler("tanh").fit(numbered)
+    numbered, scaler = numbered_images(count)
+    images = ImageSet("numbered", numbered)
     batches = read_all(images, scaler, 16, SEED, 0, 8, second=True)  # two epochs
-    for batch in batches:  # the label is the number of the image
-        for pixels, labels in ((batch.images, batch.labels), (batch.second_images, batch.second_labels)):
-            np.testing.assert_array_equal(scaler.inverse_transform(pixels)[:, 0, 0, 0], labels)
-    orders = [[batch[field] for batch in batches] for field in (1, 3)]
-    orders = [np.concatenate(order[start : start + 4]) for order in orders for start in (0, 4)]
+    orders = [epoch for order in orders_of(batches, scaler) for epoch in np.split(order, 2)]
     for order in orders:
         assert sorted(order) == list(range(count)), "a permutation in each epoch"
     assert len({order.tobytes() for order in orders}) == 4, "all different"
@@ -86,9 +96,22 @@ def test_the_second_images_are_others_in_an_order_of_their_own():
         np.testing.assert_array_equal(one.images, other.images)
 
 
+def test_the_second_images_have_the_classes_of_the_first():
+    count, classes = 60, np.array([0] * 40 + [1] * 15 + [2] * 5)
+    numbered, scaler = numbered_images(count)
+    labels = np.random.default_rng(0).permutation(classes)
+    batches = read_all(ImageSet("numbered", numbered, labels), scaler, 20, SEED, 0, 6, second=True)
+    first, second = orders_of(batches, scaler)
+    np.testing.assert_array_equal(labels[first], np.concatenate([batch.labels for batch in batches]))
+    np.testing.assert_array_equal(labels[first], labels[second])
+    for epoch in np.split(second, 2):
+        assert sorted(epoch) == list(range(count)), "a permutation in each epoch"
+    assert np.mean(first == second) < 0.2, "seldom an image with itself"
+
+
 def test_without_labels_there_are_none(images, scaler):
     (batch,) = read_all(ImageSet("blobs", images.images), scaler, BATCH_SIZE, SEED, 5, 6, second=True)
-    assert batch.labels is None and batch.second_labels is None and batch.second_images is not None
+    assert batch.labels is None and batch.second_images is not None
 
 
 def test_scope_batch_scales_each_batch_by_itself(images):

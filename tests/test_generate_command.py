@@ -1,5 +1,6 @@
 """generate.py as its help describes it."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ import train
 from imaging import load_image
 from neighbours import nearest_images
 from sampling import latents_from_seeds, walk_latents
+from training.run import RunFolder
 
 
 @pytest.fixture
@@ -228,6 +230,20 @@ def test_nearest_shows_the_image_a_gap_and_training_images(draw, trained_run, tm
     assert picture.shape == (3 * 16 + 4, 16 + 8 + 2 * 16 + 2, 3)
     training = small_images()
     assert any(np.array_equal(picture[:16, 24:40], image) for image in training)
+
+
+def test_nearest_asks_for_images_that_have_moved(trained_run, run_script, tmp_path):
+    shutil.copytree(trained_run, tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    home = run.config.data
+    run.with_config(dataclasses.replace(run.config, data="gone"))
+    words = (run.path, "--seeds", "0-2", "--nearest", 2, "--output", tmp_path / "near.png")
+    outcome = run_script(generate, *words)
+    assert outcome.status == 2 and "pass --data" in outcome.stderr and not (tmp_path / "near.png").exists()
+    assert run_script(generate, *words, "--data", home).status == 0
+    np.save(tmp_path / "other.npy", small_images()[::-1])
+    outcome = run_script(generate, *words, "--data", tmp_path / "other.npy")
+    assert outcome.status == 2 and "other pixels" in outcome.stderr
 
 
 def test_projection_recovers_what_the_generator_drew(draw, tmp_path):

@@ -11,7 +11,7 @@ from training.step import Batch, build_train_step
 
 SHAPE = (16, 16, 3)
 IMAGES, OTHERS = np.random.default_rng(0).uniform(-1, 1, (2, 8, *SHAPE)).astype(np.float32)
-BATCH = Batch(IMAGES, np.arange(8) % 3, OTHERS, np.arange(8) % 2)
+BATCH = Batch(IMAGES, np.arange(8) % 3, OTHERS)
 RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
     "r1gan": {"preset": "r1gan"},
     "wasserstein": {"loss": "wasserstein"},

@@ -27,13 +27,14 @@ class Feed:
         scaler: fitted. With scope "batch" each batch is scaled by its own statistics.
         batch_size: images a step.
         seed, first_step, last_step: of the run.
-        second: each batch also has other images, `Batch.second_images`, in an order of their own.
+        second: each batch also has other images, `Batch.second_images`, in an order of their own; where there are
+            labels, each has the class of the image at its place, so that a pair is told apart by nothing else.
         share: (number, count): only the number-th of count equal parts of each batch, as one of many workers needs.
         at_once: how many batches are taken one right after the other, and should therefore be there.
 
     Yields:
-        `training.step.Batch` of NumPy arrays that are used nowhere else: images float32 C-contiguous
-        (batch, height, width, channels), labels int64 (batch,) or None, and the same for the second ones.
+        `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if asked
+        for, second_images float32 C-contiguous (batch, height, width, channels), labels int64 (batch,) or None.
 
     Raises ValueError when there are fewer images than a batch needs, and for steps or parts that do not exist. What
     goes wrong in the background, such as a file that is gone, is raised by next as it is, and closes the feed.
@@ -65,7 +66,7 @@ class Feed:
         self._images, self._scaler, self._batch_size, self._seed = images, scaler, batch_size, seed
         self._next_step, self._last_step, self._second = first_step, last_step, second
         self._steps_per_epoch, self._part_size = len(images.images) // batch_size, batch_size // parts
-        self._orders: dict[tuple[int, int], Future[np.ndarray]] = {}  # of the epoch that was asked for last
+        self._orders: dict[int, list[Future[np.ndarray]]] = {}  # of the epoch that was asked for last
         self._waiting: deque[Future[Batch]] = deque()
         # One thread is enough on few cores; the decoding of files has threads of its own.
         workers = max(1, min(4, (os.cpu_count() or 1) // 4))
@@ -103,16 +104,15 @@ class Feed:
 
     def _submit(self, step: int) -> None:
         epoch, position = divmod(step, self._steps_per_epoch)
-        draws = (0, 1) if self._second else (0,)
-        if (epoch, 0) not in self._orders:
+        if epoch not in self._orders:
             # Before the batches that need them, so that a thread is at work on them when a batch waits for them.
-            count = len(self._images.images)
-            self._orders = {
-                (epoch, draw): self._threads.submit(epoch_order, count, self._seed, epoch, draw) for draw in draws
-            }
-        orders = [self._orders[epoch, draw] for draw in draws]
+            what = len(self._images.images), self._seed, epoch
+            orders = [self._threads.submit(epoch_order, *what)]
+            if self._second:
+                orders.append(self._threads.submit(_second_order, orders[0], self._images.labels, *what))
+            self._orders = {epoch: orders}
         self._waiting.append(
-            self._threads.submit(_read_batch, self._images, self._scaler, orders, self._place(position))
+            self._threads.submit(_read_batch, self._images, self._scaler, self._orders[epoch], self._place(position))
         )
 
     def _place(self, position: int) -> slice:
@@ -120,13 +120,22 @@ class Feed:
         return slice(start, start + self._part_size)
 
 
+def _second_order(
+    order: Future[np.ndarray], labels: np.ndarray | None, count: int, seed: int, epoch: int
+) -> np.ndarray:
+    """Another order of the epoch; the nth image of a class in the one is at the place of the nth in the other."""
+    other = epoch_order(count, seed, epoch, draw=1)
+    if labels is None:
+        return other
+    paired = np.empty_like(other)
+    labels, order = np.asarray(labels), order.result()
+    paired[np.argsort(labels[order], kind="stable")] = other[np.argsort(labels[other], kind="stable")]
+    return paired
+
+
 def _read_batch(images: ImageSet, scaler: PixelScaler, orders: list[Future[np.ndarray]], place: slice) -> Batch:
-    """Images and labels at this place of each order, one after the other as in `Batch`."""
-    fields = []
-    for order in orders:
-        chosen = order.result()[place]
-        fields += [
-            scaler.transform(images.images[chosen]),
-            None if images.labels is None else np.asarray(images.labels[chosen], np.int64),
-        ]
-    return Batch(*fields)
+    """The images at this place of the order, and of the second one if there is one."""
+    chosen = [order.result()[place] for order in orders]
+    labels = None if images.labels is None else np.asarray(images.labels[chosen[0]], np.int64)
+    scaled, *second = [scaler.transform(images.images[those]) for those in chosen]
+    return Batch(scaled, labels, *second)

@@ -119,9 +119,10 @@ def train(
     plots_drawn_at = -math.inf
     done = progress.step * config.batch_size
     share = (replicas.worker, replicas.workers)
+    fed = images if config.conditional else ImageSet(images.name, images.images)
     steps = (progress.step, total_steps)
     with (
-        Feed(images, scaler, config.batch_size, config.seed, *steps, loss.pairs, share, steps_per_execution) as feed,
+        Feed(fed, scaler, config.batch_size, config.seed, *steps, loss.pairs, share, steps_per_execution) as feed,
         _open_board(run, progress, tensorboard, replicas) as board,
         _stop_requests() as stop_requests,
         progress_bar("training", total_steps * config.batch_size, "images", done) as bar,

@@ -175,15 +175,15 @@ class RunFolder:
                 f"({len(images.images)} images of shape {images.image_shape}); put the data back or start a new run"
             )
 
-    def load_training_images(self, way_out: str = "put them back") -> ImageSet:
-        """The images the run was trained on. Raises ValueError when they have changed or, with `way_out`, are gone."""
+    def load_training_images(self, data: str | None = None) -> ImageSet:
+        """The images the run was trained on, from `data` if they have moved. Raises ValueError for others or none."""
         config = self.config
-        if config.data not in DATASET_NAMES and not Path(config.data).exists():
+        if data is None and config.data not in DATASET_NAMES and not Path(config.data).exists():
             raise ValueError(
-                f"expected the images of the run where they were, {config.data!r}, got nothing there; {way_out}"
+                f"expected the images of the run where they were, {config.data!r}, got nothing there; pass --data PATH"
             )
         how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
-        images = load_images(config.data, *how)
+        images = load_images(data or config.data, *how)
         self.check_same_images(images)
         return images
 

@@ -23,13 +23,12 @@ FINAL_RATE, FINAL_PENALTY = 0.25, 0.1  # what the cosine schedule leaves at the 
 class Batch(NamedTuple):
     """Scaled real images, float32 (batch, height, width, channels), and their classes, int64 (batch,), if they count.
 
-    second_images, second_labels: other real ones, for a loss whose generator's side needs them.
+    second_images: other real ones of the same classes, for a loss whose generator's side needs them.
     """
 
     images: np.ndarray | tf.Tensor
     labels: np.ndarray | tf.Tensor | None = None
     second_images: np.ndarray | tf.Tensor | None = None
-    second_labels: np.ndarray | tf.Tensor | None = None
 
 
 TrainStep = Callable[[Batch, int], dict[str, tf.Tensor]]
@@ -132,7 +131,7 @@ def build_train_step(
             # The images of the first line are used again, judged by the discriminator as it is now.
             logits = judge(generated_images, batch.labels, seeds[3])
             if loss.pairs:
-                generator_loss = loss.generator(judge(batch.second_images, batch.second_labels, seeds[4]), logits)
+                generator_loss = loss.generator(judge(batch.second_images, batch.labels, seeds[4]), logits)
             else:
                 generator_loss = loss.generator(logits)
         gradients = generator_tape.gradient(generator_loss, generator.trainable_variables, part)
