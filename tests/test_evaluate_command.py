@@ -69,6 +69,12 @@ def test_a_run_against_the_images_it_was_trained_on(judge, trained_run, image_fi
     assert others["scores"] != first["scores"] and others["images"]["count"] == 24 and others["floor"] == first["floor"]
 
 
+def test_many_classes_are_counted_in_the_json_only(judge, trained_run, monkeypatch):
+    monkeypatch.setattr(evaluate, "MOST_CLASS_ROWS", 2)
+    found = judge(trained_run, "--count", 20, "--no-floor")
+    assert "--json counts each of the 3 classes" in found["table"] and len(found["classes"]) == 3
+
+
 def test_files_that_a_run_wrote_score_as_the_run_does(judge, run_script, trained_run, image_file, tmp_path):
     assert run_script(generate, trained_run, "--count", 20, "--output", tmp_path / "samples").status == 0
     of_run = judge(trained_run, "--count", 20)

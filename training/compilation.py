@@ -105,7 +105,7 @@ def _turn(
     numbers = np.random.default_rng(0)
     images, others = numbers.uniform(-1, 1, (2, config.batch_size, *image_shape)).astype(np.float32)
     labels = np.zeros(config.batch_size, np.int64)
-    batch = Batch(*map(tf.constant, (images, labels, others, labels)))
+    batch = Batch(*map(tf.constant, (images, labels, others)))
     networks = build_networks(config, image_shape, output_activation, class_count)
     train_step = build_train_step(networks, gan_loss(config.loss), config, steps * (TURNS + 1))
 
