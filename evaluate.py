@@ -369,12 +369,12 @@ def as_table(report: Report) -> str:
         widest = max(18, *(len(name) + 1 for name in report.classes))
         lines += ["", f"{'looks like':{widest}}{'these images':>18}{'real':>22}"]
         totals = [sum(column) for column in zip(*report.classes.values(), strict=True)]
-        few = len(report.classes) <= MOST_CLASS_ROWS
-        if not few:
+        if len(report.classes) > MOST_CLASS_ROWS:
             lines.append(f"--json counts each of the {len(report.classes)} classes")
-        for name, counts in report.classes.items() if few else ():
-            found, real = (f"{count:,} ({count / total:.1%})" for count, total in zip(counts, totals, strict=True))
-            lines.append(f"{name:{widest}}{found:>18}{real:>22}")
+        else:
+            for name, counts in report.classes.items():
+                found, real = (f"{count:,} ({count / total:.1%})" for count, total in zip(counts, totals, strict=True))
+                lines.append(f"{name:{widest}}{found:>18}{real:>22}")
         lines.append(f"{'difference':{widest}}{class_difference_of(report):>18.1%}{'':>22}  0% is best".rstrip())
     return "\n".join(lines)
 

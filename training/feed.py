@@ -33,8 +33,8 @@ class Feed:
         at_once: how many batches are taken one right after the other, and should therefore be there.
 
     Yields:
-        `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if asked
-        for, second_images float32 C-contiguous (batch, height, width, channels), labels int64 (batch,) or None.
+        `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if asked for, second_images
+        float32 C-contiguous (batch, height, width, channels), labels int64 (batch,) or None.
 
     Raises ValueError when there are fewer images than a batch needs, and for steps or parts that do not exist. What
     goes wrong in the background, such as a file that is gone, is raised by next as it is, and closes the feed.
