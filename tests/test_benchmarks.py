@@ -24,6 +24,7 @@ def recipes(monkeypatch):
     return recipes
 
 
+@pytest.mark.slow
 def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data, output = tmp_path / "small.npz", tmp_path / "out"

@@ -265,6 +265,7 @@ def losses_of(run: Path) -> np.ndarray:
         return archive["progress/losses"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills processes by signals")
 def test_two_workers_are_stopped_killed_resumed_and_end_as_one_device(image_file, tmp_path, run_script):
     """Three runs of two processes: a signal to one stops both, the death of one ends the other, and both go on."""

@@ -82,6 +82,7 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
+@pytest.mark.slow
 @each_notebook
 def test_runs_from_top_to_bottom(path, tmp_path):
     fresh = execute(path, tmp_path, SHARE_OF_TRAINING)

@@ -137,6 +137,7 @@ def test_killed_at_the_worst_moments(uninterrupted, image_file, tmp_path):
     assert_same_bits(whole, run)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
     whole, precision = uninterrupted
     if precision != "float32":
