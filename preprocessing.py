@@ -5,7 +5,7 @@ scale pixel data by hand), the checks those of text A. NumPy only.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from pixels.checks import (
     CHANNEL_COUNTS,
     FLOAT_TYPES,
     IMAGES_SHAPE,
-    as_levels,
     check_array,
     check_dtype,
     check_shape,
@@ -23,8 +22,7 @@ from pixels.checks import (
 from pixels.record import ScalingRecord, read_record, write_record
 from pixels.scaling_statistics import GIVEN_STATISTICS, ScalingStatistics
 from pixels.settings import CENTERINGS, MODES, SCOPES, WHITENING_MODES, ScalingSettings, white_level
-from pixels.statistics import PixelStatistics, measure
-from pixels.whitening import Moments, Whitening, fit_whitening, measure_moments
+from pixels.strategies import strategy_for
 
 __all__ = [
     "CENTERINGS",
@@ -37,8 +35,6 @@ __all__ = [
     "scale_image",
     "validate_images",
 ]
-
-_WHITENING_IMAGES = 1024  # at a time, which bounds the float64 copies
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -60,7 +56,7 @@ class PixelScaler:
         scope: where the statistics come from. "dataset": learned once by `fit`, stored, used again at inference.
             "image" or "batch": taken from each image or each call of `transform`.
         per_channel: statistics for each channel, or global ones over all channels.
-        centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centred pixels
+        centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centered pixels
             brought to [0, 1] by their own extremes; the mean cancels and (v - lowest) / (highest - lowest) is left.
             "pixels": v - mean, in levels.
         maximum: M. None for the white of the type, 255 or 65,535; "data" for the highest level of the data; or a
@@ -71,6 +67,17 @@ class PixelScaler:
         value_range: (low, high) of float images, which are moved to 0..255 or 0..65,535 first. Without it floats are
             refused.
         epsilon: for whitening, the squared levels added to each variance; None chooses one.
+
+    Attributes:
+        mean_: mean in levels, float64: (c,) per channel, one number when global, (h, w, c) for whitening.
+        std_: standard deviation of the population in levels, shaped like `mean_`; exactly 0.0 for a constant channel.
+        maximum_: M, the level that is scaled to the upper end, float.
+        dtype_: the integer type that `inverse_transform` returns.
+        output_range: (low, high) of scaled values, known before `fit`; (-inf, inf) when the mode sets no bound.
+        output_activation: the generator's last activation with this range: "tanh", "sigmoid" or "linear".
+        is_lossless: whether `inverse_transform` alone gives every image back.
+        loss_reason: what is lost, in words; None when nothing is.
+        settings: the arguments, checked; the form in which they are stored.
 
     Raises ValueError for settings that do not exist or do not go together.
 
@@ -96,9 +103,19 @@ class PixelScaler:
         value_range: tuple[float, float] | None = None,
         epsilon: float | None = None,
     ) -> None:
-        self.settings = ScalingSettings(
-            mode, scope, per_channel, centering, maximum, statistics, dtype, value_range, epsilon
-        )
+        parameters = {  # as they were given, for `get_params`
+            "mode": mode,
+            "scope": scope,
+            "per_channel": per_channel,
+            "centering": centering,
+            "maximum": maximum,
+            "statistics": statistics,
+            "dtype": dtype,
+            "value_range": value_range,
+            "epsilon": epsilon,
+        }
+        self.settings = ScalingSettings(**parameters)
+        self._parameters = parameters
         self._forget()
 
     def __repr__(self) -> str:
@@ -116,6 +133,22 @@ class PixelScaler:
     @property
     def per_channel(self) -> bool:
         return self.settings.per_channel
+
+    def get_params(self, deep: bool = True) -> dict:
+        """The arguments as they were given, by name, as scikit-learn has it; `deep` changes nothing."""
+        return dict(self._parameters)
+
+    def set_params(self, **parameters: object) -> "PixelScaler":
+        """Changes arguments by name, as scikit-learn has it, and forgets what was learned under the old ones.
+
+        Raises ValueError for an unknown name, and as the constructor does; then nothing is changed.
+        """
+        unknown = sorted(set(parameters) - set(self._parameters))
+        if unknown:
+            raise ValueError(f"expected parameters among {tuple(self._parameters)}, got {unknown}; check the spelling")
+        if parameters:
+            self.__init__(**(self._parameters | parameters))
+        return self
 
     # Learning
 
@@ -142,13 +175,7 @@ class PixelScaler:
         wrong shape or values.
         """
         dtype = self._checked(images)
-        value_range = self.settings.value_range if images.dtype.kind == "f" else None
-        if self.settings.whitens:
-            self._add_moments(measure_moments(images, value_range, white_level(dtype)))
-        elif self.settings.learns:
-            self._add_pixels(measure(images, value_range, white_level(dtype)))
-        elif self.settings.statistics is not None and self._statistics is None:
-            self._statistics = ScalingStatistics.given(self.settings.statistics, white_level(dtype))
+        self._strategy = self._strategy.learn(images, self._declared_range(images), white_level(dtype))
         self._dtype, self._channels = dtype, images.shape[-1]
         return self
 
@@ -156,18 +183,19 @@ class PixelScaler:
         """Adds what `other` learned from its own shard, exactly; ValueError unless both have the same settings."""
         if self.settings != other.settings or not self.settings.learns:
             raise ValueError(f"expected two scalers with the same settings that learn, got {self!r} and {other!r}")
-        if other._pixels is None and other._moments is None:
+        if not other._strategy.has_sums:
             raise NotFittedError(
                 f"expected a fitted scaler that still has its sums, got {other!r}; fit it on its shard"
             )
         if self._dtype not in (None, other._dtype):
             raise TypeError(f"expected statistics of {self._dtype.name}, got {other._dtype.name}; fit both on one type")
-        if self.settings.whitens:
-            self._add_moments(other._moments)
-        else:
-            self._add_pixels(other._pixels)
+        self._strategy = self._strategy.merge(other._strategy)
         self._dtype, self._channels = other._dtype, other._channels
         return self
+
+    def fit_transform(self, images: np.ndarray) -> np.ndarray:
+        """`fit(images).transform(images)`: (n, h, w, c) -> float32 of the same shape."""
+        return self.fit(images).transform(images)
 
     # Using
 
@@ -183,25 +211,11 @@ class PixelScaler:
         """
         self._check_fitted()
         self._checked(images, allow_empty=True)
-        value_range = self.settings.value_range if images.dtype.kind == "f" else None
+        value_range = self._declared_range(images)
         if value_range is not None:
             check_values(images, *value_range)
         out = np.empty(images.shape, np.float32) if out is None else _checked_out(out, images)
-        white, used = white_level(self._dtype), self._statistics
-        if self.settings.whitens:
-            self._check_image_shape(images.shape)
-            whitening = self._fitted_whitening()
-            for part in _slices(len(images), _WHITENING_IMAGES):
-                levels = as_levels(images[part], value_range, white)
-                out[part] = whitening.forward(levels.reshape(len(levels), -1)).reshape(levels.shape)
-        elif self.settings.uses_own_statistics:
-            rows = []
-            for part in self._groups(len(images)):
-                rows.append(ScalingStatistics.of(measure(images[part], value_range, white), self.settings.per_channel))
-                self.settings.affine(rows[-1], white).forward(images[part], out[part], value_range, white)
-            used = ScalingStatistics.stack(rows) if rows else None
-        else:
-            self.settings.affine(used, white).forward(images, out, value_range, white)
+        used = self._strategy.forward(images, out, value_range, white_level(self._dtype))
         return (out, used) if return_statistics else out
 
     def inverse_transform(self, scaled: np.ndarray, *, statistics: ScalingStatistics | None = None) -> np.ndarray:
@@ -214,26 +228,7 @@ class PixelScaler:
         self._check_fitted()
         self._check_scaled(scaled)
         levels = np.empty(scaled.shape, self._dtype)
-        white = white_level(self._dtype)
-        if self.settings.whitens:
-            self._check_image_shape(scaled.shape)
-            whitening = self._fitted_whitening()
-            for part in _slices(len(scaled), _WHITENING_IMAGES):
-                values = whitening.backward(scaled[part].astype(np.float64).reshape(len(levels[part]), -1))
-                levels[part] = np.clip(np.rint(values), 0, white).reshape(levels[part].shape)
-        elif self.settings.uses_own_statistics:
-            groups = self._groups(len(scaled))
-            if statistics is None:
-                raise ValueError(f"expected the statistics of each {self.scope}, got none; {self._missing_statistics}")
-            if len(statistics.mean) != len(groups):
-                raise ValueError(
-                    f"expected {len(groups)} rows of statistics for {len(scaled)} images, got {len(statistics.mean)}; "
-                    "hand back those of the same transform"
-                )
-            for index, part in enumerate(groups):
-                self.settings.affine(statistics.row(index), white).backward(scaled[part], levels[part], white)
-        else:
-            self.settings.affine(self._statistics, white).backward(scaled, levels, white)
+        self._strategy.backward(scaled, levels, white_level(self._dtype), statistics)
         return levels
 
     # Describing
@@ -244,16 +239,14 @@ class PixelScaler:
 
         Raises NotFittedError when none is known.
         """
-        if self._image_shape is not None:
-            return self._fitted_whitening().mean.reshape(self._image_shape)
-        return self._entries(self._known_statistics().mean)
+        self._check_statistics()
+        return self._strategy.mean()
 
     @property
     def std_(self) -> np.ndarray | np.float64:
         """Standard deviation of the population in levels, shaped like `mean_`; exactly 0.0 for a constant channel."""
-        if self._image_shape is not None:
-            return self._fitted_whitening().deviation().reshape(self._image_shape)
-        return self._entries(self._known_statistics().deviation())
+        self._check_statistics()
+        return self._strategy.deviation()
 
     @property
     def dtype_(self) -> np.dtype:
@@ -263,9 +256,15 @@ class PixelScaler:
 
     @property
     def maximum_(self) -> float:
-        """M, the level that is scaled to the upper end: given, the highest learned, or the white of the type."""
+        """M, the level that is scaled to the upper end: given, the highest learned, or the white of the type.
+
+        Raises NotFittedError before `fit`, and when each image or batch has its own.
+        """
         self._check_fitted()
-        return float(self.settings.scaling_maximum(self._statistics, white_level(self._dtype))[0])
+        maximum = self._strategy.maximum(white_level(self._dtype))
+        if maximum is None:
+            self._check_statistics()
+        return maximum
 
     @property
     def output_range(self) -> tuple[float, float]:
@@ -288,23 +287,11 @@ class PixelScaler:
 
         Raises NotFittedError when that depends on the data.
         """
-        if self.settings.uses_own_statistics:
-            return self._missing_statistics
-        if self.settings.mode == "positive_standardize":
+        if self.settings.mode == "positive_standardize" and not self.settings.uses_own_statistics:
             return "levels further than one standard deviation from the mean are clipped; mode 'standardize' keeps them"
-        self._check_fitted()
-        white = white_level(self._dtype)
-        if self.settings.whitens:
-            error = self._fitted_whitening().largest_error(white)
-            return None if error < 0.5 else f"float32 can leave errors of {error:.2g} levels; use a larger epsilon"
-        channels = self._channels or (1 if self._statistics is None else len(self._statistics.mean))
-        levels = np.repeat(np.arange(white + 1, dtype=self._dtype), channels).reshape(1, -1, 1, channels)
-        with np.errstate(over="ignore"):
-            scaled = self.transform(levels)
-        if not np.isfinite(scaled).all():
-            return "scaled values overflow float32; the standard deviation is too small or the mean too large"
-        changed = int(np.count_nonzero(self.inverse_transform(scaled) != levels))
-        return f"{changed} of {levels.size} levels do not come back; float32 is too coarse" if changed else None
+        if not self.settings.uses_own_statistics:
+            self._check_fitted()
+        return self._strategy.loss_reason(self._dtype, self._channels)
 
     def check_trainable(self) -> None:
         """Raises ValueError with the reason when images scaled this way cannot train a generator."""
@@ -319,13 +306,7 @@ class PixelScaler:
     def save(self, path: str | os.PathLike) -> None:
         """Writes JSON, whole or not at all; every number comes back bit for bit. Raises NotFittedError before `fit`."""
         self._check_fitted()
-        whitening = self._fitted_whitening() if self._image_shape is not None else None
-        write_record(
-            path,
-            ScalingRecord(
-                self.settings, self._dtype, self._channels, self._statistics, self._pixels, self._image_shape, whitening
-            ),
-        )
+        write_record(path, ScalingRecord(self.settings, self._dtype, self._channels, self._strategy))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "PixelScaler":
@@ -334,44 +315,32 @@ class PixelScaler:
         Raises ValueError in one line for another format or version, missing entries, NaN, or a scale of zero.
         """
         record = read_record(path)
-        scaler = cls()
-        scaler.settings = record.settings
-        scaler._dtype, scaler._channels = record.dtype, record.channels
-        scaler._statistics, scaler._pixels = record.statistics, record.pixels
-        scaler._image_shape, scaler._whitening = record.image_shape, record.whitening
+        scaler = cls(**record.settings.document())
+        scaler._dtype, scaler._channels, scaler._strategy = record.dtype, record.channels, record.strategy
         return scaler
 
     # Inside
 
     def _forget(self) -> None:
-        """The state before `fit`. Each part is replaced, never changed, so that other threads see a whole one."""
+        """The state before `fit`."""
         self._dtype: np.dtype | None = None if self.settings.dtype is None else np.dtype(self.settings.dtype)
         self._channels: int | None = None
-        self._statistics: ScalingStatistics | None = None  # what transform uses
-        self._pixels: PixelStatistics | None = None  # exact sums, to go on with partial_fit and merge
-        self._whitening: Whitening | None = None
-        self._moments: Moments | None = None
-        self._image_shape: tuple[int, ...] | None = None
-        if self.settings.statistics is not None and self._dtype is not None:
-            self._statistics = ScalingStatistics.given(self.settings.statistics, white_level(self._dtype))
-
-    @property
-    def _missing_statistics(self) -> str:
-        return (
-            f"the way back needs the statistics of each {self.scope}, which generated images do not have; "
-            "use scope='dataset', or hand back those of transform(..., return_statistics=True)"
-        )
+        self._strategy = strategy_for(self.settings)
 
     def _check_fitted(self) -> None:
-        ready = self._dtype is not None
-        if self.settings.whitens:
-            ready = self._image_shape is not None
-        elif self.settings.scope == "dataset" and self.settings.needs_statistics:
-            ready = ready and self._statistics is not None
-        if not ready:
+        if self._dtype is None or not self._strategy.is_ready:
             raise NotFittedError(
                 f"expected a fitted scaler, got {self!r}; call fit(images) or PixelScaler.load(path) first"
             )
+
+    def _check_statistics(self) -> None:
+        if not self._strategy.has_statistics:
+            raise NotFittedError(
+                f"expected a scaler with learned or given statistics, got {self!r}; fit it, scope='dataset'"
+            )
+
+    def _declared_range(self, images: np.ndarray) -> tuple[float, float] | None:
+        return self.settings.value_range if images.dtype.kind == "f" else None
 
     def _checked(self, images: np.ndarray, allow_empty: bool = False) -> np.dtype:
         """The integer type these images stand for. Raises TypeError or ValueError unless they suit this scaler."""
@@ -385,9 +354,7 @@ class PixelScaler:
             None if is_float and self.settings.value_range is None else expected,
             self.settings.value_range is not None,
         )
-        channels = self._channels
-        if channels is None and self._statistics is not None and len(self._statistics.mean) > 1:
-            channels = len(self._statistics.mean)
+        channels = self._channels or self._strategy.channels
         if not (allow_empty and images.ndim == 4 and len(images) == 0):
             check_shape(images.shape, IMAGES_SHAPE if channels is None else (*IMAGES_SHAPE[:3], channels))
         if is_float:
@@ -403,53 +370,6 @@ class PixelScaler:
         if scaled.ndim != 4 or len(scaled) > 0:
             check_shape(scaled.shape, IMAGES_SHAPE if self._channels is None else (*IMAGES_SHAPE[:3], self._channels))
         check_values(scaled, -np.finfo(scaled.dtype).max, np.finfo(scaled.dtype).max)
-
-    def _check_image_shape(self, shape: tuple[int, ...]) -> None:
-        if shape[1:] != self._image_shape:
-            raise ValueError(
-                f"expected images of shape {self._image_shape} as in fit, got {shape[1:]}; resize or crop them"
-            )
-
-    def _add_pixels(self, pixels: PixelStatistics) -> None:
-        if self._statistics is not None and self._pixels is None:
-            raise ValueError("expected a scaler that has its sums, got one whose statistics were edited; fit a new one")
-        pixels = pixels if self._pixels is None else self._pixels.merge(pixels)
-        if isinstance(self.settings.maximum, float) and max(pixels.highest) > self.settings.maximum:
-            raise ValueError(
-                f"expected levels up to maximum={self.settings.maximum:g}, got {max(pixels.highest):g}; raise it"
-            )
-        self._statistics, self._pixels = ScalingStatistics.of(pixels, self.settings.per_channel), pixels
-
-    def _add_moments(self, moments: Moments) -> None:
-        if self._image_shape is not None and self._moments is None:
-            raise ValueError(
-                "expected a scaler that has its sums, got a loaded whitening, which has none; fit a new one"
-            )
-        moments = moments if self._moments is None else self._moments.merge(moments)
-        self._moments, self._image_shape = moments, moments.image_shape
-        self._whitening = None  # found from the moments when first used, not for every shard
-
-    def _fitted_whitening(self) -> Whitening:
-        whitening = self._whitening
-        if whitening is None:  # two threads may both get here; they find the same numbers
-            whitening = fit_whitening(
-                self._moments, self.settings.mode == "zca", self.settings.epsilon, white_level(self._dtype)
-            )
-            self._whitening = whitening
-        return whitening
-
-    def _known_statistics(self) -> ScalingStatistics:
-        if self._statistics is None:
-            raise NotFittedError(
-                f"expected a scaler with learned or given statistics, got {self!r}; fit it, scope='dataset'"
-            )
-        return self._statistics
-
-    def _entries(self, values: np.ndarray) -> np.ndarray | np.float64:
-        return values.copy() if self.settings.per_channel else values[0]
-
-    def _groups(self, images: int) -> list[slice]:
-        return list(_slices(images, 1 if self.settings.scope == "image" else max(1, images)))
 
 
 def scale_image(
@@ -499,8 +419,3 @@ def _checked_out(out: np.ndarray, images: np.ndarray) -> np.ndarray:
             "leave it out to have one made"
         )
     return out
-
-
-def _slices(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))

@@ -229,7 +229,7 @@ def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
     if len(shape) >= 3 and shape[-1] == 2 and not _channels_fit(shape, expected):
         return "two channels look like grey and alpha; drop the alpha with array[..., :1]"
     if not _channels_fit(shape, expected):
-        return "convert between grey and colour first" if shape[-1] in CHANNEL_COUNTS else "use 1 or 3 channels, last"
+        return "convert between grey and color first" if shape[-1] in CHANNEL_COUNTS else "use 1 or 3 channels, last"
     return "resize or crop the images, or expect their own shape"
 
 

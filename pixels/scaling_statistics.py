@@ -73,7 +73,7 @@ class ScalingStatistics:
     def from_document(cls, document: dict, entries: int) -> "ScalingStatistics":
         """The inverse of `document`. Raises ValueError for NaN, a scale that is not positive, or a missing entry."""
         values = {
-            name: _checked_numbers(document, name, entries, bool if name == "constant" else float) for name in _NAMES
+            name: _checked_entries(document, name, entries, bool if name == "constant" else float) for name in _NAMES
         }
         if not (values["scale"] > 0).all():
             raise ValueError(f"expected positive scales, got {values['scale'].tolist()}; fit and save again")
@@ -113,12 +113,12 @@ def checked_constants(statistics: str | Mapping, per_channel: bool, needs_std: b
     return {"mean": mean.tolist(), "std": std.tolist()}
 
 
-def _checked_numbers(document: dict, name: str, entries: int, kind: type) -> np.ndarray:
+def _checked_entries(document: dict, name: str, entries: int, entry_type: type) -> np.ndarray:
     values = document[name]
     if not isinstance(values, list) or len(values) != entries:
         raise ValueError(f"expected {entries} numbers for {name}, got {values!r}; fit and save again")
     for value in values:
-        fits = isinstance(value, bool) if kind is bool else type(value) in (int, float) and math.isfinite(value)
+        fits = isinstance(value, bool) if entry_type is bool else type(value) in (int, float) and math.isfinite(value)
         if not fits:
             raise ValueError(f"expected finite numbers for {name}, got {values!r}; fit and save again")
-    return np.array(values, np.bool_ if kind is bool else np.float64)
+    return np.array(values, np.bool_ if entry_type is bool else np.float64)

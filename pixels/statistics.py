@@ -223,14 +223,14 @@ def statistics_document(statistics: PixelStatistics) -> dict:
 def statistics_from_document(document: dict) -> PixelStatistics:
     """The inverse of `statistics_document`. Raises ValueError, KeyError or TypeError when it is not one."""
 
-    def numbers(texts: Sequence[str]) -> tuple[int | Fraction, ...]:
+    def exact(texts: Sequence[str]) -> tuple[int | Fraction, ...]:
         values = (Fraction(text) for text in texts)
         return tuple(value.numerator if value.denominator == 1 else value for value in values)
 
     return PixelStatistics(
         int(document["pixels"]),
-        numbers(document["sums"]),
-        numbers(document["squares"]),
+        exact(document["sums"]),
+        exact(document["squares"]),
         tuple(map(float, document["lowest"])),
         tuple(map(float, document["highest"])),
     )

@@ -1,5 +1,6 @@
 """Laws of the pixel scaler: exact statistics, an exact way back, one object for training and inference."""
 
+import inspect
 import json
 import math
 import subprocess
@@ -203,6 +204,57 @@ def test_one_constant_channel_leaves_the_others_alone():
     assert scaler.is_lossless
     floats = (np.full((2, 3, 3, 1), 0.1, np.float32), (0, 1))
     assert (PixelScaler("standardize", value_range=floats[1]).fit(floats[0]).transform(floats[0]) == 0).all()
+
+
+# As scikit-learn has it
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"mode": "zca", "epsilon": 2.5},
+        {"scope": "image", "maximum": "data", "value_range": [0, 1], "dtype": np.uint16},
+        {"mode": "standardize", "per_channel": False, "statistics": {"mean": 3, "std": 4}},
+        {"mode": "center", "centering": "pixels"},
+    ],
+)
+def test_parameters_come_back_as_they_were_given(arguments):
+    """scikit-learn's `clone` compares them by identity."""
+    scaler = PixelScaler(**arguments)
+    parameters = scaler.get_params()
+    assert set(parameters) == set(inspect.signature(PixelScaler).parameters)
+    assert all(parameters[name] is value for name, value in arguments.items())
+    copy = PixelScaler(**parameters)
+    assert copy.settings == scaler.settings
+    assert all(value is parameters[name] for name, value in copy.get_params().items())
+
+
+def test_set_params_changes_the_scaling_and_forgets():
+    images = random_images()
+    scaler = PixelScaler().fit(images)
+    assert scaler.set_params() is scaler and scaler.mean_.shape == (3,)
+    assert scaler.set_params(mode="standardize", per_channel=False) is scaler
+    with pytest.raises(NotFittedError):
+        scaler.transform(images)
+    expected = PixelScaler("standardize", per_channel=False).fit(images).transform(images)
+    np.testing.assert_array_equal(scaler.fit_transform(images), expected)
+    for wrong, words in (({"modes": "tanh"}, r"got \['modes'\]"), ({"mode": "tan"}, "expected mode to be one of")):
+        with pytest.raises(ValueError, match=words):
+            scaler.set_params(**wrong)
+    np.testing.assert_array_equal(scaler.transform(images), expected)
+    assert scaler.get_params()["mode"] == "standardize"
+
+
+def test_a_loaded_scaler_has_its_parameters(tmp_path):
+    PixelScaler("standardize", maximum=300).fit(random_images()).save(tmp_path / "preprocessing.json")
+    parameters = PixelScaler.load(tmp_path / "preprocessing.json").get_params()
+    assert parameters == PixelScaler("standardize", maximum=300).get_params()
+
+
+def test_the_maximum_of_each_image_is_not_one_number():
+    with pytest.raises(NotFittedError, match="scope='dataset'"):
+        _ = PixelScaler("normalize", "image", maximum="data").fit(random_images()).maximum_
 
 
 # Formulas

@@ -150,7 +150,7 @@ REFUSED = [
         images(channels=1),
         {"shape": (None, 4, 5, 3)},
         ValueError,
-        "convert between grey and colour",
+        "convert between grey and color",
     ),
     (
         "too bright",
