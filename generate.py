@@ -55,7 +55,7 @@ def main() -> int:
             write_projections(output, targets, generator, scaler, run, classes, arguments)
         elif training_images is not None:
             drawn = generate_images(generator, scaler, request.inputs)
-            write_nearest(output, drawn, training_images, arguments.nearest)
+            write_nearest(output, drawn, request, training_images, arguments.nearest, arguments.scale)
         else:
             batches = track(
                 generate_batches(generator, scaler, request.inputs),
@@ -63,7 +63,7 @@ def main() -> int:
                 -(-len(request.inputs) // BATCH_SIZE),
                 "batches",
             )
-            write_images(output, batches, request, run, scaler)
+            write_images(output, batches, request, run, scaler, arguments.scale)
     print(output)
     return DONE
 
@@ -136,6 +136,12 @@ def parse_arguments() -> argparse.Namespace:
     where.add_argument("--rows", type=positive_integer, metavar="N", help="of the grid (default: 8, or what is needed)")
     where.add_argument(
         "--columns", type=positive_integer, metavar="N", help="of the grid (default: 8, or what is needed)"
+    )
+    where.add_argument(
+        "--scale",
+        type=positive_integer,
+        metavar="N",
+        help="enlarge a grid or animation by this whole factor; 1 keeps one pixel a pixel (default: to suit a screen)",
     )
     where.add_argument(
         "--output",

@@ -62,7 +62,7 @@ FLOORS = (
             [("preprocessing", "scaling, the only place"), ("imaging", "exact files"), ("datasets", "names and paths")],
             [("pixels", "what stands behind them"), ("glyphs", "drawn digits"), ("sampling", "seeds to images")],
             [("command_line", "one-line errors"), ("files", "whole or not at all"), ("progress", "the bar")],
-            [("neighbours", "the nearest real images")],
+            [("neighbours", "the nearest real images"), ("sheets", "grids with words")],
         ],
     ),
 )

@@ -10,15 +10,16 @@ import numpy as np
 from datasets import ImageSet
 from drawing.request import Request
 from files import write_array
-from imaging import check_format, image_grid, save_animation, save_image
+from imaging import MAX_PIXELS, check_format, save_animation, save_image
 from neighbours import nearest_images
 from preprocessing import PixelScaler
 from sampling import generate_images
+from sheets import PADDING, Panel, draw_sheet, preview_scale
 from training.run import RunFolder
 
 MOST_GRID_IMAGES = 10_000
 SECONDS_PER_FRAME = 0.1
-SMALLEST_FRAME = 128  # pixels; smaller images are shown larger in an animation, each pixel as a square
+SMALLEST_FRAME = 128  # pixels; smaller images are enlarged in an animation
 
 
 def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Request | None) -> Path:
@@ -35,9 +36,14 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
     if kind == "grid":
         check_format(output, np.zeros((1, 1, run.image_shape[2]), run.image_dtype))
         if request is not None:
-            check_grid(request)
+            check_grid(request, run, arguments.scale)
     elif arguments.rows or arguments.columns:
         raise ValueError(f"expected --rows and --columns with an image file, got --output {output}; leave them out")
+    if arguments.scale and kind not in ("grid", "animation"):
+        raise ValueError(
+            f"expected --scale with an image file or a .gif, got --output {output}, which keeps the exact images; "
+            "leave it out"
+        )
     check_place(output, kind, "--output")
     if arguments.save_latents:
         if arguments.save_latents.suffix.lower() != ".npy":
@@ -46,7 +52,7 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
     return output
 
 
-def check_grid(request: Request) -> None:
+def check_grid(request: Request, run: RunFolder, scale: int | None) -> None:
     count = len(request.inputs)
     if request.rows * request.columns < count:
         raise ValueError(
@@ -56,6 +62,13 @@ def check_grid(request: Request) -> None:
     if count > MOST_GRID_IMAGES:
         raise ValueError(
             f"expected at most {MOST_GRID_IMAGES} images in a grid, got {count}; pass --output samples.npy"
+        )
+    height, width = (length + PADDING for length in run.image_shape[:2])
+    pixels = request.rows * height * request.columns * width * (scale or 1) ** 2
+    if pixels > MAX_PIXELS:
+        raise ValueError(
+            f"expected a picture of at most {MAX_PIXELS:,} pixels, got {pixels:,}; pass fewer --rows and --columns "
+            "or a smaller --scale"
         )
 
 
@@ -81,14 +94,22 @@ def output_kind(output: Path) -> str:
 
 
 def write_images(
-    output: Path, batches: Iterator[np.ndarray], request: Request, run: RunFolder, scaler: PixelScaler
+    output: Path,
+    batches: Iterator[np.ndarray],
+    request: Request,
+    run: RunFolder,
+    scaler: PixelScaler,
+    scale: int | None = None,
 ) -> None:
+    """Writes what `output` asks for. scale: of a picture or an animation; None for one that suits a screen."""
     match output_kind(output):
         case "grid":
-            save_image(output, image_grid(np.concatenate(list(batches)), request.rows, request.columns))
+            panel = Panel(np.concatenate(list(batches)), request.columns, request.rows)
+            scale = scale or preview_scale(run.image_shape, request.columns)
+            save_image(output, draw_sheet([panel], scale, request.row_names))
         case "animation":
             frames = np.concatenate(list(batches))
-            scale = -(-SMALLEST_FRAME // min(frames.shape[1:3]))
+            scale = scale or -(-SMALLEST_FRAME // min(frames.shape[1:3]))
             frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
             save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_)
         case "array":
@@ -108,11 +129,16 @@ def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -
             list(threads.map(save_image, paths, images))
 
 
-def write_nearest(output: Path, drawn: np.ndarray, images: ImageSet, count: int) -> None:
-    """A row for each image: itself, a gap, and the `count` images nearest to it; their distances are printed."""
+def write_nearest(
+    output: Path, drawn: np.ndarray, request: Request, images: ImageSet, count: int, scale: int | None
+) -> None:
+    """A row for each image: itself, and the `count` training images nearest to it with their distances."""
     indices, distances = nearest_images(drawn, images.images, count)
-    found = np.stack([images.images[row] for row in indices])
-    write_pairs(output, drawn, found.reshape(-1, *images.image_shape))
+    nearest = np.concatenate([images.images[row] for row in indices])
+    captions = [f"{distance:.1f}" for distance in distances.flat]
+    right = Panel(nearest, count, title="nearest training images", captions=captions)
+    panels = [Panel(drawn, 1, title="generated"), right]
+    save_image(output, draw_sheet(panels, scale or preview_scale(images.image_shape, 1 + count), request.names))
     for row in distances:
         print("nearest training images at", " ".join(f"{distance:.1f}" for distance in row), "levels")
 
@@ -126,23 +152,18 @@ def write_projections(
     classes: list[int | None],
     arguments: argparse.Namespace,
 ) -> None:
-    """A row for each image: itself, a gap, and what the generator makes of it; the errors are printed."""
+    """A row for each image: itself, and the closest image that the generator makes, with its error."""
     from projection import project
 
     inputs = project(generator, scaler.transform(targets), classes, run.class_count, arguments.seed)
     drawn = generate_images(generator, scaler, inputs)
-    write_pairs(output, targets, drawn)
     if arguments.save_latents:
         latents = inputs[:, : run.config.latent_dim]
         write_array(arguments.save_latents, [latents], latents.shape, "float32")
-    for index, (target, image) in enumerate(zip(targets.astype(np.float64), drawn, strict=True)):
-        label = inputs[index, run.config.latent_dim :].argmax() if run.class_count else None
-        kind = "" if label is None else f", class {run.class_names[label]}"
-        print(f"image {index}: root-mean-square error {np.sqrt(np.mean((target - image) ** 2)):.1f} levels{kind}")
-
-
-def write_pairs(output: Path, left: np.ndarray, right: np.ndarray) -> None:
-    """Each image of `left`, a gap, and its share of `right` beside it."""
-    columns = [image_grid(left, len(left), 1), image_grid(right, len(left), len(right) // len(left))]
-    gap = np.full((len(columns[0]), 8, left.shape[-1]), np.iinfo(left.dtype).max, left.dtype)
-    save_image(output, np.concatenate([columns[0], gap, columns[1]], axis=1))
+    errors = np.sqrt(np.mean((targets.astype(np.float64) - drawn) ** 2, axis=(1, 2, 3)))
+    names = [run.class_names[code.argmax()] if run.class_count else "" for code in inputs[:, run.config.latent_dim :]]
+    captions = [f"{error:.1f} {name}".rstrip() for error, name in zip(errors, names, strict=True)]
+    panels = [Panel(targets, 1, title="target"), Panel(drawn, 1, title="closest generated", captions=captions)]
+    save_image(output, draw_sheet(panels, arguments.scale or preview_scale(run.image_shape, 2)))
+    for index, (error, name) in enumerate(zip(errors, names, strict=True)):
+        print(f"image {index}: root-mean-square error {error:.1f} levels{f', class {name}' if name else ''}")

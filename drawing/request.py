@@ -19,12 +19,16 @@ WALK_STEPS = 8
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be drawn: float32 inputs of the generator, a name for each image, and the shape of a grid of them."""
+    """What to draw: float32 inputs of the generator, a name for each image, and the shape of a grid of them.
+
+    row_names: the class of each row of the grid; empty where a row has no class of its own.
+    """
 
     inputs: np.ndarray
     names: list[str]
     rows: int
     columns: int
+    row_names: tuple[str, ...] = ()
 
 
 def check_together(arguments: argparse.Namespace) -> None:
@@ -96,7 +100,9 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
     else:  # so many images in all, the classes in turn
         labels, shape = np.resize(classes, len(latents)), grid_shape(arguments, len(latents))
     names = [f"{run.class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)]
-    return Request(with_classes(latents, labels, run.class_count), names, *shape)
+    one_class_a_row = shape[0] == len(classes) and np.array_equal(labels, np.repeat(classes, shape[1]))
+    row_names = tuple(run.class_names[label] for label in classes) if one_class_a_row else ()
+    return Request(with_classes(latents, labels, run.class_count), names, *shape, row_names)
 
 
 def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> int:

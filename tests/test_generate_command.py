@@ -28,13 +28,18 @@ def draw(trained_run, run_script):
     return run
 
 
-def test_default_grid_goes_into_the_run_folder(draw, trained_run):
+def test_default_grid_goes_into_the_run_folder(draw, trained_run, tmp_path):
+    """Enlarged by a whole factor, so that small images can be seen; each pixel is a square of its own value."""
     assert draw() == str(trained_run / "samples.png")
-    assert load_image(trained_run / "samples.png").shape == (8 * 16 + 14, 8 * 16 + 14, 3)
+    preview = load_image(trained_run / "samples.png")
+    draw("--scale", 1, "--output", tmp_path / "exact.png")
+    exact = load_image(tmp_path / "exact.png")
+    assert exact.shape == (8 * 16 + 14, 8 * 16 + 14, 3)
+    np.testing.assert_array_equal(preview, exact.repeat(4, axis=0).repeat(4, axis=1))
 
 
 def test_rows_columns_seed_and_output(draw, tmp_path):
-    draw("--rows", 2, "--columns", 3, "--seed", 7, "--output", tmp_path / "grid.png")
+    draw("--rows", 2, "--columns", 3, "--seed", 7, "--scale", 1, "--output", tmp_path / "grid.png")
     draw("--seeds", "7-12", "--output", tmp_path / "faces")
     grid = load_image(tmp_path / "grid.png")
     assert grid.shape == (2 * 16 + 2, 3 * 16 + 4, 3)
@@ -46,7 +51,7 @@ def test_seeds_are_files_arrays_and_grids_of_the_same_images(draw, tmp_path):
     draw("--seeds", "0-2,12", "--output", tmp_path / "files")
     draw("--seeds", "0-2,12", "--output", tmp_path / "array.npy")
     draw("--seeds", "0-2,12", "--output", tmp_path / "array.npz")
-    draw("--seeds", "0-2,12", "--output", tmp_path / "grid.tif")
+    draw("--seeds", "0-2,12", "--scale", 1, "--output", tmp_path / "grid.tif")
     names = ["seed0000.png", "seed0001.png", "seed0002.png", "seed0012.png"]
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == names
     files = np.stack([load_image(tmp_path / "files" / name) for name in names])
@@ -93,7 +98,7 @@ def test_sixteen_bit_runs_draw_sixteen_bit_files(tmp_path, run_script, channels)
     assert grid.dtype == np.uint16 and grid.shape[2] == channels
     assert len(np.unique(grid)) > 256, "16 bits, not 8 widened"
     np.testing.assert_array_equal(grid, load_image(tmp_path / "grid.tif"))
-    np.testing.assert_array_equal(np.load(tmp_path / "array.npy")[0], grid[:16, :16])
+    np.testing.assert_array_equal(np.load(tmp_path / "array.npy")[0], grid[: 4 * 16 : 4, : 4 * 16 : 4])
 
 
 def test_pictures_for_screens_of_sixteen_bits_use_all_of_them(tmp_path, run_script):
@@ -132,18 +137,24 @@ def conditional_run(image_file, tmp_path_factory):
 
 
 def test_grid_of_a_conditional_run_has_a_row_for_each_class(conditional_run, run_script, tmp_path):
-    run_script(generate, conditional_run, "--columns", 5, "--output", tmp_path / "all.png")
-    grid = load_image(tmp_path / "all.png")
-    assert grid.shape == (3 * 16 + 2 * 2, 5 * 16 + 4 * 2, 3)
-    run_script(generate, conditional_run, "--class", "1", "--seeds", "0-4", "--output", tmp_path / "one.png")
-    np.testing.assert_array_equal(load_image(tmp_path / "one.png"), grid[18:34])
+    """With the names of the classes on the left."""
+    how = ("--scale", 1, "--output")
+    run_script(generate, conditional_run, "--columns", 5, *how, tmp_path / "all.png")
+    sheet = load_image(tmp_path / "all.png")
+    grid = sheet[8:-8, -8 - (5 * 16 + 4 * 2) : -8]
+    names = sheet[:, : -grid.shape[1] - 8]
+    assert grid.shape == (3 * 16 + 2 * 2, 5 * 16 + 4 * 2, 3) and all(
+        (names[row : row + 16] < 128).any() for row in (8, 26, 44)
+    )
+    run_script(generate, conditional_run, "--class", "1", "--seeds", "0-4", *how, tmp_path / "one.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "one.png")[8:-8, -88 - 8 : -8], grid[18:34])
     assert not np.array_equal(grid[:16], grid[18:34])
 
 
 def test_grid_after_an_epoch_is_that_of_generate(conditional_run, run_script, tmp_path):
-    run_script(generate, conditional_run, "--output", tmp_path / "grid.png")
+    run_script(generate, conditional_run, "--scale", 1, "--output", tmp_path / "grid.png")
     last = load_image(conditional_run / "samples" / "epoch_0002.png")
-    np.testing.assert_array_equal(load_image(tmp_path / "grid.png"), last)
+    np.testing.assert_array_equal(load_image(tmp_path / "grid.png")[8:-8, -8 - last.shape[1] : -8], last)
 
 
 def test_files_of_a_conditional_run_can_be_trained_on_again(conditional_run, run_script, tmp_path):
@@ -162,7 +173,7 @@ def test_files_of_a_conditional_run_can_be_trained_on_again(conditional_run, run
 
 
 def test_walk_goes_through_its_seeds(draw, tmp_path):
-    draw("--walk", "3,8,5", "--steps", 4, "--output", tmp_path / "walk.png")
+    draw("--walk", "3,8,5", "--steps", 4, "--scale", 1, "--output", tmp_path / "walk.png")
     draw("--seeds", "3,8,5", "--output", tmp_path / "ends.npy")
     walk, (first, second, third) = load_image(tmp_path / "walk.png"), np.load(tmp_path / "ends.npy")
     assert walk.shape == (2 * 16 + 2, 5 * 16 + 8, 3)
@@ -171,7 +182,7 @@ def test_walk_goes_through_its_seeds(draw, tmp_path):
 
 
 def test_walk_may_pass_a_seed_twice(draw, tmp_path):
-    draw("--walk", "3,8,3", "--steps", 2, "--output", tmp_path / "walk.png")
+    draw("--walk", "3,8,3", "--steps", 2, "--scale", 1, "--output", tmp_path / "walk.png")
     walk = load_image(tmp_path / "walk.png")
     assert walk.shape == (2 * 16 + 2, 3 * 16 + 4, 3)
     np.testing.assert_array_equal(walk[:16, :16], walk[18:, 36:])
@@ -223,13 +234,29 @@ def test_nearest_images_are_those_of_plain_distances(dtype, monkeypatch):
     assert indices[2, :2].tolist() == [3, 20] and distances[2, 0] == 0
 
 
-def test_nearest_shows_the_image_a_gap_and_training_images(draw, trained_run, tmp_path):
-    lines = draw("--seeds", "0-2", "--nearest", 2, "--output", tmp_path / "near.png").splitlines()
+def test_nearest_shows_the_images_beside_their_training_images(draw, trained_run, tmp_path):
+    how = ("--scale", 1, "--output")
+    lines = draw("--seeds", "0-2", "--nearest", 2, *how, tmp_path / "near.png").splitlines()
     assert len(lines) == 4 and all("levels" in line for line in lines[:3])
-    picture = load_image(tmp_path / "near.png")
-    assert picture.shape == (3 * 16 + 4, 16 + 8 + 2 * 16 + 2, 3)
-    training = small_images()
-    assert any(np.array_equal(picture[:16, 24:40], image) for image in training)
+    draw("--seeds", "0-2", "--output", tmp_path / "own.npy")
+    picture, (first, *_) = load_image(tmp_path / "near.png"), np.load(tmp_path / "own.npy")
+    distances = [float(number) for number in lines[0].split()[4:6]]
+    assert stands_in(picture, first)
+    near = [image for image in small_images() if stands_in(picture, image)]
+    found = sorted(np.sqrt(np.mean((image.astype(float) - first) ** 2)) for image in near)
+    assert all(np.abs(np.array(found) - distance).min() < 0.06 for distance in distances)
+
+
+def stands_in(picture: np.ndarray, image: np.ndarray) -> bool:
+    """Whether the picture holds the image, pixel for pixel."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, image.shape)
+    return bool((windows == image).all(axis=(-3, -2, -1)).any())
+
+
+def test_a_scale_is_for_pictures_of_a_size_that_can_be_written(trained_run, run_script, tmp_path):
+    for words in (("--output", tmp_path / "files"), ("--output", tmp_path / "a.npy"), ("--rows", 2, "--columns", 2)):
+        outcome = run_script(generate, trained_run, "--scale", 400, *words)
+        assert outcome.status == 2 and "--scale" in outcome.stderr and not list(tmp_path.iterdir())
 
 
 def test_nearest_asks_for_images_that_have_moved(trained_run, run_script, tmp_path):

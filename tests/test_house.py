@@ -22,6 +22,7 @@ FLOORS = {
         "pixels",
         "sampling",
         "neighbours",
+        "sheets",
     },
     1: {"models", "training.losses", "training.augmentation", "training.regularisers", "training.precision"},
     2: {

@@ -284,7 +284,8 @@ def draw_run(
     generated = generate_images(sampler, scaler, sample_inputs(run)[cells])
     words = f"generated, epoch {progress.step / run.steps_per_epoch:.3g}"
     real = images.images[chosen[cells]]
-    draw_comparison(run.path / "comparison.png", real, generated, side, words, scaler.maximum_)
+    names = run.class_names[:rows] if run.class_count else ()
+    draw_comparison(run.path / "comparison.png", real, generated, side, words, scaler.maximum_, names)
 
 
 def _images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:

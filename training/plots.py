@@ -6,20 +6,21 @@ Curves differ in colour (Okabe and Ito 2008: told apart by the colour-blind) and
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from files import atomic_path
-from imaging import image_grid, load_image, save_animation, to_display
+from imaging import load_image, save_animation, save_image, to_display
+from sheets import PADDING, Panel, draw_sheet
 
 GENERATOR_COLOUR, DISCRIMINATOR_COLOUR = "#d55e00", "#0072b2"
 RECALL_COLOUR, COVERAGE_COLOUR = "#009e73", "#cc79a7"
 MOST_POINTS = 150  # on a curve: what happens within a few steps is in its band
 MOST_FRAMES = 100  # in an animation
 COMPARISON_SIDE = 560  # pixels, about, of either half
+SHORT_RUN = 180.0  # seconds; the axis of a shorter run counts seconds
 
 
 def plot_losses(
@@ -65,7 +66,7 @@ def plot_scores(
             axes.plot(epochs, means.mean, style, color=colour, label=label, linewidth=1.5)
             low, high = means.mean - deviation, means.mean + deviation
             axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.axhline(0.0, color="black", linestyle=":", linewidth=1.2, label="neither")
+        axes.axhline(0.0, color="black", linestyle=":", linewidth=1.2, label="undecided (0)")
         _mark_best(axes, best)
         label = "logit of the discriminator\n(line: mean, band: ± standard deviation)"
         axes.set(ylabel=label)
@@ -73,17 +74,19 @@ def plot_scores(
 
 
 def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best: dict) -> None:
-    """Draws the distance of the lines of metrics.jsonl that have one against minutes of training, over recall and
-    coverage, which fall when the generator draws less and less kinds of images.
+    """Draws the distance of the lines of metrics.jsonl that have one against the time of training, over recall and
+    coverage, which fall when the generator makes fewer and fewer kinds of images.
     """
-    minutes = [record["seconds"] / 60.0 for record in records]
+    unit, divisor = ("minutes", 60.0) if records[-1]["seconds"] >= SHORT_RUN else ("seconds", 1.0)
+    times = [record["seconds"] / divisor for record in records]
     with _drawn(path, 5.5) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         distances = [record["frechet_distance"] for record in records]
-        upper.plot(minutes, distances, "-o", color=DISCRIMINATOR_COLOUR, linewidth=1.5, markersize=4)
+        distance_style = {"color": DISCRIMINATOR_COLOUR, "label": "Fréchet distance", "linewidth": 1.5, "markersize": 4}
+        upper.plot(times, distances, "-o", **distance_style)
         words = f"best: {best['frechet_distance']:.2f}, epoch {best['epoch']}"
         upper.plot(
-            best["seconds"] / 60.0,
+            best["seconds"] / divisor,
             best["frechet_distance"],
             "*",
             color=GENERATOR_COLOUR,
@@ -95,34 +98,31 @@ def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best
         upper.set(ylabel="Fréchet distance\n(0 is best)", ylim=(0.0, None))
         for name, colour, style in (("recall", RECALL_COLOUR, "-s"), ("coverage", COVERAGE_COLOUR, "--^")):
             values = [record[name] for record in records]
-            lower.plot(minutes, values, style, color=colour, label=name, linewidth=1.5, markersize=4)
+            lower.plot(times, values, style, color=colour, label=name, linewidth=1.5, markersize=4)
         label = "share of real images\nwithin reach"
-        lower.set(xlabel="minutes of training", ylabel=label, ylim=(-0.03, 1.03), xlim=(0.0, 1.03 * minutes[-1]))
+        lower.set(xlabel=f"{unit} of training", ylabel=label, ylim=(-0.03, 1.03), xlim=(0.0, 1.03 * times[-1]))
         upper.grid(alpha=0.3)
         _finish(figure, lower, title)
 
 
 def draw_comparison(
-    path: str | os.PathLike, real: np.ndarray, generated: np.ndarray, columns: int, words: str, maximum: float
+    path: str | os.PathLike,
+    real: np.ndarray,
+    generated: np.ndarray,
+    columns: int,
+    title: str,
+    maximum: float,
+    row_names: Sequence[str] = (),
 ) -> None:
-    """Real images on the left, as many generated ones on the right, enlarged by whole pixels; `words` says which.
+    """Real images on the left, as many generated ones on the right, enlarged by a whole factor.
 
-    uint8 or uint16 (n, height, width, channels) each; of uint16 `maximum` becomes white.
+    uint8 or uint16 (n, height, width, channels) each; of uint16 `maximum` becomes white. title: of the generated ones.
+    row_names: the class of each row, for a conditional run.
     """
-    halves = [to_display(image_grid(images, columns=columns), maximum) for images in (real, generated)]
-    zoom = max(1, COMPARISON_SIDE // halves[0].shape[1])
-    halves = [np.repeat(np.repeat(half, zoom, axis=0), zoom, axis=1) for half in halves]
-    height, width = halves[0].shape[:2]
-    margin, gap, top = 12, 36, 40
-    sheet = Image.new("RGB", (2 * width + gap + 2 * margin, top + height + margin), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
-    for left, half, label in zip((margin, margin + width + gap), halves, ("real", words), strict=True):
-        sheet.paste(Image.fromarray(half.squeeze(-1) if half.shape[-1] == 1 else half), (left, top))
-        pen.text((left, top - 8), label, fill="black", font=font, anchor="ls")
-    middle = margin + width + gap // 2
-    pen.line([(middle, margin), (middle, top + height)], fill="#999999", width=1)
-    with atomic_path(path) as partial:
-        sheet.save(partial, format="PNG")
+    halves = ((real, "real"), (generated, title))
+    panels = [Panel(to_display(images, maximum), columns, title=words) for images, words in halves]
+    scale = max(1, COMPARISON_SIDE // (columns * (real.shape[2] + PADDING)))
+    save_image(path, draw_sheet(panels, scale, row_names))
 
 
 class Spans(NamedTuple):

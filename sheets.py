@@ -1,0 +1,145 @@
+"""Sheets: grids of images with a title above, the names of their rows on the left and a caption below each image.
+
+Images are enlarged by whole factors only, so every pixel keeps its value and becomes a square.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from imaging import image_grid
+
+PADDING = 2  # pixels between images, before they are enlarged
+PREVIEW_SIDE = 64  # pixels; smaller images are enlarged to about this side
+WIDEST_PREVIEW = 1600  # pixels; a wider sheet is not enlarged
+LONGEST_NAME = 180  # pixels of a row's name; a longer one is cut
+MARGIN, PANEL_GAP = 8, 24
+SMALLEST_FONT, LARGEST_FONT = 10, 16
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A grid on a sheet.
+
+    Attributes:
+        images: uint8 or uint16 (n, height, width, channels), row by row.
+        columns: how many stand in a row.
+        rows: of the grid; None for as many as the images need.
+        title: stands above the panel.
+        captions: one line below each image, or none at all.
+    """
+
+    images: np.ndarray
+    columns: int
+    rows: int | None = None
+    title: str = ""
+    captions: Sequence[str] = ()
+
+
+def preview_scale(image_shape: Sequence[int], columns: int) -> int:
+    """The whole factor by which images of this shape, so many in a row, are enlarged to be seen on a screen.
+
+    >>> preview_scale((32, 32, 3), 8), preview_scale((256, 256, 3), 8), preview_scale((16, 16, 1), 100)
+    (2, 1, 1)
+    """
+    height, width = image_shape[:2]
+    wanted = PREVIEW_SIDE // min(height, width)
+    fitting = WIDEST_PREVIEW // (columns * (width + PADDING))
+    return max(1, min(wanted, fitting))
+
+
+def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str] = ()) -> np.ndarray:
+    """Panels side by side -> one image of their dtype, (height, width, channels), white around them.
+
+    One panel without title, captions and row names is `image_grid`, each of its pixels a square of `scale` pixels.
+
+    Args:
+        panels: of equal rows, image shapes and dtypes.
+        scale: a whole factor, 1 for one pixel a pixel.
+        row_names: one for each row, on the left of the first panel.
+
+    Raises:
+        ValueError: when panels differ in rows, shape or dtype, and for names or captions of another number.
+    """
+    rows = _checked_rows(panels, scale, row_names)
+    font = _font_for(panels[0].images.shape[1] * scale)
+    line = font.getbbox("Ég")[3] + 3
+    caption_height = line if any(panel.captions for panel in panels) else 0
+    names = [_shortened(name, font) for name in row_names]
+    names_width = max(int(font.getlength(name)) for name in names) + MARGIN if names else 0
+    top = line + MARGIN // 2 if any(panel.title for panel in panels) else 0
+    grids = [_spread(panel, rows, scale, caption_height) for panel in panels]
+    widths = [
+        max(grid.shape[1], int(font.getlength(panel.title)) + 1) for grid, panel in zip(grids, panels, strict=True)
+    ]
+    margin = MARGIN if names or top or caption_height else 0
+    lefts = margin + names_width + np.cumsum([0, *(width + PANEL_GAP for width in widths[:-1])])
+    shape = (grids[0].shape[0] + top + 2 * margin, lefts[-1] + widths[-1] + margin)
+    sheet = np.full((*shape, grids[0].shape[2]), np.iinfo(grids[0].dtype).max, grids[0].dtype)
+    ink = Image.new("L", shape[::-1], 0)  # of the letters, laid over the sheet at the end
+    pen = ImageDraw.Draw(ink)
+    cell = np.array(panels[0].images.shape[1:3]) * scale
+    step = cell + PADDING * scale + (caption_height, 0)
+    for panel, grid, left in zip(panels, grids, lefts, strict=True):
+        sheet[margin + top : margin + top + grid.shape[0], left : left + grid.shape[1]] = grid
+        pen.text((left, margin), panel.title, fill=255, font=font)
+        for index, caption in enumerate(panel.captions):
+            row, column = divmod(index, panel.columns)
+            place = (left + column * step[1] + cell[1] // 2, margin + top + row * step[0] + cell[0] + 1)
+            pen.text(place, caption, fill=255, font=font, anchor="ma")
+    for row, name in enumerate(names):
+        place = (margin + names_width - MARGIN, margin + top + row * step[0] + cell[0] // 2)
+        pen.text(place, name, fill=255, font=font, anchor="rm")
+    return _inked(sheet, np.asarray(ink))
+
+
+def _checked_rows(panels: Sequence[Panel], scale: int, row_names: Sequence[str]) -> int:
+    """The number of rows of every panel."""
+    if scale < 1:
+        raise ValueError(f"expected a scale of at least 1, got {scale}; 1 keeps the size")
+    kinds = {(*panel.images.shape[1:], panel.images.dtype.name) for panel in panels}
+    rows = {panel.rows or -(-len(panel.images) // panel.columns) for panel in panels}
+    if len(kinds) != 1 or len(rows) != 1:
+        raise ValueError(f"expected panels of the same rows, shape and dtype, got rows {rows} and images {kinds}")
+    (count,) = rows
+    if row_names and len(row_names) != count:
+        raise ValueError(f"expected a name for each of {count} rows, got {len(row_names)}")
+    for panel in panels:
+        if panel.captions and len(panel.captions) != len(panel.images):
+            raise ValueError(f"expected a caption for each of {len(panel.images)} images, got {len(panel.captions)}")
+    return count
+
+
+def _spread(panel: Panel, rows: int, scale: int, caption_height: int) -> np.ndarray:
+    """The panel's grid, enlarged, with room for a caption below each row."""
+    grid = image_grid(panel.images, rows, panel.columns, PADDING).repeat(scale, axis=0).repeat(scale, axis=1)
+    if not caption_height:
+        return grid
+    step = (panel.images.shape[1] + PADDING) * scale
+    room = np.full((caption_height, *grid.shape[1:]), np.iinfo(grid.dtype).max, grid.dtype)
+    parts = [grid[start : start + step] for start in range(0, len(grid), step)]
+    parts[-1] = parts[-1][: panel.images.shape[1] * scale]
+    between = [piece for part in parts for piece in (part, room)]
+    return np.concatenate(between)
+
+
+def _font_for(cell_height: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(min(LARGEST_FONT, max(SMALLEST_FONT, cell_height // 4)))
+
+
+def _shortened(name: str, font: ImageFont.FreeTypeFont) -> str:
+    if font.getlength(name) <= LONGEST_NAME:
+        return name
+    return next(
+        name[:length] + "…" for length in range(len(name), 0, -1) if font.getlength(name[:length]) <= LONGEST_NAME
+    )
+
+
+def _inked(sheet: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """The sheet with black letters on it: only white ground has any, so pixels of images stay what they are."""
+    rows, columns = np.nonzero(ink)
+    maximum = np.iinfo(sheet.dtype).max
+    sheet[rows, columns] = (maximum - ink[rows, columns].astype(np.uint32) * maximum // 255)[:, np.newaxis]
+    return sheet
