@@ -11,6 +11,22 @@ AUGMENTATIONS = ("colour", "translation", "cutout")
 CHANGED_BY_RESUMING = ("epochs", "data", "evaluate_every")
 BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")
 
+# What a run did before a setting was there, where that is not today's default; a new setting that changes what is done
+# by default gets a line here, so that runs begun without it go on as they began.
+BEFORE_IT_WAS_THERE = {"r1": 0.0, "penalty_interval": 1, "xla": "off"}
+# All that generate.py and evaluate.py need to know of a run's settings.
+NEEDED_FOR_DRAWING = (
+    "data",
+    "image_size",
+    "image_count",
+    "channels",
+    "alpha",
+    "cmyk",
+    "scaling",
+    "latent_dim",
+    "conditional",
+)
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -119,16 +135,29 @@ class TrainingConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, document: dict) -> "TrainingConfig":
-        """Raises ValueError for missing or unknown entries, which another version of this project may have written."""
-        expected = {field.name for field in dataclasses.fields(cls)}
-        if set(document) != expected:
-            differing = ", ".join(sorted(set(document) ^ expected))
-            raise ValueError(
-                f"expected the settings of this version, got others: {differing}; use the version that wrote it"
-            )
-        tuples = {name: tuple(document[name]) for name in ("image_size", "augmentation") if document[name] is not None}
-        return cls(**{**document, **tuples})
+    def from_json(cls, document: dict) -> tuple["TrainingConfig", tuple[str, ...]]:
+        """The settings of a run that any version of this project wrote; and what of them this version does not know.
+
+        What is missing is what was done before the setting was there. A setting or a value that is not known may come
+        from a newer version: drawing needs none of them, so they are only named. Training must not go on without them.
+        Raises ValueError where a setting that drawing needs is not known.
+
+        >>> config, unknown = TrainingConfig.from_json({"latent_dim": 4, "sharpness": 2})
+        >>> config.latent_dim, unknown
+        (4, ('sharpness 2',))
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        unknown = tuple(f"{name} {_shown(value)}" for name, value in document.items() if name not in names)
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in (BEFORE_IT_WAS_THERE | document).items()
+            if name in names
+        }
+        try:
+            return cls(**values), unknown
+        except (ValueError, TypeError) as error:
+            needed = {name: value for name, value in values.items() if name in NEEDED_FOR_DRAWING}
+            return cls(**needed), (*unknown, str(error))
 
     def contradictions(self, choices: dict) -> list[str]:
         """The explicit choices that differ from this config, in words.

@@ -1,5 +1,6 @@
 """The JSON file of a fitted scaling: versioned, bit-exact, and refused when a number in it cannot be right."""
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -57,22 +58,24 @@ def _record(document: dict) -> ScalingRecord:
     version = document.get("version")
     if isinstance(version, bool) or version != VERSION:
         raise ValueError(f"expected version {VERSION}, got {version!r}; read it with the program that wrote it")
-    entries = document["settings"]
-    settings = ScalingSettings(
-        entries["mode"],
-        entries["scope"],
-        entries["per_channel"],
-        entries["centering"],
-        entries["maximum"],
-        entries["statistics"],
-        entries["dtype"],
-        entries["value_range"],
-        entries["epsilon"],
-    )
+    settings = _settings(document["settings"])
     dtype, channels = integer_type(document["dtype"]), document["channels"]
     if channels is not None and (isinstance(channels, bool) or channels not in CHANNEL_COUNTS):
         raise ValueError(f"expected 1 or 3 channels, got {channels!r}; fit and save again")
     return ScalingRecord(settings, dtype, channels, strategy_from_document(document, settings, channels))
+
+
+def _settings(entries: dict) -> ScalingSettings:
+    """The settings of any version: what is missing is what was done before it was there, mostly nothing, as None says.
+
+    Raises ValueError for a setting that is not known, since it would change what the pixels become.
+    """
+    known = [field.name for field in dataclasses.fields(ScalingSettings)]
+    unknown = [f"{name} {value!r}" for name, value in entries.items() if name not in known and value is not None]
+    if unknown:
+        raise ValueError(f"expected settings of this version, got {', '.join(unknown)}; use the version that wrote it")
+    before = {"scope": "dataset", "per_channel": True, "centering": "after_normalize"}
+    return ScalingSettings(**{name: entries.get(name, before.get(name)) for name in known})
 
 
 def _refuse_constant(name: str) -> float:

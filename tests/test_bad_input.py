@@ -189,7 +189,7 @@ MISTAKES = [
     (generate, "missing", "'missing', which is not a folder"),
     (generate, "texts", "has no config.json"),
     (generate, "other", "something else"),
-    (generate, "newer", "expected version 1, got 99"),
+    (generate, "newer", "expected version 1 or earlier, got 99"),
     (generate, "incomplete", "without 'shape'"),
     (generate, "damaged", "damaged/generator.keras: expected a whole Keras file"),
     (generate, "unscaled", "unscaled/preprocessing.json"),

@@ -33,7 +33,10 @@ class RunIsBusy(ValueError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder that exists: its config.json is there and was written by this project."""
+    """A run folder that exists: its config.json is there and was written by this project, by whichever version.
+
+    unknown_settings: what of its settings this version does not know, in words; see `check_settings_known`.
+    """
 
     path: Path
     config: TrainingConfig
@@ -42,6 +45,7 @@ class RunFolder:
     class_names: tuple[str, ...]
     image_total: int
     fingerprint: str
+    unknown_settings: tuple[str, ...] = ()
 
     @property
     def class_count(self) -> int:
@@ -100,22 +104,24 @@ class RunFolder:
             raise ValueError(
                 f"{path / 'config.json'}: expected the file of a run, got something else; train.py makes one"
             )
-        if document.get("version") != VERSION:
+        if document.get("version") not in range(1, VERSION + 1):  # counts up when old entries come to mean other things
             raise ValueError(
-                f"{path / 'config.json'}: expected version {VERSION}, got {document.get('version')!r}; "
-                "use the version of this project that wrote it"
+                f"{path / 'config.json'}: expected version {VERSION} or earlier, got {document.get('version')!r}; use "
+                "the version of this project that wrote it"
             )
         try:
+            config, unknown_settings = TrainingConfig.from_json(document["config"])
             return cls(
                 path,
-                TrainingConfig.from_json(document["config"]),
+                config,
                 tuple(document["images"]["shape"]),
                 document["images"]["dtype"],
                 tuple(document["images"]["class_names"]),
                 document["images"]["count"],
                 document["images"]["sha256"],
+                unknown_settings,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path / 'config.json'}: expected a complete file, got one without {error}; restore it"
             ) from error
@@ -166,6 +172,14 @@ class RunFolder:
             yield
         finally:
             os.close(descriptor)  # gives the lock back, as the end of the process would
+
+    def check_settings_known(self) -> None:
+        """Raises ValueError where training could not go on as it began: this version does not know all settings."""
+        if self.unknown_settings:
+            raise ValueError(
+                f"{self.path / 'config.json'}: expected settings that this version knows, got "
+                f"{'; '.join(self.unknown_settings)}; go on with the version that wrote it, or only draw from the run"
+            )
 
     def check_same_images(self, images: ImageSet) -> None:
         """Raises ValueError unless these are the images that the run was started with."""

@@ -1,0 +1,122 @@
+"""Run folders of earlier commits open, draw what they drew, and go on as they began.
+
+`tests/frozen_runs/COMMIT/` holds runs of two epochs that the commit wrote, and in `drawn.npy` the first eight images
+that its generate.py drew. Their networks are an eighth of the usual width, so that the files are small. Of each run the
+checkpoint of the first epoch is kept: going on from it leads to the weights that the second epoch had.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import generate
+import train
+from models import ImageLayout
+from preprocessing import PixelScaler
+
+FROZEN = Path(__file__).resolve().parent / "frozen_runs" / "db04404"
+DATA = {"plain": "shapes.npz", "conditional": "shapes.npz", "deep": "deep.npy"}
+# Another processor may sum in another order. On the one that wrote the files the images are equal.
+LARGEST_DIFFERENCE = {"uint8": 1, "uint16": 257}
+
+
+@pytest.fixture
+def narrow_networks(monkeypatch):
+    """The networks as wide as those of the frozen runs."""
+
+    def of(cls, image_shape, preset="r1gan"):
+        return cls(*image_shape, largest_base=8 if preset in ("dcgan", "tutorial") else 4, narrowest=4)
+
+    monkeypatch.setattr(ImageLayout, "of", classmethod(of))
+
+
+@pytest.fixture
+def copied_run(tmp_path):
+    """A function that copies a frozen run and changes its files: entries of config.json or preprocessing.json."""
+
+    def copy(name: str, file: str = "config.json", part: str = "config", change=lambda entries: None) -> Path:
+        path = tmp_path / name
+        shutil.copytree(FROZEN / name, path)
+        document = json.loads((path / file).read_text())
+        change(document[part])
+        (path / file).write_text(json.dumps(document))
+        return path
+
+    return copy
+
+
+def assert_draws_what_it_drew(run: Path, run_script) -> None:
+    outcome = run_script(generate, run, "--count", 8, "--output", run / "now.npy")
+    assert outcome.status == 0, outcome.stderr
+    then, now = np.load(run / "drawn.npy"), np.load(run / "now.npy")
+    assert now.dtype == then.dtype and now.shape == then.shape
+    assert np.abs(now.astype(int) - then).max() <= LARGEST_DIFFERENCE[then.dtype.name]
+
+
+@pytest.mark.parametrize("name", ["plain", "conditional", pytest.param("deep", marks=pytest.mark.slow)])
+def test_a_run_of_an_earlier_commit_goes_on_to_the_same_images(name, copied_run, narrow_networks, run_script):
+    run = copied_run(name)
+    assert_draws_what_it_drew(run, run_script)
+    for weights in run.glob("*.keras"):
+        weights.unlink()  # so that what is drawn next was trained here
+    outcome = run_script(train, "--run-dir", run, "--resume", "--data", FROZEN / DATA[name])
+    assert outcome.status == 0, outcome.stderr
+    assert [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+    assert_draws_what_it_drew(run, run_script)
+
+
+@pytest.mark.parametrize(("missing", "held"), [("maximum", None), ("r1", 0.0), ("xla", "off"), ("averaging", 0.05)])
+def test_a_setting_that_is_missing_is_what_was_done_before_it_was_there(missing, held, copied_run, run_script):
+    from training.run import RunFolder
+
+    run = RunFolder.open(copied_run("plain", change=lambda config: config.pop(missing)))
+    assert getattr(run.config, missing) == held and run.unknown_settings == ()
+
+
+def test_a_run_with_a_setting_less_draws_and_goes_on(copied_run, narrow_networks, run_script):
+    run = copied_run("plain", change=lambda config: config.pop("maximum"))
+    assert_draws_what_it_drew(run, run_script)
+    assert run_script(train, "--run-dir", run, "--resume", "--data", FROZEN / "shapes.npz").status == 0
+    assert_draws_what_it_drew(run, run_script)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"), [("sharpness", [1, 2], "got sharpness [1, 2];"), ("loss", "softplus", "got 'softplus'")]
+)
+def test_a_setting_that_is_not_known_stops_training_and_not_drawing(name, value, words, copied_run, run_script):
+    run = copied_run("plain", change=lambda config: config.update({name: value}))
+    assert_draws_what_it_drew(run, run_script)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    outcome = run_script(train, "--run-dir", run, "--resume", "--data", FROZEN / "shapes.npz")
+    assert outcome.status == 2 and len(outcome.stderr.splitlines()) == 1
+    assert words in outcome.stderr and "only draw from the run" in outcome.stderr
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_setting_that_drawing_needs_is_not_guessed(copied_run, run_script):
+    run = copied_run("plain", change=lambda config: config.update(latent_dim="four"))
+    outcome = run_script(generate, run)
+    assert outcome.status == 2 and len(outcome.stderr.splitlines()) == 1 and "config.json" in outcome.stderr
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_scaling_without_the_settings_that_came_later_does_the_same(name, copied_run):
+    def to_mode_alone(settings: dict) -> None:
+        for entry in [entry for entry in settings if entry != "mode"]:
+            del settings[entry]
+
+    whole = PixelScaler.load(FROZEN / name / "preprocessing.json")
+    run = copied_run(name, "preprocessing.json", "settings", to_mode_alone)
+    images = np.load(FROZEN / name / "drawn.npy")
+    np.testing.assert_array_equal(
+        PixelScaler.load(run / "preprocessing.json").transform(images), whole.transform(images)
+    )
+
+
+def test_a_scaling_with_a_setting_that_is_not_known_is_refused(copied_run):
+    run = copied_run("plain", "preprocessing.json", "settings", lambda settings: settings.update(gamma=2.2))
+    with pytest.raises(ValueError, match=r"preprocessing\.json.* got gamma 2\.2; use the version that wrote it"):
+        PixelScaler.load(run / "preprocessing.json")
