@@ -7,7 +7,7 @@ LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
 PRECISIONS = ("auto", "float32", "bfloat16")
 XLA = ("auto", "on", "off")
 SCHEDULES = ("constant", "cosine")
-AUGMENTATIONS = ("colour", "translation", "cutout")
+AUGMENTATIONS = ("colour", "translation", "cutout", "mirror")
 CHANGED_BY_RESUMING = ("epochs", "data", "evaluate_every")
 BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from config import AUGMENTATIONS, TrainingConfig
 from preprocessing import MODES, PixelScaler
-from training.augmentation import CHANCE, augment
+from training.augmentation import CHANCE, MIRROR_CHANCE, augment
 
 SEED = tf.constant([3, 7])
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (400, 8, 12, 3)).astype(np.float32)
@@ -28,7 +28,8 @@ def test_same_seed_same_change_and_shape(kind):
 def test_the_stated_share_of_images_is_touched(kind):
     touched = (changed((kind,)) != IMAGES).any(axis=(1, 2, 3)).mean()
     still = 1 / 15 if kind == "translation" else 0.0  # a move by nothing: 3 x 5 moves are possible here
-    assert touched == pytest.approx(CHANCE * (1 - still), abs=0.08)
+    chance = MIRROR_CHANCE if kind == "mirror" else CHANCE
+    assert touched == pytest.approx(chance * (1 - still), abs=0.08)
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
@@ -44,6 +45,13 @@ def test_slopes_are_those_of_finite_differences(kind):
     slope = tape.gradient(score, images).numpy()
     assert np.abs(slope).sum() > 0
     np.testing.assert_allclose(np.sum(slope * direction), expected, rtol=1e-3)
+
+
+def test_mirror_exchanges_left_and_right_or_leaves_the_image():
+    mirrored = changed(("mirror",))
+    touched = (mirrored != IMAGES).any(axis=(1, 2, 3))
+    assert np.array_equal(mirrored[touched], IMAGES[touched][:, :, ::-1])
+    assert 0 < touched.sum() < len(IMAGES)
 
 
 def test_translation_moves_whole_pixels_and_repeats_the_edge():

@@ -3,7 +3,8 @@
 With few images a discriminator learns them by heart; changed at random they are never the same twice (Zhao et al. 2020,
 "Differentiable augmentation for data-efficient GAN training"). The generator must not learn to draw the changes. While
 enough images stay as they are it does not (Karras et al. 2020, "Training generative adversarial networks with limited
-data": a chance of change below 0.8), so each kind touches an image with the chance `CHANCE`.
+data": a chance of change below 0.8), so each kind touches an image with the chance `CHANCE`. Mirroring is the exception:
+with a chance of one half, left and right are equal on purpose, so there is nothing to leak but the side.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from functools import partial
 
 import tensorflow as tf
 
-CHANCE = 0.7  # of each kind, for each image
+CHANCE = 0.7  # of each kind but mirror, for each image
+MIRROR_CHANCE = 0.5
 BRIGHTNESS = 0.25  # of the value range, up or down
 TRANSLATION = 1 / 8  # of a side, either way
 CUTOUT = 1 / 2  # of a side
@@ -32,8 +34,8 @@ def augment(
 
     Args:
         images: float32 (batch, height, width, channels).
-        kinds: of "colour" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated) and
-            "cutout" (a square of the image's mean colour).
+        kinds: of "colour" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated),
+            "cutout" (a square of the image's mean colour) and "mirror" (left and right exchanged).
         span: width of the value range of the images, 2 for [-1, 1].
         seed: int32 (2,), from which all draws follow.
         draw: where the images are a part of a batch, what gives their part of its numbers.
@@ -50,9 +52,12 @@ def augment(
                 changed = _translation(images, seeds[0], draw)
             case "cutout":
                 changed = _cutout(images, seeds[0], draw)
+            case "mirror":
+                changed = images[:, :, ::-1]
             case _:
-                raise ValueError(f"expected augmentations of colour, translation and cutout, got {kind!r}")
-        chosen = draw(tf.random.stateless_uniform, (tf.shape(images)[0], 1, 1, 1), seeds[1]) < CHANCE
+                raise ValueError(f"expected augmentations of colour, translation, cutout and mirror, got {kind!r}")
+        chosen = draw(tf.random.stateless_uniform, (tf.shape(images)[0], 1, 1, 1), seeds[1])
+        chosen = chosen < (MIRROR_CHANCE if kind == "mirror" else CHANCE)
         images = tf.where(chosen, changed, images)
     return images
 
