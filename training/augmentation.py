@@ -3,8 +3,8 @@
 With few images a discriminator learns them by heart; changed at random they are never the same twice (Zhao et al. 2020,
 "Differentiable augmentation for data-efficient GAN training"). The generator must not learn to draw the changes. While
 enough images stay as they are it does not (Karras et al. 2020, "Training generative adversarial networks with limited
-data": a chance of change below 0.8), so each kind touches an image with the chance `CHANCE`. Mirroring is the exception:
-with a chance of one half, left and right are equal on purpose, so there is nothing to leak but the side.
+data": a chance of change below 0.8), so each kind touches an image with the chance `CHANCE`. Mirroring has a chance of
+one half, which makes left and right equal on purpose.
 """
 
 from collections.abc import Callable
