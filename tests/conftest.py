@@ -56,16 +56,20 @@ def image_file(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def trained_run(image_file, tmp_path_factory) -> Path:
-    """A finished run of two epochs on the images of `image_file`."""
+def train_here(*arguments) -> None:
+    """train.py in this process, for fixtures that outlive a test; a test itself has `run_script`."""
     import train
 
-    path = tmp_path_factory.mktemp("runs") / "small"
-    arguments = ["--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, *QUICK]
     before, sys.argv = sys.argv, ["train.py", *map(str, arguments)]
     try:
         assert train.main() == 0
     finally:
         sys.argv = before
+
+
+@pytest.fixture(scope="session")
+def trained_run(image_file, tmp_path_factory) -> Path:
+    """A finished run of two epochs on the images of `image_file`."""
+    path = tmp_path_factory.mktemp("runs") / "small"
+    train_here("--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, *QUICK)
     return path

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import small_images
+from conftest import QUICK, small_images, train_here
 
 import generate
 import train
@@ -124,15 +124,9 @@ def test_pictures_for_screens_of_sixteen_bits_use_all_of_them(tmp_path, run_scri
 @pytest.fixture(scope="module")
 def conditional_run(image_file, tmp_path_factory):
     """Two epochs on images of the classes 0, 1, 2."""
-    import sys
-
     path = tmp_path_factory.mktemp("runs") / "conditional"
-    how = ["--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, "--precision", "float32"]
-    before, sys.argv = sys.argv, ["train.py", *map(str, how), "--conditional"]
-    try:
-        assert train.main() == 0
-    finally:
-        sys.argv = before
+    how = ("--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, *QUICK)
+    train_here(*how, "--conditional")
     return path
 
 

@@ -1,24 +1,28 @@
 """A run that is stopped or killed, at any moment, and resumed ends with the bits of one that never was."""
 
+import functools
 import io
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from conftest import QUICK
+from conftest import QUICK, train_here
 
 import train
+from progress import ProgressBar
 
 ROOT = Path(__file__).resolve().parent.parent
-EPOCHS = 6
+EPOCHS = 4
 
 
 def command(image_file: Path, run: Path, precision: str) -> list[str]:
@@ -77,11 +81,20 @@ def assert_same_bits(expected: Path, found: Path) -> None:
     assert not list(found.rglob("*.partial*"))
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
-def uninterrupted(request, image_file, tmp_path_factory) -> tuple[Path, str]:
-    run = tmp_path_factory.mktemp("whole") / "run"
-    assert finish(start(command(image_file, run, request.param))) == 0
-    return run, request.param
+each_precision = pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(image_file, tmp_path_factory) -> Callable[[str], Path]:
+    """The run of a precision that was never stopped, trained once."""
+
+    @functools.cache
+    def trained(precision: str) -> Path:
+        run = tmp_path_factory.mktemp("whole") / "run"
+        train_here(*command(image_file, run, precision))
+        return run
+
+    return trained
 
 
 # Each kills its process with SIGKILL, which nothing can catch, at a moment that matters.
@@ -113,35 +126,32 @@ remove, pathlib.Path.unlink = pathlib.Path.unlink, die
 """
 
 
-def test_many_steps_in_one_call_end_with_the_same_bits(uninterrupted, image_file, tmp_path):
-    """Three do not fit into the four steps of an epoch, so some are taken one by one; so are those after the kill."""
-    whole, precision = uninterrupted
+@each_precision
+def test_many_steps_in_one_call_end_with_the_same_bits(precision, uninterrupted, image_file, tmp_path, run_script):
+    """Three do not fit into the four steps of an epoch, so some are taken one by one; so are those after the pause."""
     run = tmp_path / "run"
-    together = [*command(image_file, run, precision), "--steps-per-execution", "3" if precision == "float32" else "4"]
-    assert finish(start(together, KILL_BEFORE_THE_CHECKPOINT)) == -signal.SIGKILL
-    assert finish(start(["--run-dir", str(run), "--resume"])) == 0
-    assert_same_bits(whole, run)
+    arguments = [*command(image_file, run, precision), "--epochs", "2"]
+    together = ["--steps-per-execution", "3" if precision == "float32" else "4"]
+    assert run_script(train, *arguments, *together).status == 0
+    assert run_script(train, "--run-dir", run, "--resume", "--epochs", EPOCHS).status == 0
+    assert_same_bits(uninterrupted(precision), run)
 
 
-def test_killed_at_the_worst_moments(uninterrupted, image_file, tmp_path):
-    whole, precision = uninterrupted
+@each_precision
+def test_killed_at_the_worst_moments(precision, uninterrupted, image_file, tmp_path, run_script):
     run = tmp_path / "run"
     arguments = command(image_file, run, precision)
     sabotages = [KILL_IN_HALF_A_CHECKPOINT, KILL_BEFORE_THE_CHECKPOINT, KILL_BETWEEN_CHECKPOINT_AND_CLEANING]
-    if precision == "bfloat16":
-        sabotages = sabotages[:1]
     for sabotage in sabotages:
         resume = ["--resume"] if (run / "config.json").exists() else []
         assert finish(start([*arguments, *resume], sabotage)) == -signal.SIGKILL
-    assert finish(start([*arguments, "--resume"])) == 0
-    assert_same_bits(whole, run)
+    assert run_script(train, *arguments, "--resume").status == 0
+    assert_same_bits(uninterrupted(precision), run)
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
-    whole, precision = uninterrupted
-    if precision != "float32":
-        pytest.skip("one precision is enough for random moments")
+    whole, precision = uninterrupted("float32"), "float32"
     run = tmp_path / "run"
     seed = random.randrange(2**32)
     print(f"moments drawn with seed {seed}")  # pytest shows it when the test fails
@@ -162,31 +172,24 @@ def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
 
 
 @pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, signal_number, status):
-    whole, precision = uninterrupted
-    if precision != "float32":
-        pytest.skip("one precision is enough for signals")
-    run = tmp_path / "run"
-    arguments = command(image_file, run, precision)
-    # The signal comes in the middle of an epoch: while the bar is told of step 6.
-    sabotage = f"""
-import os, progress
-told = 0
-def tell(self, *words):
-    global told
-    told += 1
-    if told == 6:
-        os.kill(os.getpid(), {int(signal_number)})
-    return advance(self, *words)
-advance, progress.ProgressBar.advance = progress.ProgressBar.advance, tell
-"""
-    process = start(arguments, sabotage)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == status
-    assert "--resume" in errors and len(errors.strip().splitlines()) == 1
+def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, run_script, monkeypatch, signal_number, status):
+    """The signal comes in the middle of an epoch: while the bar is told of step 6."""
+    run, advance, told = tmp_path / "run", ProgressBar.advance, []
+
+    def tell(self, *words):
+        told.append(words)
+        if len(told) == 6:
+            os.kill(os.getpid(), signal_number)
+        return advance(self, *words)
+
+    monkeypatch.setattr(ProgressBar, "advance", tell)
+    arguments = command(image_file, run, "float32")
+    outcome = run_script(train, *arguments)
+    assert outcome.status == status
+    assert "--resume" in outcome.stderr and len(outcome.stderr.strip().splitlines()) == 1
     assert (run / "checkpoints" / "step_000000006.npz").exists()
-    assert finish(start([*arguments, "--resume"])) == 0
-    assert_same_bits(whole, run)
+    assert run_script(train, *arguments, "--resume").status == 0
+    assert_same_bits(uninterrupted("float32"), run)
 
 
 def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script):
