@@ -2,10 +2,16 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
 
 PARTIAL_MARK = ".partial"
 
@@ -16,7 +22,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The file is flushed to disk before the rename, so `path` holds the old content or the new one, whole, whenever the
     process is stopped. When the block raises, the partial file is removed and `path` is as it was. The partial name
-    keeps the suffix, because many writers choose their format by it.
+    keeps the suffix, because many writers choose their format by it. It is new each time and made by this call alone,
+    so that neither a second writer of the same path nor a link that lies ready can have a part in it. A link at `path`
+    itself is replaced, not followed.
 
     >>> with atomic_path("numbers.txt") as partial:
     ...     characters = partial.write_text("1 2 3")
@@ -26,15 +34,17 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     '1 2 3'
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}{PARTIAL_MARK}{path.suffix}")
+    partial, descriptor = _new_partial(path)
     try:
         yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
+        _sync(partial)
         partial.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before it says more
+            partial.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
     _sync_folder(path.parent)
 
 
@@ -62,9 +72,52 @@ def write_array(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, ...
 
 
 def remove_partials(folder: str | os.PathLike) -> None:
-    """Removes what a killed process left half-written in `folder` and below it."""
-    for partial in Path(folder).rglob(f".*{PARTIAL_MARK}*"):
+    """Removes what killed processes left half-written in `folder` and below it; links are not followed.
+
+    What a process is still writing stays: it holds a lock, which the system takes back when a process ends.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(".") and PARTIAL_MARK in name:
+                _remove_unless_locked(Path(parent, name))
+
+
+def _new_partial(path: Path) -> tuple[Path, int]:
+    """A new, empty, locked file beside `path`, and the descriptor that holds the lock."""
+    while True:
+        partial = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{PARTIAL_MARK}{path.suffix}")
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(partial, flags, 0o666)
+        except FileExistsError:
+            continue
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return partial, descriptor
+
+
+def _remove_unless_locked(partial: Path) -> None:
+    try:
+        descriptor = os.open(partial, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return  # a link, a pipe, or gone: nothing of ours
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         partial.unlink(missing_ok=True)
+    except OSError:
+        pass  # somebody writes to it; Windows says so when it is to be removed
+    finally:
+        os.close(descriptor)
+
+
+def _sync(partial: Path) -> None:
+    """Flushes a file to disk; by its name, since some writers make the file anew."""
+    descriptor = os.open(partial, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

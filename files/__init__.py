@@ -1,0 +1,22 @@
+"""Files in and out: written whole or not at all, read with every failure told in one line that names the file."""
+
+from files.arrays import ArrayArchive, load_arrays
+from files.documents import read_json, read_json_lines
+from files.names import plain_names
+from files.opening import UnreadableFile, open_regular
+from files.writing import PARTIAL_MARK, atomic_path, remove_partials, write_array, write_text
+
+__all__ = [
+    "PARTIAL_MARK",
+    "ArrayArchive",
+    "UnreadableFile",
+    "atomic_path",
+    "load_arrays",
+    "open_regular",
+    "plain_names",
+    "read_json",
+    "read_json_lines",
+    "remove_partials",
+    "write_array",
+    "write_text",
+]

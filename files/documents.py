@@ -1,0 +1,44 @@
+"""The one place that reads JSON: whatever may be in the file, the answer is a value or a ValueError that names it."""
+
+import json
+import os
+
+from files.opening import UnreadableFile, brief, open_regular
+
+MOST_BYTES = 2**28  # the largest of ours is the whitening of 4,096 values, 179 MB
+
+
+def read_json(path: str | os.PathLike) -> object:
+    """The value in a JSON file. Raises FileNotFoundError, and ValueError in one line for what is not JSON.
+
+    NaN and infinity, which JSON does not have, are refused.
+    """
+    return _parsed(_read_text(path), str(path), _refuse_constant)
+
+
+def read_json_lines(path: str | os.PathLike) -> list[object]:
+    """The values of a file with one a line. Raises as `read_json` does, naming the line; NaN and infinity pass."""
+    lines = _read_text(path).splitlines()
+    return [_parsed(line, f"{path}, line {number}", None) for number, line in enumerate(lines, 1)]
+
+
+def _read_text(path: str | os.PathLike) -> str:
+    with open_regular(path, MOST_BYTES) as file:
+        data = file.read()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path}: expected JSON in UTF-8, got other bytes ({error.reason}); restore it") from error
+
+
+def _parsed(text: str, name: str, parse_constant) -> object:
+    try:
+        return json.loads(text, parse_constant=parse_constant)
+    except RecursionError:
+        raise UnreadableFile(f"{name}: expected JSON, got brackets nested without end; restore it") from None
+    except ValueError as error:
+        raise UnreadableFile(f"{name}: expected JSON, got {brief(error)}; restore it") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} where finite numbers are expected")
