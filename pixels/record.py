@@ -4,11 +4,10 @@ import dataclasses
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from files import write_text
+from files import UnreadableFile, read_json, write_text
 from pixels.checks import CHANNEL_COUNTS
 from pixels.settings import ScalingSettings, integer_type
 from pixels.strategies import Strategy, strategy_from_document
@@ -45,11 +44,13 @@ def read_record(path: str | os.PathLike) -> ScalingRecord:
     Raises ValueError in one line for another format or version, missing entries, NaN, or a scale of zero.
     """
     try:
-        return _record(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+        return _record(read_json(path))
+    except (FileNotFoundError, UnreadableFile):
+        raise
     except KeyError as error:
         raise ValueError(f"{path}: expected an entry {error}, got none; fit and save again") from None
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"{path}: expected a saved scaling, but {error}".replace("\n", " ")) from None
+        raise ValueError(f"{path}: expected a saved scaling, but {' '.join(str(error).split())}") from None
 
 
 def _record(document: dict) -> ScalingRecord:
@@ -76,7 +77,3 @@ def _settings(entries: dict) -> ScalingSettings:
         raise ValueError(f"expected settings of this version, got {', '.join(unknown)}; use the version that wrote it")
     before = {"scope": "dataset", "per_channel": True, "centering": "after_normalize"}
     return ScalingSettings(**{name: entries.get(name, before.get(name)) for name in known})
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"expected finite numbers, got {name}; fit and save again")
