@@ -1,10 +1,8 @@
 """Says how close generated images are to real ones: python evaluate.py --help"""
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +18,17 @@ from command_line import (
     run_command,
     seed_number,
 )
-from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
 from evaluation.cache import Cache
-from evaluation.distances import class_counts, class_difference
-from evaluation.scores import FEWEST_IMAGES, Features, Scores, choose_images, compare
+from evaluation.report import Evaluated, Reference, Report, as_json, as_table
+from evaluation.scores import FEWEST_IMAGES, choose_images
 from files import write_text
-from sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
-from training.run import RunFolder
+from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
+from models.sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
+from runs import RunFolder
 
 PROGRAM = "evaluate.py"
 FEATURES = ("classifier", "efficientnet", "inception")
 COUNT = 10_000
-MOST_CLASS_ROWS = 20
 EXAMPLES = f"""examples:
   python evaluate.py runs/mine                              the run's images against those it was trained on
   python evaluate.py runs/mine --data cifar10               against others
@@ -46,36 +43,6 @@ A data set is {", ".join(DATASET_NAMES)}, or a folder (class sub-folders
 give labels), a .zip of one, an .npy or .npz.
 What each number means, and which may be compared: docs/evaluation.md
 """
-ROWS = (
-    ("Fréchet distance", "frechet_distance", "0 is best"),
-    ("kernel distance", "kernel_distance", "0 is best; ± over its subsets"),
-    ("precision", "precision", "share of them that look real"),
-    ("recall", "recall", "share of the real ones within their reach"),
-    ("density", "density", "about 1 for real ones; more when they crowd"),
-    ("coverage", "coverage", "share of the real ones with one of them nearby"),
-)
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that is printed and written."""
-
-    subject: str
-    subject_count: int
-    weights: str | None  # of the run, "last" or "best"; None for images
-    seed: int | None  # the first that was drawn, None for images
-    reference: ImageSet
-    reference_fingerprint: str
-    reference_count: int
-    features: str
-    features_description: str
-    features_accuracy: float | None
-    features_length: int
-    scores: Scores
-    floor: Scores | None
-    floor_count: int
-    classes: dict[str, tuple[int, int]]  # name -> (generated, real)
-    asked_class_named: float | None  # of a conditional run: share of images whose class the classifier names
 
 
 def main() -> int:
@@ -88,13 +55,15 @@ def main() -> int:
         reference, labelled = load_real_images(arguments, run, subject)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         if run:
-            batches, count, asked = batches_of_run(run, reference, labelled, arguments)
+            batches, count, requested = batches_of_run(run, reference, labelled, arguments)
         else:
-            batches, count, asked = *batches_of_images(subject, arguments), None
+            batches, count, requested = *batches_of_images(subject, arguments), None
         extractor = open_extractor(arguments, labelled, cache)
-        real, fingerprint = features_of_real_images(arguments, reference, extractor, cache)
-        generated = extractor.extract(batches, "images to judge", count)
-        report = judge(arguments, extractor, generated, asked, real, reference, fingerprint)
+        real = features_of_real_images(arguments, reference, extractor, cache)
+        features = extractor.extract(batches, "images to judge", count)
+        weights, seed = (("best" if arguments.best else "last"), arguments.seed) if run else (None, None)
+        evaluated = Evaluated(arguments.subject, features, weights, seed, requested)
+        report = Report.of(evaluated, real, extractor, arguments.count, not arguments.no_floor)
         if arguments.json is not None:
             write_text(arguments.json, json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n")
     print(as_table(report))
@@ -214,7 +183,9 @@ def load(
     if data in KERAS_DATASETS:
         import_tensorflow()
     with keywords_as_options("alpha", "cmyk"):
-        return load_images(data, size and tuple(size), None, channels, alpha, cmyk)
+        return load_images(
+            data, ReadingOptions(image_size=size and tuple(size), channels=channels, alpha=alpha, cmyk=cmyk)
+        )
 
 
 def load_real_images(
@@ -249,8 +220,8 @@ def batches_of_run(
     latents = latents_from_seeds(seeds, run.config.latent_dim)
     labels = classes_to_draw(run, (reference, labelled), len(latents))
     inputs = with_classes(latents, labels, run.class_count)
-    asked = tuple(run.class_names[label] for label in labels) if run.class_count else None
-    return generate_batches(run.load_generator(arguments.best), run.load_scaler(), inputs), len(inputs), asked
+    requested = tuple(run.class_names[label] for label in labels) if run.class_count else None
+    return generate_batches(run.load_generator(arguments.best), run.load_scaler(), inputs), len(inputs), requested
 
 
 def classes_to_draw(run: RunFolder, real: Iterable[ImageSet], count: int) -> np.ndarray:
@@ -287,135 +258,14 @@ def open_extractor(arguments: argparse.Namespace, labelled: ImageSet, cache: Cac
     return open_classifier(labelled, cache)
 
 
-def features_of_real_images(
-    arguments: argparse.Namespace, reference: ImageSet, extractor, cache: Cache
-) -> tuple[Features, str]:
+def features_of_real_images(arguments: argparse.Namespace, reference: ImageSet, extractor, cache: Cache) -> Reference:
     from evaluation.features import real_features
 
     fingerprint = reference.fingerprint()
     count = arguments.count if arguments.no_floor else 2 * arguments.count  # as many more for the floor
     chosen = choose_images(len(reference.images), count)
-    return real_features(extractor, reference.images, fingerprint, chosen, cache), fingerprint
-
-
-# Scores
-
-
-def judge(
-    arguments: argparse.Namespace,
-    extractor,
-    generated: Features,
-    asked: tuple[str, ...] | None,
-    looked_at: Features,
-    reference: ImageSet,
-    fingerprint: str,
-) -> Report:
-    """`looked_at` holds the real images to compare with first, then those that stand in for generated ones."""
-    real = looked_at[: arguments.count]
-    half = min(arguments.count, len(looked_at) // 2)
-    floor = None
-    if half >= FEWEST_IMAGES and not arguments.no_floor:
-        floor = compare(looked_at[:half], looked_at[half : 2 * half], title="comparing real images with real images")
-    classes = {}
-    if generated.classes is not None:
-        total = len(extractor.class_names)
-        counts = zip(class_counts(generated.classes, total), class_counts(real.classes, total), strict=True)
-        classes = {
-            name: (int(of_generated), int(of_real))
-            for name, (of_generated, of_real) in zip(extractor.class_names, counts, strict=True)
-        }
-    named = None
-    if asked is not None and set(asked) <= set(extractor.class_names):
-        named = float(np.mean([extractor.class_names[found] for found in generated.classes] == np.array(asked)))
-    return Report(
-        asked_class_named=named,
-        subject=arguments.subject,
-        subject_count=len(generated),
-        weights=("best" if arguments.best else "last") if is_run(arguments.subject) else None,
-        seed=arguments.seed if is_run(arguments.subject) else None,
-        reference=reference,
-        reference_fingerprint=fingerprint,
-        reference_count=len(real),
-        features=extractor.name,
-        features_description=extractor.description,
-        features_accuracy=extractor.accuracy,
-        features_length=generated.values.shape[1],
-        scores=compare(real, generated),
-        floor=floor,
-        floor_count=half if floor else 0,
-        classes=classes,
-    )
-
-
-def as_table(report: Report) -> str:
-    height, width, channels = report.reference.image_shape
-    lines = [
-        f"images    {report.subject_count:,} of {report.subject}{', best weights' if report.weights == 'best' else ''}",
-        f"against   {report.reference_count:,} of the {len(report.reference.images):,} of {report.reference.name}, "
-        f"all {height}x{width}x{channels}",
-        f"features  {report.features_description}",
-    ]
-    fewest = min(report.subject_count, report.reference_count)
-    if fewest < 2 * report.features_length:
-        lines.append(
-            f"          {fewest:,} images are few for {report.features_length:,} features: distances come out large"
-        )
-    if report.floor and report.floor_count < fewest:
-        lines.append(f"          to compare both columns, pass --count {report.floor_count}: more come out nearer")
-    floor_title = f"real, other {report.floor_count:,}" if report.floor else ""
-    lines += ["", f"{'':18}{'these images':>18}{floor_title:>22}"]
-    for title, name, meaning in ROWS:
-        found, floor = (shown(scores, name) if scores else "" for scores in (report.scores, report.floor))
-        lines.append(f"{title:18}{found:>18}{floor:>22}  {meaning}".rstrip())
-    if report.asked_class_named is not None:
-        found, real = f"{report.asked_class_named:.1%}", f"{report.features_accuracy:.1%}"
-        lines.append(f"{'class named':18}{found:>18}{real:>22}  share of which the classifier names the asked class")
-    if report.classes:
-        widest = max(18, *(len(name) + 1 for name in report.classes))
-        lines += ["", f"{'looks like':{widest}}{'these images':>18}{'real':>22}"]
-        totals = [sum(column) for column in zip(*report.classes.values(), strict=True)]
-        if len(report.classes) > MOST_CLASS_ROWS:
-            lines.append(f"--json counts each of the {len(report.classes)} classes")
-        else:
-            for name, counts in report.classes.items():
-                found, real = (f"{count:,} ({count / total:.1%})" for count, total in zip(counts, totals, strict=True))
-                lines.append(f"{name:{widest}}{found:>18}{real:>22}")
-        lines.append(f"{'difference':{widest}}{class_difference_of(report):>18.1%}{'':>22}  0% is best".rstrip())
-    return "\n".join(lines)
-
-
-def shown(scores: Scores, name: str) -> str:
-    value = getattr(scores, name)
-    if name == "kernel_distance":
-        return f"{value:.4f} ± {scores.kernel_distance_spread:.4f}"
-    return f"{value:.2f}" if name == "frechet_distance" else f"{value:.3f}"
-
-
-def class_difference_of(report: Report) -> float:
-    return class_difference(*zip(*report.classes.values(), strict=True))
-
-
-def as_json(report: Report) -> dict:
-    return {
-        "images": {"of": report.subject, "count": report.subject_count, "seed": report.seed, "weights": report.weights},
-        "real": {
-            "of": report.reference.name,
-            "count": report.reference_count,
-            "shape": list(report.reference.image_shape),
-            "sha256": report.reference_fingerprint,
-        },
-        "features": {
-            "name": report.features,
-            "description": report.features_description,
-            "accuracy": report.features_accuracy,
-            "length": report.features_length,
-        },
-        "scores": dataclasses.asdict(report.scores),
-        "floor": report.floor and {"count": report.floor_count, **dataclasses.asdict(report.floor)},
-        "classes": {name: {"images": found, "real": real} for name, (found, real) in report.classes.items()},
-        "class_difference": class_difference_of(report) if report.classes else None,
-        "asked_class_named": report.asked_class_named,
-    }
+    features = real_features(extractor, reference.images, fingerprint, chosen, cache)
+    return Reference(reference, fingerprint, features)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from command_line import (
     seed_list,
     seed_number,
 )
-from datasets import KERAS_DATASETS, ImageSet
 from drawing.output import choose_output, write_images, write_nearest, write_projections
 from drawing.request import WALK_STEPS, check_together, choose_classes, choose_images, load_targets
+from image_datasets import KERAS_DATASETS, ImageSet
+from models.sampling import BATCH_SIZE, generate_batches, generate_images
 from progress import track
-from sampling import BATCH_SIZE, generate_batches, generate_images
-from training.run import RunFolder
+from runs import RunFolder
 
 PROGRAM = "generate.py"
 EXAMPLES = """examples:

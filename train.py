@@ -36,10 +36,10 @@ from config import (
     XLA,
     TrainingConfig,
 )
-from datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, load_images
+from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models import ImageLayout
 from preprocessing import MODES, PixelScaler
-from training.run import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
+from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
 
 PROGRAM = "train.py"
 EXAMPLES = """examples:
@@ -309,15 +309,14 @@ def check_steps_per_execution(asked: int | None, config: TrainingConfig) -> None
         )
 
 
-def load_data(config: TrainingConfig, see: Callable | None) -> ImageSet:
-    """The images of the run; `see` looks at each of them on the way, so that they need not be read once more."""
+def load_data(config: TrainingConfig, visit: Callable | None) -> ImageSet:
+    """The images of the run; `visit` is called with all of them on the way, so that they need not be read once more."""
     if config.image_size is not None:
         ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
     if config.data in KERAS_DATASETS:
         import_tensorflow()
-    how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
     with keywords_as_options("alpha", "cmyk"):
-        images = load_images(config.data, *how, check_shape=ImageLayout.of, see=see)
+        images = load_images(config.data, ReadingOptions.of(config), ImageLayout.of, visit)
     ImageLayout.of(images.image_shape)
     if config.conditional and len(images.class_names) < 2:
         raise ValueError(
@@ -375,7 +374,7 @@ def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | Non
     if config.evaluate_every is None:
         return None
     from evaluation.cache import Cache
-    from training.yardstick import open_yardstick
+    from evaluation.yardstick import open_yardstick
 
     yardstick = open_yardstick(config, images, Cache.open(cache))
     print(f"distances by the {yardstick.extractor.description}", file=sys.stderr)

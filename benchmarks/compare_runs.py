@@ -13,9 +13,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from datasets import load_images  # noqa: E402
+from image_datasets import ReadingOptions, load_images  # noqa: E402
 from imaging import image_grid, load_image  # noqa: E402
-from training.run import RunFolder  # noqa: E402
+from runs import RunFolder  # noqa: E402
 
 
 def main() -> None:
@@ -30,9 +30,7 @@ def main() -> None:
 
 def real_images(run: RunFolder) -> np.ndarray:
     config = run.config
-    images = load_images(
-        config.data, config.image_size, config.image_count, config.channels, config.alpha, config.cmyk
-    ).images
+    images = load_images(config.data, ReadingOptions.of(config)).images
     return image_grid(images[np.random.default_rng(0).permutation(len(images))[:64]], 8, 8)
 
 

@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf  # noqa: E402
 
 from config import TrainingConfig  # noqa: E402
-from datasets import ImageSet, load_images  # noqa: E402
+from image_datasets import ImageSet, ReadingOptions, load_images  # noqa: E402
 from imaging import save_image  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
 from training.feed import Feed  # noqa: E402
@@ -62,7 +62,7 @@ def main() -> None:
         precision=faster_precision()[0] if arguments.precision == "auto" else arguments.precision,
     )
     size = None if arguments.image_size is None else (arguments.image_size,) * 2
-    original = load_images(arguments.data, size, arguments.count)
+    original = load_images(arguments.data, ReadingOptions(size, arguments.count))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for source in arguments.sources.split(","):
@@ -88,11 +88,11 @@ def load_from(source: str, images: ImageSet, folder: Path) -> ImageSet:
         for number, image in enumerate(images.images):
             save_image(pictures / f"{number:06d}.png", image)
     if source == "folder":
-        return load_images(pictures, in_memory=0)
+        return load_images(pictures, ReadingOptions(in_memory_bytes=0))
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
         for file in sorted(pictures.iterdir()):
             archive.write(file, file.name)
-    return load_images(folder / "images.zip", in_memory=0)
+    return load_images(folder / "images.zip", ReadingOptions(in_memory_bytes=0))
 
 
 def compare(images: ImageSet, config: TrainingConfig, steps: int | None, repeats: int) -> dict:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from imaging import image_grid, to_display  # noqa: E402
-from sampling import generate_images, latents_from_seeds, with_classes  # noqa: E402
-from training.run import RunFolder  # noqa: E402
+from models.sampling import generate_images, latents_from_seeds, with_classes  # noqa: E402
+from runs import RunFolder  # noqa: E402
 
 ROWS, COLUMNS, ZOOM = 5, 10, 2
 MARGIN, GAP, TOP = 4, 24, 26  # pixels

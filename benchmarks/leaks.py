@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from datasets import load_images  # noqa: E402
+from image_datasets import ReadingOptions, load_images  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
 
 LEVELS = (4, 8, 16, 32)
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5000, help="of real images (default %(default)s)")
     parser.add_argument("drawn", nargs="+", metavar="SAMPLES", help="what generate.py --output wrote")
     arguments = parser.parse_args()
-    real = load_images(arguments.data, None, arguments.count).images[:]
+    real = load_images(arguments.data, ReadingOptions(image_count=arguments.count)).images[:]
     kinds = {"real": real, "real, after cutout": cut_out(real)}
     kinds |= {path: load_images(path).images[:] for path in arguments.drawn}
     print("| images | number | " + " | ".join(f"flat to {levels} levels" for levels in LEVELS) + " |")

@@ -32,12 +32,12 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from config import PRESETS, TrainingConfig  # noqa: E402
-from datasets import ImageSet, epoch_order, load_images  # noqa: E402
 from evaluation.cache import Cache, cache_key  # noqa: E402
 from evaluation.distances import frechet_distance, mean_and_covariance, precision_recall  # noqa: E402
+from image_datasets import ImageSet, epoch_order, load_images  # noqa: E402
 from imaging import image_grid, load_image, save_image  # noqa: E402
+from models.sampling import generate_batches, latents_from_seeds, with_classes  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
-from sampling import generate_batches, latents_from_seeds, with_classes  # noqa: E402
 
 COUNT = 10_000
 RECALL_COUNT = 3_000

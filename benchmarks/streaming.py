@@ -117,7 +117,7 @@ def write(kind: str, count: int, folder: Path) -> Path:
 
 def measure(path: Path) -> dict:
     """Memory in MiB before and at its peak, and the seconds of loading and of an epoch of batches."""
-    from datasets import load_images
+    from image_datasets import ReadingOptions, load_images
     from preprocessing import PixelScaler
     from training.feed import Feed
 
@@ -125,7 +125,7 @@ def measure(path: Path) -> dict:
         before = anonymous_bytes()
         start = time.perf_counter()
         scaler = PixelScaler("standardize")
-        images = load_images(path, see=scaler.partial_fit, in_memory=0)
+        images = load_images(path, ReadingOptions(in_memory_bytes=0), visit=scaler.partial_fit)
         images.fingerprint()
         loaded = time.perf_counter()
         with Feed(images, scaler, BATCH_SIZE, 0, 0, len(images.images) // BATCH_SIZE) as feed:

@@ -1,71 +1,76 @@
-"""Draws docs/images/house.svg, the picture of docs/architecture.md: python docs/house.py"""
+"""The floors of the project, and their picture, docs/images/house.svg: python docs/house.py"""
 
 from html import escape
 from pathlib import Path
 
 PICTURE = Path(__file__).resolve().parent / "images" / "house.svg"
-# From the roof down: floor, what it is, colour, rows of rooms; a room is its name and what it does.
+# The one list of floors, from the roof down; tests/test_house.py reads it, too. A floor: its number, what it is, a
+# color, and rows of rooms; a room is a module or a package, and what it does.
 FLOORS = (
     (
-        3,
-        "scripts: tables of contents",
+        7,
+        "scripts: tables of contents; nobody imports them",
         "#dbe7f6",
-        [[("train", "trains"), ("generate", "draws"), ("evaluate", "judges")]],
+        [[("train", "trains"), ("generate", "writes images"), ("evaluate", "scores images")]],
     ),
     (
-        2,
-        "assembly",
+        6,
+        "training",
         "#e1efda",
         [
+            [("training.step", "the game"), ("training.loop", "the run"), ("training.networks", "both, as one state")],
             [
-                ("config", "every choice"),
-                ("training.networks", "both, as one state"),
+                ("training.losses", "logits to a number"),
+                ("training.regularizers", "slopes"),
+                ("training.augmentation", "changed alike"),
                 ("training.feed", "batches, ahead"),
             ],
             [
-                ("training.step", "one compiled step"),
-                ("training.loop", "epochs, resume"),
-                ("training.run", "the files"),
-            ],
-            [
+                ("training.precision", "which is faster"),
+                ("training.compilation", "does XLA gain?"),
+                ("training.distribution", "many devices"),
                 ("training.plots", "pictures"),
                 ("training.tensorboard", "event files"),
-                ("training.yardstick", "distance"),
-                ("training.compilation", "does XLA gain?"),
-            ],
-            [
-                ("training.distribution", "many devices as one"),
-                ("evaluation", "features, distances"),
-                ("projection", "image to latents"),
-                ("drawing", "what, and where to"),
             ],
         ],
     ),
     (
+        5,
+        "what is done with a trained generator",
+        "#e6f0e0",
+        [[("drawing", "which images, and where to"), ("evaluation", "features, distances, the report")]],
+    ),
+    (4, "the run folder", "#f3f0d0", [[("runs", "written, read back")]]),
+    (3, "networks", "#fdf0cf", [[("models", "generator, discriminator, seeds to images")]]),
+    (2, "names and paths to images", "#fbe6d0", [[("image_datasets", "folders, zips, arrays, drawn digits")]]),
+    (
         1,
-        "Keras pieces that do not know each other",
-        "#fdf0cf",
+        "pixels",
+        "#f6dede",
         [
-            [("models", "generator, discriminator"), ("training.losses", "logits to a number")],
             [
-                ("training.regularisers", "slopes"),
-                ("training.augmentation", "before judging"),
-                ("training.precision", "which is faster"),
-            ],
+                ("preprocessing", "scaling, the only place"),
+                ("pixels", "what it stands on"),
+                ("imaging", "exact files, grids"),
+            ]
         ],
     ),
     (
         0,
-        "NumPy and Pillow, without TensorFlow",
-        "#f6dede",
+        "the ground",
+        "#eee4ee",
         [
-            [("preprocessing", "scaling, the only place"), ("imaging", "exact files"), ("datasets", "names and paths")],
-            [("pixels", "what stands behind them"), ("glyphs", "drawn digits"), ("sampling", "seeds to images")],
-            [("command_line", "one-line errors"), ("files", "whole or not at all"), ("progress", "the bar")],
-            [("neighbours", "the nearest real images"), ("sheets", "grids with words")],
+            [
+                ("config", "every choice"),
+                ("command_line", "one-line errors"),
+                ("files", "whole or not at all"),
+                ("progress", "the bar"),
+            ]
         ],
     ),
 )
+# What these rooms load takes TensorFlow with it; every other one answers without.
+WITH_TENSORFLOW = ("training", "models.generator", "models.discriminator", "drawing.projection", "evaluation")
 WIDTH, MARGIN, GAP, ROOM_HEIGHT, TITLE_HEIGHT = 880, 16, 8, 46, 30
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 
@@ -73,9 +78,9 @@ FONT = "font-family='Helvetica, Arial, sans-serif'"
 def draw() -> str:
     """The picture as SVG text, 880 wide, with a ground of its own so that it can be read on dark pages."""
     shapes, top = [], MARGIN
-    for number, title, colour, rows in FLOORS:
+    for number, title, color, rows in FLOORS:
         height = TITLE_HEIGHT + len(rows) * (ROOM_HEIGHT + GAP) + GAP // 2
-        shapes.append(_box(MARGIN, top, WIDTH - 2 * MARGIN, height, colour, "#667"))
+        shapes.append(_box(MARGIN, top, WIDTH - 2 * MARGIN, height, color, "#667"))
         shapes.append(_text(MARGIN + 12, top + 20, f"floor {number}", 15, "bold"))
         shapes.append(_text(MARGIN + 76, top + 20, title, 15))
         for index, row in enumerate(rows):

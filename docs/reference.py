@@ -18,10 +18,10 @@ sys.path.insert(0, str(ROOT))
 from command_line import import_tensorflow  # noqa: E402
 
 CHAPTERS = {
-    "Pixels": ("preprocessing", "imaging", "datasets", "glyphs", "pixels"),
+    "Pixels": ("preprocessing", "imaging", "image_datasets", "pixels"),
     "Networks": ("models",),
-    "Training": ("config", "training"),
-    "Drawing and judging": ("sampling", "neighbours", "projection", "drawing", "evaluation"),
+    "Training": ("config", "runs", "training"),
+    "Drawing and judging": ("drawing", "evaluation"),
     "Behind the scripts": ("command_line", "files", "progress"),
 }
 SETTINGS = {

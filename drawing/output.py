@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets import ImageSet
+from drawing.neighbors import nearest_images
 from drawing.request import Request
+from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
 from files import write_array
+from image_datasets import ImageSet
 from imaging import MAX_PIXELS, check_format, save_animation, save_image
-from neighbours import nearest_images
+from models.sampling import generate_images
 from preprocessing import PixelScaler
-from sampling import generate_images
-from sheets import PADDING, Panel, draw_sheet, preview_scale
-from training.run import RunFolder
+from runs import RunFolder
 
 MOST_GRID_IMAGES = 10_000
 SECONDS_PER_FRAME = 0.1
@@ -153,7 +153,7 @@ def write_projections(
     arguments: argparse.Namespace,
 ) -> None:
     """A row for each image: itself, and the closest image that the generator makes, with its error."""
-    from projection import project
+    from drawing.projection import project
 
     inputs = project(generator, scaler.transform(targets), classes, run.class_count, arguments.seed)
     drawn = generate_images(generator, scaler, inputs)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets import load_arrays, load_image_array
+from image_datasets import load_arrays, load_image_array
 from imaging import ImageFileError, load_image
+from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
-from sampling import latents_from_seeds, walk_latents, with_classes
-from training.run import RunFolder
+from runs import RunFolder
 
 GRID_ROWS, GRID_COLUMNS = 8, 8
 NEAREST_ROWS = 8

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from datasets import ImageSet, epoch_order
 from evaluation.cache import Cache, cache_key
 from evaluation.features import FeatureExtractor, digest_of_weights
 from files import atomic_path, write_text
+from image_datasets import ImageSet, epoch_order
 from pixels.settings import white_level
 from preprocessing import PixelScaler
 from progress import track

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from evaluation.cache import Cache, cache_key
 from evaluation.scores import Features
+from models.sampling import BATCH_SIZE
 from preprocessing import PixelScaler
 from progress import track
-from sampling import BATCH_SIZE
 
 VERSION = 1  # counts up when the same images and weights would give other features
 INCEPTION_SIZE = (299, 299)

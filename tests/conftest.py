@@ -41,7 +41,7 @@ def run_script(capfd, monkeypatch):
 
 def small_images(count: int = 48, size: tuple[int, int] = (16, 16), channels: int = 3, dtype=np.uint8) -> np.ndarray:
     """Random soft blobs, so that a network has something to learn."""
-    from glyphs import draw_glyphs
+    from image_datasets.glyphs import draw_glyphs
 
     images, _ = draw_glyphs(count, size)
     images = images[..., :channels]

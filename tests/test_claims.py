@@ -23,7 +23,7 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from datasets import load_images
+from image_datasets import ReadingOptions, load_images
 from imaging import load_image, save_image, stretch_values
 from preprocessing import PixelScaler, scale_image, validate_images
 
@@ -45,7 +45,7 @@ def photograph() -> np.ndarray:
 @functools.cache
 def digits() -> np.ndarray:
     """uint8 (500, 32, 32, 3)."""
-    return load_images("glyphs", image_count=500).images
+    return load_images("glyphs", ReadingOptions(image_count=500)).images
 
 
 @functools.cache

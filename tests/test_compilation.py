@@ -10,13 +10,13 @@ from conftest import QUICK
 
 import train
 from config import TrainingConfig
-from datasets import ImageSet
+from image_datasets import ImageSet
 from preprocessing import PixelScaler
+from runs import RunFolder
 from training import compilation
 from training.distribution import ONE_DEVICE
 from training.losses import gan_loss
 from training.networks import build_networks
-from training.run import RunFolder
 from training.step import Batch, build_train_step
 
 SHAPE = (16, 16, 3)

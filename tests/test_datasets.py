@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import datasets
-from datasets import epoch_order, load_images
-from glyphs import draw_glyphs
+import image_datasets
+from image_datasets import ReadingOptions, epoch_order, load_images, picture_files
+from image_datasets.glyphs import draw_glyphs
+from image_datasets.on_demand import ImagesOnDemand
 from imaging import save_image
-from pixels import picture_files
-from pixels.on_demand import ImagesOnDemand
 from preprocessing import PixelScaler
 
 RANDOM = np.random.default_rng(0)
@@ -86,7 +85,7 @@ def test_mixed_sizes_are_an_error_that_lists_them_unless_a_size_is_given(tmp_pat
         save_image(tmp_path / f"{index}.png", picture(*size))
     with pytest.raises(ValueError, match=r"20x20 RGB uint8 \(2\), 24x40 RGB uint8 \(1\); pass --image-size with"):
         load_images(tmp_path)
-    assert load_images(tmp_path, (16, 16)).images.shape == (3, 16, 16, 3)
+    assert load_images(tmp_path, ReadingOptions((16, 16))).images.shape == (3, 16, 16, 3)
 
 
 def test_mixed_channels_are_an_error_unless_chosen(tmp_path):
@@ -94,7 +93,10 @@ def test_mixed_channels_are_an_error_unless_chosen(tmp_path):
     save_image(tmp_path / "grey.png", np.full((20, 20, 1), 7, np.uint8))
     with pytest.raises(ValueError, match="--channels 1 or --channels 3"):
         load_images(tmp_path)
-    in_colour, in_grey = load_images(tmp_path, channels=3).images, load_images(tmp_path, channels=1).images
+    in_colour, in_grey = (
+        load_images(tmp_path, ReadingOptions(channels=3)).images,
+        load_images(tmp_path, ReadingOptions(channels=1)).images,
+    )
     assert in_colour[1, 0, 0].tolist() == [7, 7, 7] and in_grey[:, 0, 0, 0].tolist() == [76, 7]  # 0.299 · 255
 
 
@@ -127,7 +129,7 @@ def test_alpha_and_cmyk_need_a_choice(tmp_path, mode):
     image.save(tmp_path / ("image.tif" if mode == "CMYK" else "image.png"))
     with pytest.raises(ValueError, match="cmyk=" if mode == "CMYK" else "alpha="):
         load_images(tmp_path)
-    chosen = load_images(tmp_path, alpha="white", cmyk="convert").images
+    chosen = load_images(tmp_path, ReadingOptions(alpha="white", cmyk="convert")).images
     assert (chosen == 255).all()
 
 
@@ -153,14 +155,14 @@ def test_resizing_arrays_cuts_to_the_aspect(tmp_path):
     images = np.zeros((2, 20, 40, 3), np.uint8)
     images[:, :, 10:30] = 200  # the centred square
     np.save(tmp_path / "wide.npy", images)
-    resized = load_images(tmp_path / "wide.npy", (16, 16)).images
+    resized = load_images(tmp_path / "wide.npy", ReadingOptions((16, 16))).images
     assert resized.shape == (2, 16, 16, 3) and (resized == 200).all()
 
 
 def test_subset_is_spread_over_the_classes_and_always_the_same(tmp_path):
     images = np.arange(100, dtype=np.uint8).repeat(256).reshape(100, 16, 16, 1)
     np.savez(tmp_path / "set.npz", images=images, labels=np.arange(100) // 50)
-    first, again = (load_images(tmp_path / "set.npz", image_count=20) for _ in range(2))
+    first, again = (load_images(tmp_path / "set.npz", ReadingOptions(image_count=20)) for _ in range(2))
     np.testing.assert_array_equal(first.images, again.images)
     assert 0 < first.labels.sum() < 20
     np.testing.assert_array_equal(first.images[:, 0, 0, 0] // 50, first.labels)
@@ -202,7 +204,7 @@ def pictures(request, tmp_path):
 
 
 def test_on_demand_is_what_is_in_memory(pictures):
-    resident, streamed = load_images(pictures), load_images(pictures, in_memory=0)
+    resident, streamed = load_images(pictures), load_images(pictures, ReadingOptions(in_memory_bytes=0))
     assert isinstance(resident.images, np.ndarray) and isinstance(streamed.images, ImagesOnDemand)
     images = streamed.images
     assert images.shape == resident.images.shape == (300, 16, 16, 3) and images.dtype == np.uint8 and len(images) == 300
@@ -219,7 +221,7 @@ def test_on_demand_is_what_is_in_memory(pictures):
 
 
 def test_on_demand_refuses_what_it_cannot_index(pictures):
-    images = load_images(pictures, in_memory=0).images
+    images = load_images(pictures, ReadingOptions(in_memory_bytes=0)).images
     for index in (300, -301, np.array([0, 300]), (0, 0), 1.5, np.zeros(5, bool), np.zeros((2, 2), int)):
         with pytest.raises(IndexError):
             images[index]
@@ -228,7 +230,7 @@ def test_on_demand_refuses_what_it_cannot_index(pictures):
 @pytest.mark.parametrize("in_memory", [0, 2**30])
 def test_a_scaler_sees_every_image_once(pictures, in_memory):
     scaler, whole = PixelScaler("standardize"), load_images(pictures)
-    load_images(pictures, see=scaler.partial_fit, in_memory=in_memory)
+    load_images(pictures, ReadingOptions(in_memory_bytes=in_memory), visit=scaler.partial_fit)
     expected = PixelScaler("standardize").fit(whole.images)
     np.testing.assert_array_equal(scaler.mean_, expected.mean_)
     np.testing.assert_array_equal(scaler.std_, expected.std_)
@@ -237,11 +239,11 @@ def test_a_scaler_sees_every_image_once(pictures, in_memory):
 @pytest.mark.parametrize("in_memory", [0, 2**30])
 def test_some_of_many_files_are_the_same_wherever_they_are_held(pictures, in_memory):
     whole = load_images(pictures)
-    some, expected = load_images(pictures, image_count=40, in_memory=in_memory), whole.subset(40)
+    some, expected = load_images(pictures, ReadingOptions(image_count=40, in_memory_bytes=in_memory)), whole.subset(40)
     np.testing.assert_array_equal(np.asarray(some.images), expected.images)
     np.testing.assert_array_equal(some.labels, expected.labels)
     assert some.fingerprint() == expected.fingerprint()
-    fewer = load_images(pictures, in_memory=0).subset(40)
+    fewer = load_images(pictures, ReadingOptions(in_memory_bytes=0)).subset(40)
     assert isinstance(fewer.images, ImagesOnDemand) and fewer.fingerprint() == expected.fingerprint()
     np.testing.assert_array_equal(fewer.images[10:20], expected.images[10:20])
 
@@ -249,7 +251,10 @@ def test_some_of_many_files_are_the_same_wherever_they_are_held(pictures, in_mem
 @pytest.mark.parametrize("how", [{"image_size": (24, 20)}, {"channels": 1}, {"image_count": 7}])
 def test_a_mapped_array_is_changed_on_demand(tmp_path, how):
     np.save(tmp_path / "set.npy", RANDOM.integers(0, 256, (30, 16, 16, 3), np.uint8))
-    resident, mapped = load_images(tmp_path / "set.npy", **how), load_images(tmp_path / "set.npy", in_memory=0, **how)
+    resident, mapped = (
+        load_images(tmp_path / "set.npy", ReadingOptions(**how)),
+        load_images(tmp_path / "set.npy", ReadingOptions(in_memory_bytes=0, **how)),
+    )
     assert isinstance(mapped.images, ImagesOnDemand) and mapped.images.shape == resident.images.shape
     np.testing.assert_array_equal(np.asarray(mapped.images), resident.images)
     assert mapped.fingerprint() == resident.fingerprint()
@@ -260,7 +265,7 @@ def test_a_damaged_file_is_named_before_training_begins(folder):
     whole = (path / "cat" / "1.png").read_bytes()
     (path / "dog" / "broken.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"dog/broken\.png"):
-        load_images(path, in_memory=0)
+        load_images(path, ReadingOptions(in_memory_bytes=0))
 
 
 @pytest.mark.parametrize("damage", ["gone", "another size", "another zip"])
@@ -272,7 +277,7 @@ def test_files_that_change_later_are_an_error_in_one_line(folder, tmp_path, dama
         with zipfile.ZipFile(path, "w") as archive:
             for name in pictures:
                 archive.write(folder[0] / name, name)
-    images = load_images(path, in_memory=0).images
+    images = load_images(path, ReadingOptions(in_memory_bytes=0)).images
     if archived:
         path.write_bytes(b"PK" + bytes(path.stat().st_size))
     elif damage == "gone":
@@ -382,7 +387,7 @@ def test_keras_names_give_training_images_with_labels(keras_cache, capfd, name, 
     assert capfd.readouterr().out == "", "standard output is for results"
 
 
-@pytest.mark.parametrize("name", datasets.KERAS_DATASETS)
+@pytest.mark.parametrize("name", image_datasets.KERAS_DATASETS)
 def test_no_network_is_one_line_that_says_what_to_do(keras_cache, monkeypatch, name):
     from keras.src.utils import file_utils
 
@@ -433,11 +438,11 @@ def test_glyph_digits_can_be_told_apart():
 
 
 def test_default_glyphs(monkeypatch):
-    monkeypatch.setattr(datasets, "GLYPH_COUNT", 12)
+    monkeypatch.setattr("image_datasets.glyphs.GLYPH_COUNT", 12)
     loaded = load_images("glyphs")
     assert loaded.images.shape == (12, 32, 32, 3) and loaded.class_names == tuple("0123456789")
-    assert load_images("glyphs", image_count=40).images.shape[0] == 40
-    assert load_images("glyphs", (16, 16), 5, channels=1).images.shape == (5, 16, 16, 1)
+    assert load_images("glyphs", ReadingOptions(image_count=40)).images.shape[0] == 40
+    assert load_images("glyphs", ReadingOptions((16, 16), 5, channels=1)).images.shape == (5, 16, 16, 1)
 
 
 # The order of an epoch

@@ -16,7 +16,7 @@ import pytest
 from conftest import small_images
 
 import train
-from datasets import ImageSet
+from image_datasets import ImageSet
 from preprocessing import PixelScaler
 from training.feed import Feed
 

@@ -165,11 +165,11 @@ def here(workplace, monkeypatch) -> Path:
     """The workplace as the working directory, the budget in force, and small images in place of downloads."""
     import keras
 
-    from datasets import KERAS_DATASETS
+    from image_datasets import KERAS_DATASETS
 
     monkeypatch.chdir(workplace)
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
-    monkeypatch.setattr("datasets.GLYPH_COUNT", GLYPH_COUNT)
+    monkeypatch.setattr("image_datasets.glyphs.GLYPH_COUNT", GLYPH_COUNT)
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", CLASSIFIER_STEPS)
     monkeypatch.setattr("training.loop.draw_run", lambda *what: None)  # half the time of so short a run
     images, labels = small_images(60, (32, 32)), np.arange(60).reshape(-1, 1) % 10
@@ -241,13 +241,16 @@ MODULES = [path.stem for path in sorted(ROOT.glob("*.py"))] + [
 ]
 WITH_EXAMPLES = {
     "preprocessing": ("PixelScaler", "scale_image"),
-    "imaging": ("fit_image", "image_grid", "to_display"),
-    "datasets": ("load_images", "epoch_order"),
-    "glyphs": ("draw_glyphs",),
-    "sampling": ("latents_from_seeds", "with_classes"),
+    "imaging.resizing": ("fit_image",),
+    "imaging.grids": ("image_grid",),
+    "imaging.animations": ("to_display",),
+    "image_datasets.loading": ("load_images",),
+    "image_datasets.image_set": ("epoch_order",),
+    "image_datasets.glyphs": ("draw_glyphs",),
+    "models.sampling": ("latents_from_seeds", "with_classes"),
     "pixels.checks": ("validate_images",),
-    "pixels.reading": ("load_image",),
-    "pixels.writing": ("save_image", "stretch_values"),
+    "imaging.reading": ("load_image",),
+    "imaging.writing": ("save_image", "stretch_values"),
     "models.layout": ("ImageLayout",),
     "config": ("TrainingConfig.of", "option_name"),
     "command_line": ("image_size", "seed_list"),
@@ -259,7 +262,7 @@ WITH_EXAMPLES = {
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_are_true(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("datasets.GLYPH_COUNT", GLYPH_COUNT)
+    monkeypatch.setattr("image_datasets.glyphs.GLYPH_COUNT", GLYPH_COUNT)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     examples = [test for test in doctest.DocTestFinder().find(importlib.import_module(name)) if test.examples]
     printed: list[str] = []
@@ -332,7 +335,7 @@ def test_yaml_is_valid(name):
 
 RECIPES = {
     "A loss": {"training/losses.py", "config.py"},
-    "A data set": {"datasets.py"},
+    "A data set": {"image_datasets/loading.py"},
     "A network": {"models/generator.py", "models/discriminator.py", "config.py"},
     "A scaling": {"pixels/settings.py"},
 }
@@ -342,10 +345,10 @@ import numpy as np
 import pytest
 import train
 from command_line import import_tensorflow
-from datasets import load_images
+from image_datasets import ReadingOptions, load_images
 from preprocessing import PixelScaler
 
-stripes = load_images("stripes", image_count=40)
+stripes = load_images("stripes", ReadingOptions(image_count=40))
 assert stripes.images.shape == (40, 32, 32, 3) and set(stripes.labels) == {0, 1}
 assert set(np.unique(stripes.images)) == {0, 255}
 levels = np.arange(65536, dtype=np.uint16).reshape(1, 256, 256, 1)

@@ -116,8 +116,8 @@ def test_a_floor_of_fewer_images_is_said_to_be_one(judge, trained_run):
 
 
 def test_classes_are_drawn_as_often_as_in_the_images_to_compare_with(trained_run):
-    from datasets import ImageSet
-    from training.run import RunFolder
+    from image_datasets import ImageSet
+    from runs import RunFolder
 
     run = RunFolder.open(trained_run)
     images, names = small_images(6), run.class_names

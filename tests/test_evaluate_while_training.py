@@ -10,8 +10,8 @@ from test_resume import finish, network_weights, readings, start
 
 import evaluate
 import train
+from runs import RunFolder
 from training.loop import Progress
-from training.run import RunFolder
 
 EPOCHS = 4
 SHORT = "import evaluation.classifier; evaluation.classifier.FEWEST_STEPS = 15"
@@ -79,12 +79,12 @@ def test_a_conditional_run_is_measured_as_evaluate_py_does(image_file, cache, ru
 
 # Each kills its process with SIGKILL, which nothing can catch, at a moment that matters.
 KILL_BEFORE_THE_CHECKPOINT = """
-import os, signal, training.run
+import os, signal, runs
 def die(self, step, state):
     if step == 8:
         os.kill(os.getpid(), signal.SIGKILL)
     keep(self, step, state)
-keep, training.run.RunFolder.save_checkpoint = training.run.RunFolder.save_checkpoint, die
+keep, runs.RunFolder.save_checkpoint = runs.RunFolder.save_checkpoint, die
 """
 KILL_BEFORE_THE_BEST_WEIGHTS = """
 import os, signal, training.loop
@@ -110,7 +110,7 @@ def test_killed_and_resumed_gives_the_same_records_and_best_weights(measured_run
 
 def test_a_worse_epoch_keeps_the_best_weights(image_file, cache, tmp_path, run_script, monkeypatch):
     """Distances are made up: 3, 2, 2, 9. The weights kept are those of epoch 2."""
-    from training.yardstick import Yardstick
+    from evaluation.yardstick import Yardstick
 
     distances = iter([3.0, 2.0, 2.0, 9.0])
     made_up = {"recall": 0.5, "coverage": 0.5}
@@ -138,7 +138,7 @@ def test_measuring_can_begin_when_a_run_is_resumed(image_file, cache, tmp_path, 
 def test_measuring_changes_no_training_and_counts_no_time(image_file, cache, tmp_path, run_script, monkeypatch):
     import time
 
-    from training.yardstick import Yardstick
+    from evaluation.yardstick import Yardstick
 
     measure = Yardstick.measure
 

@@ -10,7 +10,6 @@ import pytest
 import scipy.linalg
 from conftest import small_images
 
-from datasets import ImageSet
 from evaluation import distances
 from evaluation.cache import Cache, cache_key
 from evaluation.distances import (
@@ -23,6 +22,7 @@ from evaluation.distances import (
     precision_recall,
 )
 from evaluation.scores import Features, compare
+from image_datasets import ImageSet
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWS = np.random.default_rng(5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import small_images
 
-from datasets import ImageSet, epoch_order, load_images
+from image_datasets import ImageSet, ReadingOptions, epoch_order, load_images
 from imaging import save_image
 from preprocessing import PixelScaler
 from training.feed import Feed
@@ -131,7 +131,7 @@ def test_streaming_gives_the_batches_of_memory(tmp_path, packed):
             for file in path.rglob("*.png"):
                 archive.write(file, file.relative_to(path))
         path = tmp_path / "pictures.zip"
-    resident, streamed = load_images(path), load_images(path, in_memory=0)
+    resident, streamed = load_images(path), load_images(path, ReadingOptions(in_memory_bytes=0))
     assert isinstance(resident.images, np.ndarray) and not isinstance(streamed.images, np.ndarray)
     scaler = PixelScaler("standardize").fit(resident.images)
     pairs = (

@@ -9,10 +9,10 @@ from conftest import QUICK, small_images, train_here
 
 import generate
 import train
+from drawing.neighbors import nearest_images
 from imaging import load_image
-from neighbours import nearest_images
-from sampling import latents_from_seeds, walk_latents
-from training.run import RunFolder
+from models.sampling import latents_from_seeds, walk_latents
+from runs import RunFolder
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_grid_after_an_epoch_is_that_of_generate(conditional_run, run_script, tm
 
 
 def test_files_of_a_conditional_run_can_be_trained_on_again(conditional_run, run_script, tmp_path):
-    from datasets import load_images
+    from image_datasets import load_images
 
     run_script(generate, conditional_run, "--class", "2,0", "--seeds", "3,7", "--output", tmp_path / "files")
     loaded = load_images(tmp_path / "files")

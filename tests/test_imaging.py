@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import imaging
-from pixels import writing as image_writing
+from imaging import writing as image_writing
 
 DTYPES = (np.uint8, np.uint16)
 
@@ -236,7 +236,7 @@ def test_import_needs_numpy_and_pillow_only():
         "import sys, imaging; outside = {'tensorflow', 'keras', 'tifffile', 'cv2', 'matplotlib'} & set(sys.modules);"
         " sys.exit(f'imported {outside}' if outside else 0)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(imaging.__file__).parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(imaging.__file__).parent.parent)
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ def test_every_promised_size_has_a_layout_that_doubles_to_it():
 def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path):
     from config import TrainingConfig
     from imaging import image_grid, load_image, save_image
+    from models.sampling import generate_images, latents_from_seeds
     from preprocessing import PixelScaler
-    from sampling import generate_images, latents_from_seeds
     from training.losses import gan_loss
     from training.networks import build_networks
     from training.step import Batch, build_train_step

@@ -3,10 +3,10 @@
 import numpy as np
 
 from config import TrainingConfig
-from datasets import load_images
+from drawing.projection import project
+from image_datasets import ReadingOptions, load_images
+from models.sampling import generate_images, latents_from_seeds
 from preprocessing import PixelScaler
-from projection import project
-from sampling import generate_images, latents_from_seeds
 from training.losses import gan_loss
 from training.networks import build_networks
 from training.step import Batch, build_train_step
@@ -16,7 +16,7 @@ IMAGES, PROJECTED, STEPS = 64, 6, 1000
 
 
 def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
-    images = load_images("glyphs", image_size=(16, 16), image_count=IMAGES, channels=1).images
+    images = load_images("glyphs", ReadingOptions(image_size=(16, 16), image_count=IMAGES, channels=1)).images
     scaler = PixelScaler("tanh").fit(images)
     scaled = scaler.transform(images)
     config = TrainingConfig.of(batch_size=16, learning_rate=1e-3, precision="float32")

@@ -7,7 +7,7 @@ import pytest
 
 import train
 from imaging import load_image
-from training.run import RunFolder
+from runs import RunFolder
 
 RECIPES = {
     "wasserstein": (["--loss", "wasserstein"], {"gradient_penalty": 10.0, "beta_1": 0.0}),

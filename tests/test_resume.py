@@ -109,12 +109,12 @@ def half(path, **arrays):
 numpy.savez = half
 """
 KILL_BEFORE_THE_CHECKPOINT = """
-import os, signal, training.run
+import os, signal, runs
 def die(self, step, state):
     if step == 12:
         os.kill(os.getpid(), signal.SIGKILL)
     keep(self, step, state)
-keep, training.run.RunFolder.save_checkpoint = training.run.RunFolder.save_checkpoint, die
+keep, runs.RunFolder.save_checkpoint = runs.RunFolder.save_checkpoint, die
 """
 KILL_BETWEEN_CHECKPOINT_AND_CLEANING = """
 import os, signal, pathlib
@@ -269,7 +269,7 @@ def test_resume_scales_by_the_stored_statistics(image_file, tmp_path, run_script
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(trained_run, run_script):
-    from training.run import RunFolder
+    from runs import RunFolder
 
     with RunFolder.open(trained_run).locked():
         outcome = run_script(train, "--run-dir", trained_run, "--resume")

@@ -12,7 +12,7 @@ from PIL import Image
 import generate
 import train
 from imaging import load_image
-from training.run import RunFolder
+from runs import RunFolder
 
 
 def test_a_run_leaves_everything_that_is_promised(trained_run):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sampling import LARGEST_SEED, generate_batches, generate_images, latents_from_seeds
-from training.run import RunFolder
+from models.sampling import LARGEST_SEED, generate_batches, generate_images, latents_from_seeds
+from runs import RunFolder
 
 
 def test_latents_are_frozen():

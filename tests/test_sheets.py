@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from drawing.sheets import Panel, draw_sheet, preview_scale
 from imaging import image_grid
-from sheets import Panel, draw_sheet, preview_scale
 
 
 def levels(count: int, shape=(12, 10, 3), dtype=np.uint8) -> np.ndarray:

@@ -94,7 +94,7 @@ def test_killed_and_resumed_holds_each_step_once(whole, command, tmp_path):
 
 
 def test_a_board_begun_twice_at_one_step(whole, tmp_path):
-    from training.run import RunFolder
+    from runs import RunFolder
 
     config = RunFolder.open(whole).config
     rows, logits = [(1.0, 2.0)] * 10, np.zeros((6, 1))

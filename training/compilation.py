@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import TrainingConfig
-from datasets import ImageSet
+from image_datasets import ImageSet
 from preprocessing import PixelScaler
 from training.distribution import Replicas
 from training.losses import gan_loss

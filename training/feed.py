@@ -7,7 +7,7 @@ from types import TracebackType
 
 import numpy as np
 
-from datasets import ImageSet, epoch_order
+from image_datasets import ImageSet, epoch_order
 from preprocessing import PixelScaler
 from training.step import Batch
 

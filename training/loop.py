@@ -12,20 +12,20 @@ import keras
 import numpy as np
 
 from config import TrainingConfig
-from datasets import ImageSet
+from evaluation.yardstick import Yardstick
+from image_datasets import ImageSet
 from imaging import image_grid
+from models.sampling import generate_images, latents_from_seeds, with_classes
 from preprocessing import PixelScaler
 from progress import progress_bar
-from sampling import generate_images, latents_from_seeds, with_classes
+from runs import RunFolder
 from training.distribution import ONE_DEVICE, Replicas
 from training.feed import Feed
 from training.losses import gan_loss
 from training.networks import Networks
 from training.plots import animate_samples, draw_comparison, plot_distance, plot_losses, plot_scores
-from training.run import RunFolder
 from training.step import build_train_step
 from training.tensorboard import Board
-from training.yardstick import Yardstick
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
 MOST_CLASS_ROWS = 16  # of a conditional run, whose rows are its classes and whose columns are seeds 0 to 7

@@ -7,7 +7,7 @@ import numpy as np
 
 from config import TrainingConfig
 from models import build_discriminator, build_generator
-from sampling import BATCH_SIZE, LARGEST_SEED, latents_from_seeds, with_classes
+from models.sampling import BATCH_SIZE, LARGEST_SEED, latents_from_seeds, with_classes
 from training.distribution import ONE_DEVICE, Replicas
 from training.precision import dtype_policy
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from drawing.sheets import PADDING, Panel, draw_sheet
 from files import atomic_path
 from imaging import load_image, save_animation, save_image, to_display
-from sheets import PADDING, Panel, draw_sheet
 
 GENERATOR_COLOUR, DISCRIMINATOR_COLOUR = "#d55e00", "#0072b2"
 RECALL_COLOUR, COVERAGE_COLOUR = "#009e73", "#cc79a7"

@@ -13,7 +13,7 @@ from training.augmentation import augment
 from training.distribution import ONE_DEVICE, Replicas
 from training.losses import GanLoss
 from training.networks import Networks
-from training.regularisers import gradient_norm_penalty, zero_centred_penalty
+from training.regularizers import gradient_norm_penalty, zero_centred_penalty
 
 DROPOUT_KEYS = 2**31  # above all seeds, so that no layer draws the numbers of the latents
 DRAWS_PER_STEP = 8  # more than a layer needs in one step, so that no step draws the numbers of the next

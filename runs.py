@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
-from datasets import DATASET_NAMES, ImageSet, load_images
 from files import PARTIAL_MARK, atomic_path, remove_partials, write_text
+from image_datasets import DATASET_NAMES, ImageSet, ReadingOptions, load_images
 from imaging import save_image
 from preprocessing import PixelScaler
 
@@ -196,8 +196,7 @@ class RunFolder:
             raise ValueError(
                 f"expected the images of the run where they were, {config.data!r}, got nothing there; pass --data PATH"
             )
-        how = (config.image_size, config.image_count, config.channels, config.alpha, config.cmyk)
-        images = load_images(data or config.data, *how)
+        images = load_images(data or config.data, ReadingOptions.of(config))
         self.check_same_images(images)
         return images
 

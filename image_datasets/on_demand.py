@@ -29,7 +29,7 @@ class ImagesOnDemand:
         count: how many images there are, n.
         image_shape: (h, w, c).
         dtype: uint8 or uint16.
-        fingerprint: SHA-256 of all images as `datasets.ImageSet.fingerprint` has it, when it is known already.
+        fingerprint: SHA-256 of all images as `image_datasets.ImageSet.fingerprint` has it, when it is known already.
     """
 
     ndim = 4

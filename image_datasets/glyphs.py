@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from image_datasets.image_set import ImageSet
+
 DIGITS = "0123456789"
+GLYPH_COUNT, GLYPH_SIZE = 20_000, (32, 32)
+GLYPH_SEED = 0  # the data set is the same for every run; what a run does with it follows from the run's seed
 
 # Upright text faces with strokes that survive at 28 pixels; the slant comes from the shear. Left out: symbol fonts,
 # faces without digits or with old-style ones, hairline faces, and the last-resort font, which draws boxes.
@@ -105,3 +109,9 @@ def _digit_outline(font_file: str, digit: str, height: int) -> Image.Image:
     image = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
     ImageDraw.Draw(image).text((margin - left, margin - top), digit, font=font, fill=255)
     return image
+
+
+def glyph_set(image_count: int | None = None, image_size: tuple[int, int] | None = None) -> ImageSet:
+    """The data set "glyphs": by default 20,000 digits of 32×32, the same for every run."""
+    images, labels = draw_glyphs(image_count or GLYPH_COUNT, image_size or GLYPH_SIZE, GLYPH_SEED)
+    return ImageSet("glyphs", images, labels, tuple(DIGITS))

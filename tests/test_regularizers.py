@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.regularisers import gradient_norm_penalty, zero_centred_penalty
+from training.regularizers import gradient_norm_penalty, zero_centred_penalty
 
 IMAGES, OTHERS = np.random.default_rng(0).normal(size=(2, 5, 4, 4, 3)).astype(np.float32)
 WEIGHTS = np.random.default_rng(1).normal(size=(48, 1)).astype(np.float32)

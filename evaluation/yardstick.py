@@ -6,15 +6,15 @@ import keras
 import numpy as np
 
 from config import TrainingConfig
-from datasets import ImageSet
 from evaluation.cache import Cache
 from evaluation.classifier import open_classifier
 from evaluation.distances import density_coverage, frechet_distance, mean_and_covariance, precision_recall
 from evaluation.efficientnet import PACKAGE, is_installed, open_efficientnet
 from evaluation.features import FeatureExtractor, open_inception, real_features
 from evaluation.scores import FEWEST_IMAGES, Features, choose_images
+from image_datasets import ImageSet
+from models.sampling import generate_batches, latents_from_seeds, with_classes
 from preprocessing import PixelScaler
-from sampling import generate_batches, latents_from_seeds, with_classes
 
 EVALUATION_COUNT = 5_000  # images of each kind, at most what there are
 

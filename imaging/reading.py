@@ -109,7 +109,7 @@ def _read_bytes(source: str | os.PathLike | BinaryIO) -> bytes:
     except FileNotFoundError:
         raise ImageFileError("expected an image file, got a path where nothing is; check the name") from None
     except IsADirectoryError:
-        raise ImageFileError("expected an image file, got a folder; datasets.load_images reads folders") from None
+        raise ImageFileError("expected an image file, got a folder; image_datasets.load_images reads folders") from None
     except Exception as error:
         raise ImageFileError(f"expected a readable image file, got {type(error).__name__}: {error}") from error
     if not isinstance(data, bytes):

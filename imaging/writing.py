@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from files import atomic_path
-from pixels.reading import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile, load_image
+from imaging.reading import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile, load_image
 
 EXACT_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".webp")
 
@@ -40,7 +40,7 @@ def save_image(
     for shapes and values that the format cannot hold, for lossy formats, a missing folder, and a file that reads back
     differently; OSError when the disk refuses.
 
-    >>> from pixels.reading import load_image
+    >>> from imaging.reading import load_image
     >>> save_image("levels.png", np.array([[7, 40000]], np.uint16))
     >>> load_image("levels.png").ravel().tolist()
     [7, 40000]

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.sampling import BATCH_SIZE, latents_from_seeds, with_classes
 from progress import progress_bar
-from sampling import BATCH_SIZE, latents_from_seeds, with_classes
 
 CANDIDATES = 512  # random latents tried for each class
 STARTS = 4  # of them that are improved, for each image

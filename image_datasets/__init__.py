@@ -1,0 +1,21 @@
+"""A name or a path -> images and labels.
+
+`load_images` takes the names of data sets, folders, zips and NumPy files alike, and gives an `ImageSet`.
+"""
+
+from image_datasets.arrays import load_arrays, load_image_array
+from image_datasets.image_set import ImageSet, epoch_order
+from image_datasets.keras_datasets import KERAS_DATASETS
+from image_datasets.loading import DATASET_NAMES, load_images
+from image_datasets.options import ReadingOptions
+
+__all__ = [
+    "DATASET_NAMES",
+    "KERAS_DATASETS",
+    "ImageSet",
+    "ReadingOptions",
+    "epoch_order",
+    "load_arrays",
+    "load_image_array",
+    "load_images",
+]

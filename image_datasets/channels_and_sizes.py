@@ -1,0 +1,25 @@
+"""Images brought to the channels and the size that are wanted."""
+
+import numpy as np
+
+from imaging import fit_image
+from progress import track
+
+
+def with_size(images: np.ndarray, image_size: tuple[int, int] | None) -> np.ndarray:
+    if image_size is None or images.shape[1:3] == tuple(image_size):
+        return images
+    resized = np.empty((len(images), *image_size, images.shape[3]), images.dtype)
+    for index, image in enumerate(track(images, "resizing", len(images), "images")):
+        resized[index] = fit_image(image, image_size)
+    return resized
+
+
+def with_channels(images: np.ndarray, channels: int | None) -> np.ndarray:
+    """Integer (…, c) -> the same type (…, channels)."""
+    if channels is None or images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    grey = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    return np.rint(grey).astype(images.dtype)[..., np.newaxis]

@@ -1,0 +1,83 @@
+"""What every data set becomes: images, labels and the names of classes; and the order in which training takes them."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from image_datasets.on_demand import ImagesOnDemand
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size, in memory, memory-mapped, or decoded from their files on demand.
+
+    Attributes:
+        name: what it was loaded from, in a word that can stand in a folder name.
+        images: uint8 or uint16 (n, height, width, channels), channels 1 or 3. Indexed along the first axis, either
+            kind gives an array.
+        labels: int64 (n,), indices into class_names, or None.
+        class_names: one name a class, empty without labels.
+    """
+
+    name: str
+    images: np.ndarray | ImagesOnDemand
+    labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.images.shape[1:]
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All images in their order, as arrays to go through one after the other, such as `PixelScaler.fit_batches`.
+
+        Images in memory and memory-mapped ones are one array; others come as small ones, decoded ahead.
+        """
+        return self.images.blocks() if isinstance(self.images, ImagesOnDemand) else iter((self.images,))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the pixels, their shape and type: the same exactly when the images are the same."""
+        if isinstance(self.images, ImagesOnDemand) and self.images.fingerprint is not None:
+            return self.images.fingerprint
+        digest = new_digest(self.images.dtype, self.images.shape)
+        for block in self.blocks():
+            for start in range(0, len(block), 1024):
+                digest.update(np.ascontiguousarray(block[start : start + 1024]))
+        return digest.hexdigest()
+
+    def subset(self, count: int) -> "ImageSet":
+        """`count` of the images, the same random ones each time, in order. Raises ValueError if fewer."""
+        chosen = some_of(len(self.images), count, self.name)
+        on_demand = isinstance(self.images, ImagesOnDemand)
+        images = self.images.take(chosen) if on_demand else self.images[chosen]
+        labels = None if self.labels is None else self.labels[chosen]
+        return ImageSet(self.name, images, labels, self.class_names)
+
+
+def epoch_order(count: int, seed: int, epoch: int, draw: int = 0) -> np.ndarray:
+    """The order of one epoch: a permutation of 0 … count − 1, int64, that follows from (seed, epoch, draw) alone.
+
+    draw: 0, or the number of another order of the same epoch, independent of the first.
+
+    >>> sorted(epoch_order(4, seed=0, epoch=1).tolist())
+    [0, 1, 2, 3]
+    """
+    return np.random.default_rng([seed, epoch, draw]).permutation(count)  # a 0 at the end is as if it were not there
+
+
+def some_of(total: int, count: int, name: str) -> np.ndarray:
+    if not 1 <= count <= total:
+        raise ValueError(f"expected a number of images from 1 to the {total} of {name}, got {count}")
+    return np.sort(np.random.default_rng(0).permutation(total)[:count])
+
+
+def new_digest(dtype: np.dtype, shape: tuple[int, ...]):
+    return hashlib.sha256(f"{dtype.name} {shape}".encode())
+
+
+def name_of(path: Path) -> str:
+    """The name of the data for run folders: letters, digits, '-' and '_' alone."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in path.resolve().stem) or "images"

@@ -1,0 +1,36 @@
+"""The data sets that Keras downloads once: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
+
+import contextlib
+import io
+import sys
+
+import numpy as np
+
+from image_datasets.image_set import ImageSet
+
+KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+
+
+def load_keras_dataset(name: str) -> ImageSet:
+    import keras  # TensorFlow comes with it; only these names need it
+
+    try:
+        # Keras prints how the download goes; standard output is for results, and nobody watches but on a terminal.
+        with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
+            (images, labels), _ = getattr(keras.datasets, name).load_data()
+    except Exception as error:  # Keras raises a bare Exception when the download fails
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"expected to download {name} or to find it in Keras's cache, got: {reason}; connect to the network once, "
+            "or pass --data PATH to a folder, .zip, .npy or .npz of your own"
+        ) from error
+    images = images if images.ndim == 4 else images[..., np.newaxis]
+    return ImageSet(name, images, labels.reshape(-1).astype(np.int64), _class_names(name, int(labels.max()) + 1))
+
+
+def _class_names(name: str, count: int) -> tuple[str, ...]:
+    names = {
+        "cifar10": "airplane automobile bird cat deer dog frog horse ship truck",
+        "fashion_mnist": "t-shirt trouser pullover dress coat sandal shirt sneaker bag ankle-boot",
+    }
+    return tuple(names[name].split()) if name in names else tuple(str(label) for label in range(count))

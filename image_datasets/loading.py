@@ -1,0 +1,112 @@
+"""A name or a path -> images and labels as arrays.
+
+What does not fit into memory stays where it is: `.npy` files are memory-mapped, and files are decoded when they are
+asked for.
+"""
+
+import dataclasses
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from image_datasets.arrays import ARRAY_SUFFIXES, load_array_set
+from image_datasets.channels_and_sizes import with_channels, with_size
+from image_datasets.glyphs import glyph_set
+from image_datasets.image_set import ImageSet
+from image_datasets.keras_datasets import KERAS_DATASETS, load_keras_dataset
+from image_datasets.on_demand import ImagesOnDemand
+from image_datasets.options import ReadingOptions
+from image_datasets.pictures import CheckShape, Visit, load_pictures
+from imaging import fit_image
+
+# What is drawn here: a function of how many images and which size, either None for what it prefers.
+DRAWN_DATASETS = {"glyphs": glyph_set}
+DATASET_NAMES = (*DRAWN_DATASETS, *KERAS_DATASETS)
+
+
+def load_images(
+    data: str | os.PathLike,
+    options: ReadingOptions = ReadingOptions(),  # noqa: B008  it is frozen
+    check_shape: CheckShape | None = None,
+    visit: Visit | None = None,
+) -> ImageSet:
+    """Loads a data set by name or path. Every image is decoded once, so that a damaged file is found now.
+
+    Args:
+        data: "glyphs" (drawn here, no download), "mnist", "fashion_mnist", "cifar10" or "cifar100" (training images,
+            downloaded once by Keras); or the path of a folder of image files at any depth, of a .zip of such a
+            folder, of an .npy of shape (n, h, w) or (n, h, w, c), or of an .npz with the arrays images and labels, or
+            x_train and y_train, or one array alone. Sub-folders that hold all images are classes.
+        options: the size, the channels, how many, and what to do with transparency.
+        check_shape: called with the shape of the first image file, to refuse a size before all files are read.
+        visit: called with all images in their order, as one array or several, such as `PixelScaler.partial_fit`. Files
+            that do not fit into memory need not be decoded once more for it.
+
+    Returns:
+        An ImageSet of uint8 or uint16 images.
+
+    Raises:
+        ValueError: for a name or path that is not there, a folder without images, a file that cannot be read (it is
+            named), sizes or channels that differ, and a data set that cannot be downloaded.
+        TypeError: for arrays that are not uint8 or uint16.
+
+    >>> digits = load_images("glyphs", ReadingOptions(image_size=(28, 28), image_count=10, channels=1))
+    >>> digits.images.shape, digits.labels.shape, digits.class_names[:3]
+    ((10, 28, 28, 1), (10,), ('0', '1', '2'))
+    """
+    name = os.fspath(data)
+    if name in DRAWN_DATASETS:
+        drawn = DRAWN_DATASETS[name](options.image_count, options.image_size)
+        loaded = _conform(drawn, dataclasses.replace(options, image_count=None))
+    elif name in KERAS_DATASETS:
+        loaded = _conform(load_keras_dataset(name), options)
+    else:
+        path = _checked_path(Path(data))
+        if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
+            return load_pictures(path, options, check_shape, visit)
+        loaded = _conform(load_array_set(path), options)
+    if visit is not None:
+        for block in loaded.blocks():
+            visit(block)
+    return loaded
+
+
+def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
+    """Some of the images, in the wanted channels and size; on demand when a memory-mapped array would give too many."""
+    count, channels, image_size = options.image_count, options.channels, options.image_size
+    shape = (*(image_size or loaded.image_shape[:2]), channels or loaded.image_shape[2])
+    changed = count is not None or shape != loaded.image_shape
+    total = (count or len(loaded.images)) * math.prod(shape) * loaded.images.itemsize
+    if changed and total > options.in_memory_bytes and _is_mapped(loaded.images):
+        mapped = loaded.images
+
+        def read(numbers: np.ndarray, out: np.ndarray) -> None:
+            for target, number in zip(out, numbers, strict=True):
+                image = with_channels(mapped[number], channels)
+                target[...] = image if image_size is None else fit_image(image, image_size)
+
+        images = ImagesOnDemand(read, len(mapped), shape, mapped.dtype)
+        loaded = dataclasses.replace(loaded, images=images)
+        return loaded if count is None else loaded.subset(count)
+    if count is not None:
+        loaded = loaded.subset(count)
+    return dataclasses.replace(loaded, images=with_size(with_channels(loaded.images, channels), image_size))
+
+
+def _is_mapped(images: np.ndarray) -> bool:
+    return isinstance(images, np.memmap) or isinstance(images.base, np.memmap)
+
+
+def _checked_path(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError(
+            f"expected --data to be one of {', '.join(DATASET_NAMES)} or an existing path, got {str(path)!r}; "
+            "check the spelling"
+        )
+    if not path.is_dir() and path.suffix.lower() not in (".zip", *ARRAY_SUFFIXES):
+        raise ValueError(
+            f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; use a folder"
+        )
+    return path

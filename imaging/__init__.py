@@ -1,0 +1,24 @@
+"""Pictures: exact image files in and out, images cut to size, grids of images, animations.
+
+NumPy and Pillow only. Everything that takes a set of images takes uint8 or uint16, (N, H, W, C), C of 1 or 3.
+"""
+
+from imaging.animations import save_animation, to_display
+from imaging.grids import image_grid
+from imaging.reading import MAX_PIXELS, ImageFileError, load_image
+from imaging.resizing import fit_image
+from imaging.writing import EXACT_SUFFIXES, check_format, save_image, stretch_values
+
+__all__ = [
+    "EXACT_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageFileError",
+    "check_format",
+    "fit_image",
+    "image_grid",
+    "load_image",
+    "save_animation",
+    "save_image",
+    "stretch_values",
+    "to_display",
+]

@@ -1,0 +1,89 @@
+"""Moving pictures, and what a screen of 8 bits shows of 16."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from files import atomic_path
+from imaging.checks import check_dtype, checked_set
+from imaging.reading import ImageFileError
+
+
+def to_display(images: np.ndarray, maximum: float = 65535) -> np.ndarray:
+    """uint8 (...) as it is; uint16 (...) -> uint8, rint(v · 255 / maximum). For screens only: 16-bit levels are merged.
+
+    255 / 65535 = 1 / 257, so 0 stays black, 65535 stays white, and an 8-bit image that was widened by v * 257 comes
+    back exactly. Levels above a smaller maximum are white. Raises TypeError for other dtypes.
+
+    >>> to_display(np.array([0, 257, 65535], np.uint16)).tolist()
+    [0, 1, 255]
+    """
+    images = np.asarray(images)
+    check_dtype(images, "images")
+    if images.dtype == np.uint8:
+        return images
+    return np.minimum(np.rint(images * (255.0 / maximum)), 255.0).astype(np.uint8)
+
+
+def save_animation(
+    path: str | os.PathLike,
+    frames: np.ndarray,
+    seconds_per_frame: float = 0.2,
+    last_frame_seconds: float | None = None,
+    maximum: float = 65535,
+) -> None:
+    """Writes uint8 or uint16 frames (N, H, W, C) as an endless GIF, for screens; whole or not at all.
+
+    Grey frames and frames of at most 256 colors are exact; others get 256 colors of their own each, dithered. uint16
+    goes through `to_display`, `maximum` becoming white. Times are seconds, rounded to GIF's hundredths;
+    `last_frame_seconds` holds the last frame longer, None for as long as the others. Raises TypeError unless uint8 or
+    uint16, ValueError for other shapes, for a path that does not end in .gif, and for times outside 0.02 to 655
+    seconds, which players or the format do not know.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".gif":
+        raise ImageFileError(
+            f"{path}: expected a name ending in .gif for an animation, got {path.suffix or 'no suffix'!r}"
+        )
+    if not path.parent.is_dir():
+        raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
+    frames = to_display(checked_set(frames, "frames"), maximum)
+    seconds = [seconds_per_frame] * len(frames)
+    if last_frame_seconds is not None:
+        seconds[-1] = last_frame_seconds
+    for duration in seconds:
+        if not 0.02 <= duration <= 655:
+            raise ValueError(f"expected frame times from 0.02 to 655 seconds, got {duration}")
+    pictures = [_palette_picture(frame) for frame in frames]
+    with atomic_path(path) as partial:
+        pictures[0].save(
+            partial,
+            "GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=[round(duration * 100) * 10 for duration in seconds],  # milliseconds, in the hundredths GIF has
+            loop=0,
+            optimize=False,
+        )
+
+
+def _palette_picture(frame: np.ndarray) -> Image.Image:
+    """uint8 (H, W, 1 or 3) -> a Pillow picture of grey levels, or of the best 256 colors for this frame."""
+    frame = np.ascontiguousarray(frame)
+    if frame.shape[2] == 1:
+        return Image.fromarray(frame[..., 0])
+    picture = Image.fromarray(frame)
+    colors = picture.getcolors(256)
+    if colors is None:
+        # The octree is as good as the median cut once the picture is dithered, in a fiftieth of the time.
+        palette = picture.quantize(256, Image.Quantize.FASTOCTREE)
+        return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    # Few colors are looked up, not approximated: pixel art and flat pictures stay exact.
+    keys = frame.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    distinct, indices = np.unique(keys, return_inverse=True)
+    exact = Image.fromarray(indices.reshape(frame.shape[:2]).astype(np.uint8))
+    palette_bytes = np.stack([distinct >> 16, distinct >> 8 & 255, distinct & 255], axis=-1).astype(np.uint8).tobytes()
+    exact.putpalette(palette_bytes)
+    return exact

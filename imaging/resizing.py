@@ -1,0 +1,52 @@
+"""Images cut and resized to the size that is wanted."""
+
+import numpy as np
+from PIL import Image
+
+from imaging.checks import check_dtype
+
+
+def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 or uint16 (H, W) or (H, W, C) -> the same dtype, (height, width, C) for size = (height, width).
+
+    The largest centerd part with the wanted aspect is cut out on whole pixels, then resized with Lanczos, which
+    widens with the reduction and so does not alias. uint16 is resized in float32 (24 bits) and keeps its 16 bits. An
+    image that already fits comes back as it is, and one that only has to be cut keeps its values. Raises TypeError
+    unless uint8 or uint16, ValueError for other shapes and for sizes below 1.
+
+    >>> fit_image(np.zeros((48, 100, 3), np.uint8), (32, 32)).shape
+    (32, 32, 3)
+    """
+    image = np.asarray(image)
+    check_dtype(image, "an image")
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    if image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
+        raise ValueError(f"expected an image of shape (H, W), (H, W, 1) or (H, W, 3), got {image.shape}")
+    height, width = (int(length) for length in size)
+    if height < 1 or width < 1:
+        raise ValueError(f"expected size=(height, width) of at least 1, got {tuple(size)}")
+    if image.shape[:2] == (height, width):
+        return image
+    image = _center_crop(image, height, width)
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    return np.stack([_resize_plane(image[..., channel], height, width) for channel in range(image.shape[2])], axis=-1)
+
+
+def _center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The largest centerd part of (H, W, C) with the aspect height : width, to the nearest whole pixel."""
+    rows, columns = image.shape[:2]
+    crop_rows = max(1, min(rows, round(columns * height / width)))
+    crop_columns = max(1, min(columns, round(rows * width / height)))
+    top, left = (rows - crop_rows) // 2, (columns - crop_columns) // 2
+    return image[top : top + crop_rows, left : left + crop_columns]
+
+
+def _resize_plane(plane: np.ndarray, height: int, width: int) -> np.ndarray:
+    plane = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("="))
+    if plane.dtype == np.uint8:
+        return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.LANCZOS))
+    # Pillow resizes 16-bit pixels only as floats; Lanczos overshoots at edges, hence the clip.
+    resized = np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS))
+    return np.clip(np.rint(resized), 0, 65535).astype(np.uint16)
