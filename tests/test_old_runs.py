@@ -70,7 +70,7 @@ def test_a_run_of_an_earlier_commit_goes_on_to_the_same_images(name, copied_run,
 
 @pytest.mark.parametrize(("missing", "held"), [("maximum", None), ("r1", 0.0), ("xla", "off"), ("averaging", 0.05)])
 def test_a_setting_that_is_missing_is_what_was_done_before_it_was_there(missing, held, copied_run, run_script):
-    from training.run import RunFolder
+    from runs import RunFolder
 
     run = RunFolder.open(copied_run("plain", change=lambda config: config.pop(missing)))
     assert getattr(run.config, missing) == held and run.unknown_settings == ()
