@@ -64,7 +64,7 @@ def test_generator_loads_in_stock_keras_from_an_unrelated_directory(trained_run,
 
 
 def test_last_sample_grid_is_what_generate_draws(trained_run, tmp_path, run_script):
-    assert run_script(generate, trained_run, "--output", tmp_path / "grid.png").status == 0
+    assert run_script(generate, trained_run, "--scale", 1, "--output", tmp_path / "grid.png").status == 0
     np.testing.assert_array_equal(
         load_image(tmp_path / "grid.png"), load_image(trained_run / "samples" / "epoch_0002.png")
     )
