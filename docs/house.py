@@ -30,6 +30,7 @@ FLOORS = (
                 ("training.compilation", "does XLA gain?"),
                 ("training.distribution", "many devices"),
                 ("training.plots", "pictures"),
+                ("training.report", "pages"),
                 ("training.tensorboard", "event files"),
             ],
         ],

@@ -239,6 +239,17 @@ def bits_of_the_scan() -> list[str]:
     return [*multiples, str(len(np.unique(scan))), *bits]
 
 
+def floats_in_tiff() -> list[str]:
+    floats = random_sixteen_bits().astype(np.float32) / 7
+    with tempfile.TemporaryDirectory() as folder:
+        Image.fromarray(floats).save(Path(folder) / "floats.tif")
+        with Image.open(Path(folder) / "floats.tif") as picture:
+            read = np.asarray(picture)
+        refused = error_of(Image.fromarray(floats).save, Path(folder) / "floats.png")
+    assert read.dtype == floats.dtype
+    return [str(np.count_nonzero(read != floats)), f"{floats.size:,}", refused]
+
+
 def limits_of_scipy() -> list[str]:
     """In mode I toimage stretched to low..high as well, 0..255 unless told otherwise; B3 is what became of the file."""
     array = random_sixteen_bits().astype(np.int32)
@@ -361,25 +372,32 @@ def positive_deviation() -> list[str]:
 
 
 def positive_range() -> list[str]:
-    return [str(positive()[0].min()), str(positive()[0].max())]
+    ends = [end for values in positive() for end in (values.min(), values.max())]
+    return [str(end) if end in (0, 1) else four(end) for end in ends]
 
 
-def lost_share(images: np.ndarray) -> str:
-    scaler = PixelScaler("positive_standardize", per_channel=False).fit(images)
+def lost_share(images: np.ndarray, per_channel: bool = False) -> str:
+    scaler = PixelScaler("positive_standardize", per_channel=per_channel).fit(images)
     return percent(np.mean(scaler.inverse_transform(scaler.transform(images)) != images))
 
 
 def positive_loses() -> list[str]:
-    return [lost_share(photograph()[None]), lost_share(digits())]
+    return [
+        lost_share(images, per_channel) for per_channel in (False, True) for images in (photograph()[None], digits())
+    ]
 
 
 def company() -> list[str]:
-    found = []
-    for scope in ("batch", "dataset"):
-        scaler = PixelScaler("standardize", scope=scope).fit(digits())
-        alone, among = scaler.transform(digits()[:1]), scaler.transform(digits()[:64])[:1]
-        found += [f"{values.mean(dtype=np.float64):.3f}".replace("-0.000", "0.000") for values in (alone, among)]
-    return found
+    """The mean of one digit in batches of several sizes, by the statistics of the batch and by those of all digits."""
+    batches, whole = (PixelScaler("standardize", scope=scope).fit(digits()) for scope in ("batch", "dataset"))
+
+    def mean_of_first(scaler: PixelScaler, size: int) -> str:
+        mean = scaler.transform(digits()[:size])[0].mean(dtype=np.float64)
+        return f"{mean:.3f}".replace("-0.000", "0.000")
+
+    alone, among, company_of_all = (mean_of_first(batches, size) for size in (1, 8, 32))
+    (consistent,) = {mean_of_first(whole, size) for size in (1, 8, 32)}
+    return [alone, "1", among, "8", company_of_all, "32", consistent]
 
 
 def stored() -> list[str]:
@@ -482,6 +500,7 @@ MEASURED: dict[str, Callable[[], list[str]]] = {
     "B11": elevations_in_eight_bits,
     "B12": bits_of_the_scan,
     "B13": limits_of_scipy,
+    "B14": floats_in_tiff,
     "C1": normalized,
     "C2": largest_value,
     "C3": normalize_needs_nothing,
@@ -506,7 +525,7 @@ MEASURED: dict[str, Callable[[], list[str]]] = {
     "D5": probability,
     "D6": raw_levels,
 }
-TOLD_ELSEWHERE = ("D7", "D8", "D9")  # in words, of runs that take minutes; the rows link to them
+TOLD_ELSEWHERE = ("D7", "D8", "D9")  # in words, about runs that take minutes; the rows link to them
 
 
 # CIFAR-10, which the tests do not have

@@ -24,6 +24,7 @@ from training.feed import Feed
 from training.losses import gan_loss
 from training.networks import Networks
 from training.plots import animate_samples, draw_comparison, plot_distance, plot_losses, plot_scores
+from training.report import write_report
 from training.step import build_train_step
 from training.tensorboard import Board
 
@@ -172,6 +173,7 @@ def train(
     if replicas.is_chief:
         draw_run(run, progress, images, scaler, networks.sampler())
         animate_samples(run.path / "progress.gif", run.samples(), scaler.maximum_)
+        write_report(run, images)
     replicas.gather(0)  # the others wait, since one that has ended is one that is lost
 
 
