@@ -18,6 +18,7 @@ from conftest import small_images
 import evaluate
 import generate
 import train
+from config import TrainingConfig
 from docs import house
 from imaging import save_image
 
@@ -33,7 +34,7 @@ BUDGET = {
         "--image-size": 16,
         "--batch-size": 16,
         "--precision": "float32",
-        "--preset": "dcgan",  # half as many layers to compile as the default
+        "--preset": "tutorial",  # the fewest layers to compile
         "--cache": "cache",
     },
     "evaluate.py": {"--count": 24, "--cache": "cache"},
@@ -186,6 +187,22 @@ def test_a_block_is_python_commands_or_marked_as_a_listing(block):
             assert line.split()[0] in PROGRAMS, f"{block}: expected a command, got {line!r}; mark listings with ```text"
 
 
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command.split()[1:2] and command.split()[1] in SCRIPTS]
+)
+def test_our_scripts_understand_every_command_of_the_pages(command, monkeypatch):
+    """As it stands, down to the settings that it makes; the slow test below runs it, shortened."""
+    _, script, *arguments = shlex.split(command)
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    if "--help" in arguments:
+        with pytest.raises(SystemExit, match="0"):
+            SCRIPTS[script].parse_arguments()
+        return
+    understood = SCRIPTS[script].parse_arguments()
+    if script == "train.py" and not understood.resume:
+        TrainingConfig.of(**train.explicit_choices(understood))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in COMMANDS if reason_not_to_run(command) is None])
 def test_every_command_of_the_pages_runs(command, here, run_script):
@@ -276,6 +293,16 @@ def test_the_examples_of_a_module_are_true(name, tmp_path, monkeypatch):
 # The reference
 
 
+def test_every_module_is_in_a_chapter_of_the_reference(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    reference = importlib.import_module("reference")
+    rooms = [room for rooms in reference.CHAPTERS.values() for room in rooms]
+    written = {module for room in rooms for module in reference.modules_of(room)}
+    assert {name for name in MODULES if f"{name}.py" not in SCRIPTS} <= written, "enter it in docs/reference.py"
+
+
+@pytest.mark.slow
 def test_the_reference_is_built_without_warnings_and_has_every_module(tmp_path):
     pytest.importorskip("sphinx")
     command = [sys.executable, ROOT / "docs" / "reference.py", "--output", tmp_path]
