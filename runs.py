@@ -207,15 +207,17 @@ class RunFolder:
 
     def save_network(self, name: str, network) -> None:
         """Writes NAME.keras (generator, generator_best or discriminator): the weights, without optimizers."""
+        from models.keras_files import save_network
+
         with atomic_path(self.path / f"{name}.keras") as partial:
-            network.save(partial)
+            save_network(network, partial)
 
     def load_generator(self, best: bool = False):
         """generator.keras, or generator_best.keras, as stock Keras reads it.
 
         Raises ValueError when there is none yet or it is damaged.
         """
-        import keras
+        from models.keras_files import load_network
 
         path = self.path / ("generator_best.keras" if best else "generator.keras")
         if best and not path.exists():
@@ -224,11 +226,7 @@ class RunFolder:
             )
         if not path.exists():
             raise ValueError(f"expected {path}, got a run that has not finished an epoch; go on with train.py --resume")
-        try:
-            return keras.saving.load_model(path, compile=False)
-        except Exception as error:  # Keras meets damaged files with many kinds of exception
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{path}: expected a whole Keras file, got one that does not load ({reason})") from error
+        return load_network(path)
 
     # Checkpoints
 

@@ -71,7 +71,14 @@ FLOORS = (
     ),
 )
 # What these rooms load takes TensorFlow with it; every other one answers without.
-WITH_TENSORFLOW = ("training", "models.generator", "models.discriminator", "drawing.projection", "evaluation")
+WITH_TENSORFLOW = (
+    "training",
+    "models.generator",
+    "models.discriminator",
+    "models.keras_files",
+    "drawing.projection",
+    "evaluation",
+)
 WIDTH, MARGIN, GAP, ROOM_HEIGHT, TITLE_HEIGHT = 880, 16, 8, 46, 30
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 

@@ -1,0 +1,68 @@
+"""`.keras` files that earlier and later versions of Keras read alike."""
+
+import inspect
+import json
+import os
+import zipfile
+
+import keras
+
+
+def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
+    """Writes `network` without its optimizer; `path` ends in .keras.
+
+    A new version of Keras gives a layer a new keyword, writes its default into every file, and no earlier version loads
+    the file: it does not know the keyword. 3.14 did so with Dense (`quantization_config`) and BatchNormalization
+    (`renorm`). So what a layer would be given anyway is left out.
+    """
+    network.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = [(info, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for info, content in members:
+            if info.filename == "config.json":
+                content = json.dumps(without_defaults(json.loads(content))).encode()
+            archive.writestr(info, content)
+
+
+def load_network(path: str | os.PathLike) -> keras.Sequential:
+    """A network from its .keras file. Raises ValueError, in one line, where Keras cannot read it."""
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras meets damaged files with many kinds of exception
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{path}: expected a whole Keras file, got one that does not load ({reason}){_written_by(path)}"
+        ) from error
+
+
+def _written_by(path: str | os.PathLike) -> str:
+    """Words on the version of Keras that wrote the file, where it is another one and the file says so."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):  # it is damaged, and that has been said
+        return ""
+    here = keras.version()
+    return "" if version == here else f"; Keras {version} wrote it and this is {here}: pip install keras=={version}"
+
+
+def without_defaults(entry):
+    """The configuration of a network, its layers without the entries that equal the default of their keyword.
+
+    >>> without_defaults({"module": "keras.layers", "class_name": "Dense", "config": {"units": 3, "use_bias": True}})
+    {'module': 'keras.layers', 'class_name': 'Dense', 'config': {'units': 3}}
+    """
+    if isinstance(entry, list):
+        return [without_defaults(part) for part in entry]
+    if not isinstance(entry, dict):
+        return entry
+    kept = {name: without_defaults(part) for name, part in entry.items()}
+    if kept.get("module") == "keras.layers":
+        keywords = inspect.signature(getattr(keras.layers, kept["class_name"])).parameters
+        kept["config"] = {
+            name: value
+            for name, value in kept["config"].items()
+            if name not in keywords or keywords[name].default != value
+        }
+    return kept
