@@ -78,20 +78,33 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    with quiet_libraries():
+        import keras
+        import tensorflow  # noqa: F401
+
+        keras.config.set_image_data_format("channels_last")
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Holds back what C++ libraries and Python's warnings write to standard error; it is shown when the block fails.
+
+    A ValueError, TypeError or OSError says what is wrong by itself, so then it stays held back.
+    """
     sys.stderr.flush()
     standard_error = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
-            import keras
-            import tensorflow  # noqa: F401
-
-            keras.config.set_image_data_format("channels_last")
+            yield
+        except (ValueError, TypeError, OSError):
+            raise
         except BaseException:
             held_back.seek(0)
             os.write(standard_error, held_back.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(standard_error, 2)
             os.close(standard_error)
 

@@ -231,6 +231,16 @@ class PixelScaler:
         self._strategy.backward(scaled, levels, white_level(self._dtype), statistics)
         return levels
 
+    def line_back(self) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset), float64, with which other programs do what `inverse_transform` does.
+
+        levels = scaled * factor + offset, a number for each channel or one for all; for whitening, flat levels = flat
+        scaled @ factor + offset, (d, d) and (d,). Then round half to even and clip to the range of the type.
+        Raises NotFittedError before `fit`, ValueError for scope "image" and "batch", which have no one line.
+        """
+        self._check_fitted()
+        return self._strategy.line_back(white_level(self._dtype))
+
     # Describing
 
     @property

@@ -11,7 +11,7 @@ FLOORS = (
         7,
         "scripts: tables of contents; nobody imports them",
         "#dbe7f6",
-        [[("train", "trains"), ("generate", "writes images"), ("evaluate", "scores images")]],
+        [[("train", "trains"), ("generate", "writes images"), ("evaluate", "scores images"), ("export", "for others")]],
     ),
     (
         6,
@@ -39,7 +39,10 @@ FLOORS = (
         5,
         "what is done with a trained generator",
         "#e6f0e0",
-        [[("drawing", "which images, and where to"), ("evaluation", "features, distances, the report")]],
+        [
+            [("drawing", "which images, and where to"), ("evaluation", "features, distances, the report")],
+            [("exporting", "a file for another runtime, opened and compared")],
+        ],
     ),
     (4, "the run folder", "#f3f0d0", [[("runs", "written, read back")]]),
     (3, "networks", "#fdf0cf", [[("models", "generator, discriminator, seeds to images")]]),
@@ -78,6 +81,7 @@ WITH_TENSORFLOW = (
     "models.keras_files",
     "drawing.projection",
     "evaluation",
+    "exporting",
 )
 WIDTH, MARGIN, GAP, ROOM_HEIGHT, TITLE_HEIGHT = 880, 16, 8, 46, 30
 FONT = "font-family='Helvetica, Arial, sans-serif'"

@@ -22,6 +22,7 @@ CHAPTERS = {
     "Networks": ("models",),
     "Training": ("config", "runs", "training"),
     "Drawing and judging": ("drawing", "evaluation"),
+    "Taking it along": ("exporting",),
     "Behind the scripts": ("command_line", "files", "progress"),
 }
 SETTINGS = {

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -45,6 +46,24 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """As `atomic_path` for a new folder: yields one to fill, which takes its name when the block ends well.
+
+    `path` must not exist, or be an empty folder; OSError otherwise.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}{PARTIAL_MARK}-{secrets.token_hex(4)}")
+    partial.mkdir()
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
     _sync_folder(path.parent)
 
 

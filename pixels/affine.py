@@ -62,6 +62,10 @@ class Affine:
                 np.clip(levels, 0, top, out=levels)
                 np.copyto(target, levels, casting="unsafe")  # whole numbers in 0..top by now
 
+    def line_back(self) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset), float64: levels = scaled * factor + offset before rint and clip."""
+        return (2 * self.divisor, self.offset - self.divisor) if self.clip_to_unit else (self.divisor, self.offset)
+
     def _rows(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
         """offset and divisor repeated over a row of pixels, so that one operation runs over a whole row."""
         return tuple(np.tile(np.broadcast_to(part, (channels,)), ROW_PIXELS) for part in (self.offset, self.divisor))

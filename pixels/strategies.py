@@ -80,6 +80,10 @@ class DatasetScaling:
         """Floats (n, h, w, c) -> integer levels in `out`, by its own statistics; those handed back are not needed."""
         self.settings.affine(self.statistics, white).backward(scaled, out, white)
 
+    def line_back(self, white: int) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset) of levels = scaled * factor + offset."""
+        return self.settings.affine(self.statistics, white).line_back()
+
     def mean(self) -> np.ndarray | np.float64:
         return self._entries(self.statistics.mean)
 
@@ -180,6 +184,12 @@ class OwnScaling:
         for index, part in enumerate(groups):
             self.settings.affine(statistics.row(index), white).backward(scaled[part], out[part], white)
 
+    def line_back(self, white: int) -> tuple[np.ndarray, np.ndarray]:
+        """There is none. Raises ValueError."""
+        raise ValueError(
+            f"expected one line back for all images, got a scaling without; {self.loss_reason(None, None)}"
+        )
+
     def maximum(self, white: int) -> float | None:
         """M; None when each image or batch has its own."""
         if self.settings.maximum == "data":
@@ -257,6 +267,10 @@ class WhiteningScaling:
         for part in _slices(len(scaled), _WHITENING_IMAGES):
             levels = self.whitening.backward(scaled[part].astype(np.float64).reshape(len(out[part]), -1))
             out[part] = np.clip(np.rint(levels), 0, white).reshape(out[part].shape)
+
+    def line_back(self, white: int) -> tuple[np.ndarray, np.ndarray]:
+        """(matrix, mean) of flat levels = flat scaled @ matrix + mean."""
+        return self.whitening.line_back()
 
     def mean(self) -> np.ndarray:
         return self.whitening.mean.reshape(self.image_shape)

@@ -94,6 +94,11 @@ class Whitening:
         scores = whitened @ self.components if self.keeps_axes else whitened
         return scores * self._scale() @ self.components.T + self.mean
 
+    def line_back(self) -> tuple[np.ndarray, np.ndarray]:
+        """(matrix, mean), float64 (d, d) and (d,): flat levels = flat scaled @ matrix + mean before rint and clip."""
+        scaled_components = self._scale()[:, np.newaxis] * self.components.T
+        return (self.components @ scaled_components if self.keeps_axes else scaled_components), self.mean
+
     def deviation(self) -> np.ndarray:
         """float64 (d,): the standard deviation of every feature, in levels."""
         return np.sqrt(self.components**2 @ self.variances)

@@ -1,0 +1,74 @@
+"""Takes a trained generator out of this program: python export.py --help"""
+
+import argparse
+from pathlib import Path
+
+from command_line import DONE, ArgumentParser, import_tensorflow, one_line_errors, quiet_libraries, run_command
+from exporting.request import FORMATS, PRECISIONS, ExportRequest, choose_format
+from runs import RunFolder
+
+PROGRAM = "export.py"
+EXAMPLES = """examples:
+  python export.py runs/mine --output generator.onnx                      for ONNX Runtime, in many languages
+  python export.py runs/mine --output generator.tflite --precision float16   for telephones, half the size
+  python export.py runs/mine --output model/                              TensorFlow's SavedModel
+
+Every format takes float32 latents (n, latent_dim), and of a conditional run an int32 label for each, and returns the
+exact uint8 or uint16 pixels: the scaling of the run, rounding and clipping are inside. The written file is opened in
+its own runtime and compared with generate.py on seeds 0 to 63 before it gets its name.
+"""
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    with one_line_errors(PROGRAM):
+        run = RunFolder.open(arguments.run_dir)
+        request = ExportRequest(
+            arguments.output,
+            choose_format(arguments.output, arguments.format),
+            arguments.precision,
+            arguments.raw,
+            arguments.channels_first,
+        )
+        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        from exporting.trained import TrainedGenerator
+        from exporting.writing import export_generator
+
+        with quiet_libraries():
+            generator = TrainedGenerator.of(run, arguments.best)
+            exported = export_generator(generator, request)
+    print(arguments.output)
+    print(f"{exported.size / 1e6:.1f} MB in {request.precision}; against generate.py on seeds 0 to 63, "
+          f"{exported.difference}")  # fmt: skip
+    print(f"first image after {exported.reading.first_seconds:.2f} s, then {exported.reading.images_per_second:.0f} "
+          "images a second")  # fmt: skip
+    return DONE
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(prog=PROGRAM, description="Takes a trained generator out of this program.", epilog=EXAMPLES)
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="PATH", help="the file or folder to write; its ending decides"
+    )
+    parser.add_argument("--format", choices=FORMATS, help="instead of the ending of --output")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="of the stored weights: float16 halves the file and moves some values by a level (default float32)",
+    )
+    parser.add_argument("--best", action="store_true", help="the weights of the best distance, generator_best.keras")
+    parser.add_argument(
+        "--raw", action="store_true", help="the generator's own scaled float32 values instead of pixels"
+    )
+    parser.add_argument(
+        "--channels-first",
+        action="store_true",
+        help="images as (n, channels, height, width), as tools for PyTorch expect them",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)

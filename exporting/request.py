@@ -1,0 +1,60 @@
+"""What export.py is asked for, checked before anything slow begins."""
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+FORMATS = ("savedmodel", "onnx", "tflite")
+PRECISIONS = ("float32", "float16")
+ENDINGS = {".onnx": "onnx", ".tflite": "tflite"}
+FOLDERS = ("savedmodel",)
+PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Where a generator goes and how.
+
+    format: one of FORMATS. precision: of the stored weights. raw: without the way back to pixels.
+    channels_first: images (n, channels, height, width).
+    """
+
+    output: Path
+    format: str
+    precision: str = "float32"
+    raw: bool = False
+    channels_first: bool = False
+
+    def __post_init__(self) -> None:
+        _check_place(self.output, self.format in FOLDERS)
+        for package in PACKAGES.get(self.format, ()):
+            if importlib.util.find_spec(package) is None:
+                raise ValueError(
+                    f"expected the package {package} for {self.format}, got an environment without it; "
+                    "pip install -r requirements-export.txt"
+                )
+
+
+def choose_format(output: Path, named: str | None) -> str:
+    """The format of `--format`, or by the ending of the output. Raises ValueError for an ending that says nothing."""
+    suffix = output.suffix.lower()
+    by_ending = ENDINGS.get(suffix) or ("savedmodel" if not suffix else None)
+    if named is None and by_ending is None:
+        raise ValueError(
+            f"expected --output to end in {', '.join(ENDINGS)}, or a folder without ending, got {str(output)!r}; "
+            "rename it or pass --format"
+        )
+    return named or by_ending
+
+
+def _check_place(output: Path, is_folder: bool) -> None:
+    parent = output.absolute().parent
+    if not parent.is_dir():
+        raise ValueError(f"expected an existing folder for --output, got {str(parent)!r}; make it first")
+    if not os.access(parent, os.W_OK):
+        raise ValueError(f"expected a folder that can be written to, got {str(parent)!r}; choose another --output")
+    if is_folder and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
+        raise ValueError(f"expected --output to be new or an empty folder, got {str(output)!r}; choose another name")
+    if not is_folder and output.is_dir():
+        raise ValueError(f"expected --output to be a file, got the folder {str(output)!r}; choose another name")

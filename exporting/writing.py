@@ -1,0 +1,63 @@
+"""Writes one format beside its place, opens it in its own runtime, compares, and only then gives it its name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from exporting.comparison import Difference, Reading, check_difference
+from exporting.graph import PixelGraph
+from exporting.request import FOLDERS, ExportRequest
+from exporting.trained import TrainedGenerator
+from files import atomic_folder, atomic_path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: its size in bytes, what its own runtime drew, and how far that is from generate.py."""
+
+    size: int
+    reading: Reading
+    difference: Difference
+
+
+def export_generator(generator: TrainedGenerator, request: ExportRequest) -> Exported:
+    """Writes request.output. Raises ValueError, and leaves nothing, when it draws other images than generate.py."""
+    place = atomic_folder if request.format in FOLDERS else atomic_path
+    with place(request.output) as partial:
+        reading = _write_and_read(partial, generator, request)
+        images = reading.images
+        if request.channels_first:
+            images = images.transpose(0, 2, 3, 1)
+        if request.raw:
+            images = generator.to_levels(images)
+        difference = Difference.between(images, generator.drawn)
+        check_difference(difference, request.precision, generator.white)
+        return Exported(_size(partial), reading, difference)
+
+
+def _write_and_read(partial: Path, generator: TrainedGenerator, request: ExportRequest) -> Reading:
+    """The modules are imported here, as each needs packages of its own."""
+    inputs, form = (generator.latents, generator.labels), (request.raw, request.channels_first)
+    match request.format:
+        case "savedmodel":
+            from exporting import saved_model
+
+            saved_model.write(partial, generator, PixelGraph(generator, *form, weights=tf.as_dtype(request.precision)))
+            return saved_model.read(partial, *inputs)
+        case "onnx":
+            from exporting import onnx_file
+
+            onnx_file.write(partial, generator, PixelGraph(generator, *form), request.precision)
+            return onnx_file.read(partial, *inputs)
+        case "tflite":
+            from exporting import litert
+
+            graph = PixelGraph(generator, *form, arithmetic=tf.float32)  # LiteRT multiplies no float64
+            litert.write(partial, generator, graph, request.precision)
+            return litert.read(partial, *inputs)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
