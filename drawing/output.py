@@ -110,8 +110,7 @@ def write_images(
         case "animation":
             frames = np.concatenate(list(batches))
             scale = scale or -(-SMALLEST_FRAME // min(frames.shape[1:3]))
-            frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
-            save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_)
+            save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_, scale=scale)
         case "array":
             write_array(output, batches, (len(request.inputs), *run.image_shape), run.image_dtype)
         case "folder":

@@ -1,14 +1,17 @@
 """Moving pictures, and what a screen of 8 bits shows of 16."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from files import atomic_path
 from imaging.checks import check_dtype, checked_set
 from imaging.reading import ImageFileError
+
+CAPTION_HEIGHT = 24  # pixels
 
 
 def to_display(images: np.ndarray, maximum: float = 65535) -> np.ndarray:
@@ -33,14 +36,18 @@ def save_animation(
     seconds_per_frame: float = 0.2,
     last_frame_seconds: float | None = None,
     maximum: float = 65535,
+    scale: int = 1,
+    captions: Sequence[str] = (),
 ) -> None:
     """Writes uint8 or uint16 frames (N, H, W, C) as an endless GIF, for screens; whole or not at all.
 
     Grey frames and frames of at most 256 colors are exact; others get 256 colors of their own each, dithered. uint16
     goes through `to_display`, `maximum` becoming white. Times are seconds, rounded to GIF's hundredths;
-    `last_frame_seconds` holds the last frame longer, None for as long as the others. Raises TypeError unless uint8 or
-    uint16, ValueError for other shapes, for a path that does not end in .gif, and for times outside 0.02 to 655
-    seconds, which players or the format do not know.
+    `last_frame_seconds` holds the last frame longer, None for as long as the others. `scale` enlarges each pixel to a
+    square of that side. `captions`, one for each frame or none, stand above the frames.
+
+    Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path that does not end in .gif, for
+    another number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not know.
     """
     path = Path(path)
     if path.suffix.lower() != ".gif":
@@ -56,7 +63,12 @@ def save_animation(
     for duration in seconds:
         if not 0.02 <= duration <= 655:
             raise ValueError(f"expected frame times from 0.02 to 655 seconds, got {duration}")
-    pictures = [_palette_picture(frame) for frame in frames]
+    if captions and len(captions) != len(frames):
+        raise ValueError(f"expected a caption for each of {len(frames)} frames, got {len(captions)}")
+    size = (frames.shape[2] * scale, frames.shape[1] * scale)
+    pictures = [_palette_picture(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
+    if captions:
+        pictures = [_captioned(picture, words) for picture, words in zip(pictures, captions, strict=True)]
     with atomic_path(path) as partial:
         pictures[0].save(
             partial,
@@ -67,6 +79,22 @@ def save_animation(
             loop=0,
             optimize=False,
         )
+
+
+def _captioned(picture: Image.Image, words: str) -> Image.Image:
+    """The picture below a strip with black words on white, or the nearest to them in its palette."""
+    if picture.mode == "P":
+        colors = np.array(picture.getpalette(), np.int64).reshape(-1, 3).sum(axis=1)
+        white, black = int(colors.argmax()), int(colors.argmin())
+    else:
+        white, black = 255, 0
+    sheet = Image.new(picture.mode, (picture.width, picture.height + CAPTION_HEIGHT), white)
+    if picture.mode == "P":
+        sheet.putpalette(picture.getpalette())
+    sheet.paste(picture, (0, CAPTION_HEIGHT))
+    font = ImageFont.load_default(CAPTION_HEIGHT * 2 // 3)
+    ImageDraw.Draw(sheet).text((4, CAPTION_HEIGHT // 2), words, fill=black, font=font, anchor="lm")
+    return sheet
 
 
 def _palette_picture(frame: np.ndarray) -> Image.Image:

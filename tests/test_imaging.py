@@ -479,6 +479,22 @@ def test_animation_of_many_colours_is_near(tmp_path):
         assert np.sqrt(np.mean(np.square(blocks))) < 1  # as an eye sees dithering, from afar
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_animation_is_enlarged_to_squares_below_its_captions(channels, tmp_path):
+    """However many colors there are: what is dithered is dithered before it is enlarged."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, 40, 50, channels)).astype(np.uint8)
+    frames[:, 0, :2] = [[0] * channels, [255] * channels]
+    imaging.save_animation(tmp_path / "small.gif", frames)
+    imaging.save_animation(tmp_path / "large.gif", frames, scale=3, captions=["epoch 1", "epoch 12"])
+    strips = []
+    for small, large in zip(frames_of(tmp_path / "small.gif")[0], frames_of(tmp_path / "large.gif")[0], strict=True):
+        np.testing.assert_array_equal(large[-120:], small.repeat(3, axis=0).repeat(3, axis=1))
+        strips.append(large[:-120])
+        assert strips[-1].min() < 60 and np.median(strips[-1]) > 200
+    assert strips[0].shape == strips[1].shape and not np.array_equal(*strips)
+
+
 def test_animation_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.gif"
     imaging.save_animation(path, np.zeros((2, 4, 4, 1), np.uint8))
@@ -512,6 +528,7 @@ def test_animation_of_sixteen_bits_and_one_frame(tmp_path):
         ("a.gif", np.zeros((0, 4, 4, 3), np.uint8), {}, ValueError, "empty"),
         ("a.gif", np.zeros((2, 4, 4, 3), np.uint8), {"seconds_per_frame": 0}, ValueError, "0.02 to 655 seconds"),
         ("a.gif", np.zeros((2, 4, 4, 3), np.uint8), {"last_frame_seconds": 700}, ValueError, "0.02 to 655 seconds"),
+        ("a.gif", np.zeros((2, 4, 4, 3), np.uint8), {"captions": ["one"]}, ValueError, "each of 2 frames, got 1"),
     ],
 )
 def test_animation_refuses(name, frames, keywords, exception, words, tmp_path):

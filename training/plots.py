@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from imaging import load_image, save_animation, save_image, to_display
 GENERATOR_COLOUR, DISCRIMINATOR_COLOUR = "#d55e00", "#0072b2"
 RECALL_COLOUR, COVERAGE_COLOUR = "#009e73", "#cc79a7"
 MOST_POINTS = 150  # on a curve: what happens within a few steps is in its band
-MOST_FRAMES = 100  # in an animation
+MOST_FRAMES = 40  # in an animation: sixteen seconds, some megabytes
 COMPARISON_SIDE = 560  # pixels, about, of either half
 SHORT_RUN = 180.0  # seconds; the axis of a shorter run counts seconds
 
@@ -178,10 +179,14 @@ def _finish(figure, axes, title: str) -> None:
 
 
 def animate_samples(path: str | os.PathLike, samples: list, maximum: float) -> None:
-    """Puts sample grids, in order, into a GIF; of many, evenly chosen ones, the last among them.
+    """Puts sample grids, in order, into a GIF that shows the epoch of each; evenly chosen ones if there are many.
 
-    Of 16-bit samples `maximum` becomes white.
+    The last one is always among them. Of 16-bit samples `maximum` becomes white.
     """
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST_FRAMES)).round().astype(int))
-    frames = np.stack([load_image(samples[index]) for index in chosen])
-    save_animation(path, frames, seconds_per_frame=0.4, last_frame_seconds=2.0, maximum=maximum)
+    paths = [Path(samples[index]) for index in chosen]
+    frames = np.stack([load_image(path) for path in paths])
+    captions = [f"epoch {int(path.stem.split('_')[1])}" for path in paths]
+    scale = max(1, COMPARISON_SIDE // frames.shape[2])
+    how = {"seconds_per_frame": 0.4, "last_frame_seconds": 2.0, "maximum": maximum}
+    save_animation(path, frames, **how, scale=scale, captions=captions)
