@@ -5,6 +5,7 @@ most often a list of arguments or fields wants `Args:` or `Attributes:` above it
 """
 
 import argparse
+import importlib
 import shutil
 import sys
 import tempfile
@@ -17,26 +18,74 @@ sys.path.insert(0, str(ROOT))
 
 from command_line import import_tensorflow  # noqa: E402
 
+# In each chapter first what people call, then what stands behind it.
 CHAPTERS = {
-    "Pixels": ("preprocessing", "imaging", "image_datasets", "pixels"),
+    "Pixels": ("preprocessing", "imaging", "image_datasets"),
     "Networks": ("models",),
     "Training": ("config", "runs", "training"),
-    "Drawing and judging": ("drawing", "evaluation"),
-    "Taking it along": ("exporting",),
+    "Generating and evaluating": ("drawing", "evaluation"),
+    "Exporting": ("exporting",),
+    "Behind the pixels": ("pixels",),
     "Behind the scripts": ("command_line", "files", "progress"),
 }
+INTRODUCTION = """
+Pixelwright trains generative adversarial networks on images, and keeps every pixel value exact on the way in and out.
+These pages list its functions and classes, with shapes, types, ranges and errors, from their docstrings. How to train,
+generate and evaluate on the command line is in ``README.md``; the notebooks teach the ideas.
+
+.. list-table:: Where to begin
+   :header-rows: 1
+
+   * - to
+     - call
+   * - load images by name or path
+     - :any:`image_datasets.load_images`
+   * - check an array before a model sees it
+     - :any:`preprocessing.validate_images`
+   * - scale pixels for a network, and back
+     - :any:`preprocessing.PixelScaler`
+   * - read and write exact image files
+     - :any:`imaging.load_image`, :any:`imaging.save_image`
+   * - build the networks for an image shape
+     - :any:`models.generator.build_generator`, :any:`models.discriminator.build_discriminator`
+   * - open the folder of a run
+     - :any:`runs.RunFolder`
+   * - generate images from seeds
+     - :any:`models.sampling.latents_from_seeds`, :any:`models.sampling.generate_images`
+   * - compare two sets of images
+     - :any:`evaluation.scores.compare`
+"""
 SETTINGS = {
     "project": "Pixelwright",
-    "copyright": "its authors, MIT licence",
+    "copyright": "its authors, MIT license",
     "extensions": ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"],
     "autodoc_default_options": {"members": True},
     "autodoc_member_order": "bysource",
     "napoleon_numpy_docstring": False,
     "napoleon_use_ivar": True,  # the fields of a dataclass as a list
     "default_role": "code",  # one backtick, as in Markdown
-    "html_theme_options": {"page_width": "1240px", "body_max_width": "none"},
+    "html_static_path": ["static"],
+    "html_theme_options": {"page_width": "1240px", "body_max_width": "none", "sidebar_width": "280px"},
+    "toc_object_entries_show_parents": "hide",  # names as short as they are; full ones do not fit the sidebar
     "html_show_sphinx": False,
 }
+# Of the theme: what it calls the parts of a docstring is as wide as a letter, and wide blocks leave the window.
+STYLE = """
+body, div.body h1, div.body h2, div.sphinxsidebar h1, div.sphinxsidebar h3 { font-family: system-ui, sans-serif; }
+body { font-size: 16px; }
+dl.field-list { display: block; }
+dl.field-list > dt { padding: 0; margin-top: 0.75rem; }
+dl.field-list > dd { margin: 0.25rem 0 0.75rem 1.25rem; }
+div.body pre, div.body table { max-width: 100%; overflow-x: auto; }
+div.body pre { padding: 0.7rem 0.9rem; font-size: 13px; }
+div.body table.docutils { display: block; border: 0; box-shadow: none; }
+dl.py { margin-bottom: 1.75rem; }
+dt.sig { padding: 0.35rem 0.6rem; background: #f1f4f8; border-left: 3px solid #5b7ba8; overflow-wrap: anywhere; }
+div.sphinxsidebar li { overflow-wrap: anywhere; }
+div.sphinxsidebar ul { margin-left: 0; }
+div.sphinxsidebar ul ul { margin-left: 14px; }
+@media (max-width: 900px) { div.bodywrapper { margin-left: 0; } div.sphinxsidebar { max-width: 100%; } }
+"""
 
 
 def main() -> int:
@@ -73,13 +122,31 @@ def modules_of(name: str) -> list[str]:
 
 def write_pages(folder: Path) -> None:
     """An index, and a page a chapter in which each module has a section."""
+    (folder / "static").mkdir()
+    (folder / "static" / "custom.css").write_text(STYLE, encoding="utf-8")  # the theme looks for this name
     contents = "\n   ".join(page_name(chapter) for chapter in CHAPTERS)
-    (folder / "index.rst").write_text(f"{heading('Pixelwright', '=')}.. toctree::\n\n   {contents}\n", encoding="utf-8")
+    index = f"{heading('Pixelwright', '=')}{INTRODUCTION}\n.. toctree::\n   :maxdepth: 2\n\n   {contents}\n"
+    (folder / "index.rst").write_text(index, encoding="utf-8")
     for chapter, names in CHAPTERS.items():
         modules = [module for name in names for module in modules_of(name)]
-        sections = [f"{heading(module, '-')}.. automodule:: {module}\n" for module in modules]
-        text = heading(chapter, "=") + "\n".join(sections)
+        text = heading(chapter, "=") + "\n".join(map(section, modules))
         (folder / f"{page_name(chapter)}.rst").write_text(text, encoding="utf-8")
+
+
+def section(module: str) -> str:
+    """A module's functions and classes, its exceptions last; what its package already shows is left out."""
+    here, package = importlib.import_module(module), importlib.import_module(module.partition(".")[0])
+    shown = set() if here is package else {name for name in getattr(package, "__all__", ()) if name in vars(package)}
+    listed = {
+        name: value
+        for name, value in vars(here).items()
+        if name in getattr(here, "__all__", ()) or getattr(value, "__module__", None) == module
+    }
+    exceptions = [name for name, value in listed.items() if isinstance(value, type) and issubclass(value, Exception)]
+    left_out = sorted({*exceptions, *shown}.intersection(listed))
+    lines = [f".. automodule:: {module}", *([f"   :exclude-members: {', '.join(left_out)}"] if left_out else []), ""]
+    lines += [f".. autoexception:: {module}.{name}\n" for name in exceptions if name not in shown]
+    return heading(module, "-") + "\n".join(lines) + "\n"
 
 
 def page_name(chapter: str) -> str:

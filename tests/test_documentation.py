@@ -314,6 +314,8 @@ def test_the_reference_is_built_without_warnings_and_has_every_module(tmp_path):
     for name, members in WITH_EXAMPLES.items():
         for member in members:
             assert f'id="{name}.{member}"' in pages, member
+    assert pages.index('id="preprocessing.PixelScaler"') < pages.index('id="preprocessing.NotFittedError"')
+    assert "custom.css" in pages and (tmp_path / "_static" / "custom.css").exists()
 
 
 # The picture of the house
