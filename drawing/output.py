@@ -12,11 +12,12 @@ from drawing.request import Request
 from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
 from files import write_array
 from image_datasets import ImageSet
-from imaging import MAX_PIXELS, check_format, save_animation, save_image
+from imaging import MAX_PIXELS, check_format, save_animation, save_image, save_images
 from models.sampling import generate_images
 from preprocessing import PixelScaler
 from runs import RunFolder
 
+FILES_TOGETHER = 256  # of a folder, flushed to disk at once
 MOST_GRID_IMAGES = 10_000
 SECONDS_PER_FRAME = 0.1
 SMALLEST_FRAME = 128  # pixels; smaller images are enlarged in an animation
@@ -122,10 +123,29 @@ def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -
     for parent in {(folder / name).parent for name in names}:
         parent.mkdir(parents=True, exist_ok=True)
     remaining = iter(names)
-    with ThreadPoolExecutor() as threads:
-        for images in batches:
+    # One thread writes while the next images are drawn; more would only wait for each other, a file being so small.
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        writing = None
+        for images in _together(batches):
             paths = [folder / f"{next(remaining)}.png" for _ in images]
-            list(threads.map(save_image, paths, images))
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(save_images, paths, images)
+        if writing is not None:
+            writing.result()
+
+
+def _together(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same images in larger batches, of at least `FILES_TOGETHER`, so that the disk is waited for less often."""
+    gathered, count = [], 0
+    for images in batches:
+        gathered.append(images)
+        count += len(images)
+        if count >= FILES_TOGETHER:
+            yield np.concatenate(gathered)
+            gathered, count = [], 0
+    if gathered:
+        yield np.concatenate(gathered)
 
 
 def write_nearest(

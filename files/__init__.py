@@ -4,7 +4,15 @@ from files.arrays import ArrayArchive, load_arrays
 from files.documents import read_json, read_json_lines
 from files.names import plain_names
 from files.opening import UnreadableFile, open_regular
-from files.writing import PARTIAL_MARK, atomic_folder, atomic_path, remove_partials, write_array, write_text
+from files.writing import (
+    PARTIAL_MARK,
+    atomic_folder,
+    atomic_path,
+    atomic_paths,
+    remove_partials,
+    write_array,
+    write_text,
+)
 
 __all__ = [
     "PARTIAL_MARK",
@@ -12,6 +20,7 @@ __all__ = [
     "UnreadableFile",
     "atomic_folder",
     "atomic_path",
+    "atomic_paths",
     "load_arrays",
     "open_regular",
     "plain_names",

@@ -4,7 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,32 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(partial)
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """`atomic_path` for many files: a partial path for each, flushed together, which waits for the disk once.
+
+    Every file appears whole or not at all. When the block raises, none of them has changed.
+    """
+    partials: list[tuple[Path, int]] = []
+    try:
+        for path in paths:
+            partials.append(_new_partial(path))
+        yield [partial for partial, _ in partials]
+        _sync_all([partial for partial, _ in partials])
+        for path, (partial, _) in zip(paths, partials, strict=True):
+            partial.replace(path)
+    except BaseException:
+        for partial, _ in partials:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        raise
+    finally:
+        for _, descriptor in partials:
+            os.close(descriptor)
+    for folder in {path.parent for path in paths}:
+        _sync_folder(folder)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -137,6 +163,15 @@ def _sync(partial: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_all(partials: list[Path]) -> None:
+    """Flushes files to disk: everything there is to flush at once, where the system can, else one by one."""
+    if hasattr(os, "sync"):
+        os.sync()
+        return
+    for partial in partials:
+        _sync(partial)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from imaging.animations import save_animation, to_display
 from imaging.grids import image_grid
 from imaging.reading import MAX_PIXELS, ImageFileError, load_image
 from imaging.resizing import fit_image
-from imaging.writing import EXACT_SUFFIXES, check_format, save_image, stretch_values
+from imaging.writing import EXACT_SUFFIXES, check_format, save_image, save_images, stretch_values
 
 __all__ = [
     "EXACT_SUFFIXES",
@@ -19,6 +19,7 @@ __all__ = [
     "load_image",
     "save_animation",
     "save_image",
+    "save_images",
     "stretch_values",
     "to_display",
 ]

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -226,6 +227,43 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         imaging.save_image(path, np.ones((2, 2), np.uint8))
     assert imaging.load_image(path).max() == 0
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 1), (np.uint16, 3)])
+def test_many_images_are_written_exactly_and_flushed_before_they_get_their_names(
+    dtype, channels, tmp_path, monkeypatch
+):
+    """The order of the disk is what a power cut sees: all contents, all names, the folder."""
+    events = []
+    sync, sync_folder, replace = os.sync, os.fsync, Path.replace
+    monkeypatch.setattr(os, "sync", lambda: (events.append("contents"), sync()))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (events.append("folder"), sync_folder(descriptor)))
+    monkeypatch.setattr(Path, "replace", lambda path, target: (events.append("name"), replace(path, target))[1])
+    images = np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, (12, 8, 6, channels)).astype(dtype)
+    paths = [tmp_path / f"seed{index:04}.png" for index in range(len(images))]
+    imaging.save_images(paths, images)
+    np.testing.assert_array_equal([imaging.load_image(path) for path in paths], images)
+    assert sorted(tmp_path.iterdir()) == paths
+    assert events == ["contents", *["name"] * 12, "folder"]
+
+
+def test_a_wrong_value_among_many_images_is_noticed(tmp_path, monkeypatch):
+    encode = image_writing._encode_png
+
+    def encode_one_value_wrong(pixels):
+        pixels = pixels.copy()
+        pixels[2, 1, 0] ^= pixels[0, 0, 0] == 3
+        return encode(pixels)
+
+    monkeypatch.setattr(image_writing, "_encode_png", encode_one_value_wrong)
+    images = np.zeros((6, 4, 4, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(6)
+    paths = [tmp_path / f"{index}.png" for index in range(6)]
+    with pytest.raises(
+        imaging.ImageFileError, match=r"3\.png: .* got 1 others, the first at \(2, 1, 0\): 1 instead of 0"
+    ):
+        imaging.save_images(paths, images)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --------------------------------------------------------------------------------------------------- optional parts
