@@ -216,7 +216,7 @@ def test_truncation_shortens_the_latents(draw, tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_nearest_images_are_those_of_plain_distances(dtype, monkeypatch):
-    monkeypatch.setattr("neighbours.CHUNK", 7)
+    monkeypatch.setattr("drawing.neighbors.CHUNK", 7)
     draws = np.random.default_rng(0)
     images, candidates = (draws.integers(0, np.iinfo(dtype).max + 1, (n, 6, 5, 3), dtype) for n in (4, 30))
     candidates[[3, 20]] = images[2]
