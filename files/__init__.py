@@ -2,6 +2,7 @@
 
 from files.arrays import ArrayArchive, load_arrays
 from files.documents import read_json, read_json_lines
+from files.network_check import check_keras_file
 from files.names import plain_names
 from files.opening import UnreadableFile, open_regular
 from files.writing import (
@@ -21,6 +22,7 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "atomic_paths",
+    "check_keras_file",
     "load_arrays",
     "open_regular",
     "plain_names",
