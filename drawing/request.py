@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from files import plain_names
 from image_datasets import load_arrays, load_image_array
 from imaging import ImageFileError, load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
@@ -99,7 +100,8 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
             shape = grid_shape(arguments, len(latents))
     else:  # so many images in all, the classes in turn
         labels, shape = np.resize(classes, len(latents)), grid_shape(arguments, len(latents))
-    names = [f"{run.class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    folders = plain_names(run.class_names)  # these come from a file, and are to be folders
+    names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
     one_class_a_row = shape[0] == len(classes) and np.array_equal(labels, np.repeat(classes, shape[1]))
     row_names = tuple(run.class_names[label] for label in classes) if one_class_a_row else ()
     return Request(with_classes(latents, labels, run.class_count), names, *shape, row_names)

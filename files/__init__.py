@@ -2,8 +2,8 @@
 
 from files.arrays import ArrayArchive, load_arrays
 from files.documents import read_json, read_json_lines
-from files.network_check import check_keras_file
 from files.names import plain_names
+from files.network_check import check_keras_file
 from files.opening import UnreadableFile, open_regular
 from files.writing import (
     PARTIAL_MARK,

@@ -7,6 +7,8 @@ import zipfile
 
 import keras
 
+from files import check_keras_file
+
 
 def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
     """Writes `network` without its optimizer; `path` ends in .keras.
@@ -26,7 +28,11 @@ def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
 
 
 def load_network(path: str | os.PathLike) -> keras.Sequential:
-    """A network from its .keras file. Raises ValueError, in one line, where Keras cannot read it."""
+    """A network from its .keras file, which may come from anybody: see `files.check_keras_file`.
+
+    Raises ValueError, in one line, where it holds more than layers and weights, is damaged, or Keras cannot read it.
+    """
+    check_keras_file(path)
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras meets damaged files with many kinds of exception
