@@ -13,7 +13,9 @@ import numpy as np
 from config import TrainingConfig
 from files import (
     PARTIAL_MARK,
+    DamagedFile,
     atomic_path,
+    brief,
     load_arrays,
     read_json,
     read_json_lines,
@@ -257,10 +259,13 @@ class RunFolder:
             return None
         try:
             return dict(load_arrays(path))
-        except (TypeError, ValueError) as error:  # TypeError: a single array, which is no archive
+        except (TypeError, DamagedFile) as error:  # TypeError: a single array, which is no archive
             older = self._checkpoints()[:-1]
-            way_out = f"remove it to go on from {older[-1].name}" if older else "there is none before it"
-            raise ValueError(f"{error}; {way_out}") from error
+            way_out = f"remove it to go on from {older[-1].name}" if older else "put it back; there is none before it"
+            reason = brief(error.__cause__ or error)
+            raise ValueError(
+                f"{path}: expected a whole checkpoint, got one that cannot be read ({reason}); {way_out}"
+            ) from error
 
     def _checkpoint_path(self, step: int) -> Path:
         return self.path / "checkpoints" / f"step_{step:09d}.npz"

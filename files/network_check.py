@@ -44,7 +44,7 @@ def check_keras_file(path: str | os.PathLike) -> None:
 
     Raises FileNotFoundError when it is not there.
     """
-    with open_zip(path) as archive:
+    with open_zip(path, "Keras file") as archive:
         infos = {info.filename: info for info in archive.infolist()}
         if set(infos) != MEMBERS or len(infos) != len(archive.infolist()):
             names = ", ".join(sorted(set(infos) ^ MEMBERS)) or "the same name twice"

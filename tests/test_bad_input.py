@@ -159,7 +159,7 @@ MISTAKES = [
     (train, "--resume --run-dir unchecked", "expected a checkpoint in unchecked/checkpoints, got none"),
     (train, "--resume --run-dir cut", "expected a whole checkpoint"),
     (train, "--resume --run-dir foreign", "it belongs to another run"),
-    (train, "--resume --run-dir unread", "unread/metrics.jsonl: expected one JSON object a line"),
+    (train, "--resume --run-dir unread", "unread/metrics.jsonl, line 1: expected JSON"),
     (train, "--resume --run-dir changed", "or wasserstein or relativistic, got 'wgan'"),
     (train, "--data secret.zip", "secret.zip/1.png: expected a readable file"),
     (train, "--data alpha", "--alpha white"),

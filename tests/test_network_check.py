@@ -100,7 +100,7 @@ def test_files_of_other_forms_are_refused(tmp_path, saved):
         with pytest.raises(UnreadableFile, match="expected the layers and weights"):
             check_keras_file(rewritten(path, other))
     path.write_bytes(saved.read_bytes()[:-200])
-    with pytest.raises(UnreadableFile, match="expected a whole zip archive"):
+    with pytest.raises(UnreadableFile, match="expected a whole Keras file"):
         check_keras_file(path)
 
 
