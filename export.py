@@ -1,6 +1,5 @@
 """Takes a trained generator out of this program: python export.py --help"""
 
-import argparse
 from pathlib import Path
 
 from command_line import DONE, ArgumentParser, import_tensorflow, one_line_errors, quiet_libraries, run_command
@@ -20,8 +19,9 @@ its own runtime and compared with generate.py on seeds 0 to 63 before it gets it
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    with one_line_errors(PROGRAM):
+    parser = build_parser()
+    arguments = parser.parse_args()
+    with one_line_errors(parser):
         run = RunFolder.open(arguments.run_dir)
         request = ExportRequest(
             arguments.output,
@@ -45,7 +45,7 @@ def main() -> int:
     return DONE
 
 
-def parse_arguments() -> argparse.Namespace:
+def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Takes a trained generator out of this program.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     parser.add_argument(
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="images as (n, channels, height, width), as tools for PyTorch expect them",
     )
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from command_line import (
     DONE,
     ArgumentParser,
     import_tensorflow,
-    name_list,
     one_line_errors,
     positive_integer,
     run_command,
@@ -18,6 +17,7 @@ from drawing.output import choose_output, write_images, write_nearest, write_pro
 from drawing.request import WALK_STEPS, check_together, choose_classes, choose_images, load_targets
 from image_datasets import KERAS_DATASETS, ImageSet
 from models.sampling import BATCH_SIZE, generate_batches, generate_images
+from options import name_list
 from progress import track
 from runs import RunFolder
 
@@ -39,8 +39,9 @@ file an image for a folder. 16-bit runs give 16-bit files.
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    with one_line_errors(PROGRAM):
+    parser = build_parser()
+    arguments = parser.parse_args()
+    with one_line_errors(parser):
         run = RunFolder.open(arguments.run_dir)
         check_together(arguments)
         classes = choose_classes(arguments, run)
@@ -74,7 +75,7 @@ def load_training_images(arguments: argparse.Namespace, run: RunFolder) -> Image
     return run.load_training_images(arguments.data)
 
 
-def parse_arguments() -> argparse.Namespace:
+def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Writes images that a trained generator draws.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     which = parser.add_argument_group(
@@ -153,7 +154,7 @@ def parse_arguments() -> argparse.Namespace:
     where.add_argument(
         "--save-latents", type=Path, metavar="FILE", help="with --project: the vectors it found, .npy for --latents"
     )
-    return parser.parse_args()
+    return parser
 
 
 def truncation(text: str) -> float:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import InputError
 from files import plain_names
 from image_datasets import load_arrays, load_image_array
-from imaging import ImageFileError, load_image
+from imaging import load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
@@ -150,23 +151,14 @@ def load_targets(path: Path, run: RunFolder) -> np.ndarray:
         images, _ = load_image_array(path)
         images = images[np.newaxis] if images.ndim == 3 else images
     else:
-        images = load_target(path, run)[np.newaxis]
-    try:
-        return validate_images(images, shape=(None, *run.image_shape), dtype=run.image_dtype)
-    except (ValueError, TypeError) as error:
-        words = str(error).replace(", or expect their own shape", "")
-        raise type(error)(f"{path}: {words}; the run fixes the shape and the type") from error
-
-
-def load_target(path: Path, run: RunFolder) -> np.ndarray:
-    """An image file, read as the run reads its own."""
-    try:
-        return load_image(path, alpha=run.config.alpha, cmyk=run.config.cmyk)
-    except ImageFileError as error:  # without the way out by a Python keyword, for which there is no option
-        words, _, way_out = str(error).partition(";")
-        if "alpha=" not in way_out and "cmyk=" not in way_out:
-            raise
-        raise ImageFileError(f"{words}; save it as grey or RGB, all of it opaque") from error
+        images = load_image(path, alpha=run.config.alpha, cmyk=run.config.cmyk)[np.newaxis]
+    if images.shape[1:] != run.image_shape or images.dtype != run.image_dtype:
+        raise InputError(
+            f"{path}: expected {run.image_dtype} of shape (n, {', '.join(map(str, run.image_shape))}), which the run "
+            f"fixes, got {images.dtype} of shape {images.shape}",
+            "resize or convert it",
+        )
+    return validate_images(images)
 
 
 def grid_shape(arguments: argparse.Namespace, count: int) -> tuple[int, int]:
