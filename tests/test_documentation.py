@@ -330,6 +330,17 @@ def test_the_picture_of_the_house_is_current():
     assert house.PICTURE.read_text(encoding="utf-8") == house.draw(), "run python docs/house.py"
 
 
+# The first page
+
+
+def test_the_readmes_commands_are_seen_at_once_and_whole():
+    """At the width of a repository's front page 97 characters fit a line of code."""
+    blocks = blocks_of(ROOT / "README.md")
+    assert not [line for block in blocks for line in block.text.splitlines() if len(line) > 97]
+    before = (ROOT / "README.md").read_text(encoding="utf-8").split(blocks[1].text)[0]
+    assert "![" not in before and len(before.splitlines()) < 20, "the first two commands come before the pictures"
+
+
 # Contributing
 
 
