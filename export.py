@@ -8,6 +8,7 @@ from runs import RunFolder
 
 PROGRAM = "export.py"
 EXAMPLES = """examples:
+  python export.py runs/mine --output page.html --title "My digits"          one page to play with, offline; send it
   python export.py runs/mine --output generator.onnx                      for ONNX Runtime, in many languages
   python export.py runs/mine --output generator.tflite --precision float16   for telephones, half the size
   python export.py runs/mine --output model/                              TensorFlow's SavedModel
@@ -29,6 +30,7 @@ def main() -> int:
             arguments.precision,
             arguments.raw,
             arguments.channels_first,
+            arguments.title,
         )
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         from exporting.trained import TrainedGenerator
@@ -40,8 +42,8 @@ def main() -> int:
     print(arguments.output)
     print(f"{exported.size / 1e6:.1f} MB in {request.precision}; against generate.py on seeds 0 to 63, "
           f"{exported.difference}")  # fmt: skip
-    print(f"first image after {exported.reading.first_seconds:.2f} s, then {exported.reading.images_per_second:.0f} "
-          "images a second")  # fmt: skip
+    print(f"opened in {exported.reading.opened_in}: first image after {exported.reading.first_seconds:.2f} s, then "
+          f"{exported.reading.images_per_second:.0f} images a second")  # fmt: skip
     return DONE
 
 
@@ -67,6 +69,7 @@ def build_parser() -> ArgumentParser:
         action="store_true",
         help="images as (n, channels, height, width), as tools for PyTorch expect them",
     )
+    parser.add_argument("--title", metavar="TEXT", help="of a page (default: by the name of the run)")
     return parser
 
 

@@ -1,13 +1,13 @@
 """What generate.py is asked to draw: its options, made into inputs of the generator."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from errors import InputError
-from files import plain_names
+from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
 from imaging import load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
@@ -15,8 +15,10 @@ from preprocessing import validate_images
 from runs import RunFolder
 
 GRID_ROWS, GRID_COLUMNS = 8, 8
-NEAREST_ROWS = 8
+FEW_ROWS = 8  # of --nearest and --direction
 WALK_STEPS = 8
+DIRECTION_STEPS = 9
+DIRECTION_REACH = 3.0  # standard deviations of a latent value, to either side
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,22 @@ def check_together(arguments: argparse.Namespace) -> None:
     """Raises ValueError for options that mean nothing together."""
     if arguments.seed and (arguments.seeds or arguments.latents or arguments.walk):
         raise ValueError("expected --seed or --seeds, --latents or --walk, got two of them; leave --seed out")
-    if arguments.steps and not arguments.walk:
-        raise ValueError("expected --walk with --steps, got none; leave it out")
+    if arguments.steps and not (arguments.walk or arguments.direction):
+        raise ValueError("expected --walk or --direction with --steps, got neither; leave it out")
+    if arguments.direction and (arguments.walk or arguments.project or arguments.nearest or arguments.count):
+        raise ValueError("expected --direction without --walk, --project, --nearest, --count, got both; leave one out")
+    if arguments.direction and arguments.steps == 1:
+        raise ValueError("expected at least two --steps along a --direction, got 1; pass more")
     if arguments.save_latents and not arguments.project:
         raise ValueError("expected --project with --save-latents, got none; leave it out")
     if arguments.data and not arguments.nearest:
         raise ValueError("expected --nearest with --data, got none; leave it out")
     if arguments.nearest and (arguments.walk or arguments.project):
         raise ValueError("expected --nearest without --walk and --project, got both; leave one out")
-    if (arguments.rows or arguments.columns) and (arguments.walk or arguments.project or arguments.nearest):
-        raise ValueError("expected no --rows and --columns with --walk, --project or --nearest, which set them; leave "
-                         "them out")  # fmt: skip
+    sets_shape = arguments.walk or arguments.project or arguments.nearest or arguments.direction
+    if (arguments.rows or arguments.columns) and sets_shape:
+        raise ValueError("expected no --rows and --columns with --walk, --direction, --project or --nearest, which set "
+                         "them; leave them out")  # fmt: skip
     if arguments.walk and len(arguments.walk) < 2:
         raise ValueError(f"expected at least two seeds with --walk, got {len(arguments.walk)}; add some")
     if arguments.project and arguments.truncation != 1:
@@ -90,6 +97,8 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
         seeds = list(dict.fromkeys(seeds))  # each once
         latents, names = latents_from_seeds(seeds, latent_dim), [f"seed{seed:04d}" for seed in seeds]
     latents = latents * np.float32(arguments.truncation)
+    if arguments.direction:
+        return spread_along_direction(arguments, run, classes, latents, names)
     if not conditional:
         return Request(latents, names, *grid_shape(arguments, len(latents)))
     if arguments.count is None:  # every class of every latent vector, a row a class
@@ -112,11 +121,38 @@ def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> i
     """How many seeds, when they are not listed: those of a grid, of each class's row, or the images of --count."""
     if arguments.count:
         return arguments.count
-    if arguments.nearest:
-        return max(1, NEAREST_ROWS // len(classes))
+    if arguments.nearest or arguments.direction:
+        return max(1, FEW_ROWS // len(classes))
     if classes != [None]:
         return arguments.columns or GRID_COLUMNS
     return (arguments.rows or GRID_ROWS) * (arguments.columns or GRID_COLUMNS)
+
+
+def spread_along_direction(
+    arguments: argparse.Namespace, run: RunFolder, classes: list[int | None], latents: np.ndarray, names: list[str]
+) -> Request:
+    """A row for each class of each latent vector, all its images alike; `moved_along` moves them apart."""
+    if arguments.direction > run.config.latent_dim:
+        raise ValueError(
+            f"expected a --direction from 1 to {run.config.latent_dim}, got {arguments.direction}; choose a smaller one"
+        )
+    steps, rows = arguments.steps or DIRECTION_STEPS, len(classes) * len(latents)
+    labels = np.repeat(classes, len(latents) * steps)
+    inputs = np.tile(latents.repeat(steps, axis=0), (len(classes), 1))
+    names = [f"{name}-step{step:02d}" for name in names for step in range(steps)] * len(classes)
+    if classes == [None]:
+        return Request(inputs, names, rows, steps)
+    names = [f"{run.class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    row_names = tuple(run.class_names[label] for label in labels[::steps])
+    return Request(with_classes(inputs, labels, run.class_count), names, rows, steps, row_names)
+
+
+def moved_along(request: Request, direction: np.ndarray) -> Request:
+    """The images of each row moved along a unit vector, float32 (latent_dim,), evenly from one side to the other."""
+    amounts = np.linspace(-DIRECTION_REACH, DIRECTION_REACH, request.columns).astype(np.float32)
+    inputs = request.inputs.copy()
+    inputs[:, : len(direction)] += np.tile(amounts, request.rows)[:, np.newaxis] * direction
+    return replace(request, inputs=inputs)
 
 
 def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
@@ -134,7 +170,8 @@ def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int
 
 
 def load_latents(path: Path, latent_dim: int) -> np.ndarray:
-    latents = load_arrays(path)
+    """float32 (n, latent_dim) of an .npy, or of a .json with a list of vectors, as an exported page shows it."""
+    latents = read_latents(path) if path.suffix.lower() == ".json" else load_arrays(path)
     if not isinstance(latents, np.ndarray) or latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
         shape = getattr(latents, "shape", "several arrays")
         raise ValueError(f"{path}: expected latents of shape (n, {latent_dim}), got {shape}; the run fixes the length")
@@ -143,6 +180,15 @@ def load_latents(path: Path, latent_dim: int) -> np.ndarray:
     if not np.isfinite(latents).all():
         raise ValueError(f"{path}: expected finite latents, got {np.count_nonzero(~np.isfinite(latents))} that are not")
     return latents.astype(np.float32)
+
+
+def read_latents(path: Path) -> np.ndarray:
+    """float64 of nested JSON lists of numbers. Raises ValueError for anything else."""
+    document = read_json(path)
+    try:
+        return np.array(document, np.float64)
+    except (ValueError, TypeError):
+        raise ValueError(f"{path}: expected lists of numbers of one length, got other JSON; copy them again") from None
 
 
 def load_targets(path: Path, run: RunFolder) -> np.ndarray:
