@@ -142,7 +142,8 @@ def spread_along_direction(
     names = [f"{name}-step{step:02d}" for name in names for step in range(steps)] * len(classes)
     if classes == [None]:
         return Request(inputs, names, rows, steps)
-    names = [f"{run.class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    folders = plain_names(run.class_names)
+    names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
     row_names = tuple(run.class_names[label] for label in labels[::steps])
     return Request(with_classes(inputs, labels, run.class_count), names, rows, steps, row_names)
 
