@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 QUICK = ("--preset", "dcgan", "--precision", "float32")  # half as many layers to compile as the default, and dropout
+QUICKEST = ("--preset", "tutorial", "--precision", "float32")  # fewer still, where the law is not about networks
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """train.py --evaluate-every: distances in metrics.jsonl, the best weights kept, the same after a kill."""
 
 import json
-import signal
 
 import numpy as np
 import pytest
-from conftest import QUICK
-from test_resume import finish, network_weights, readings, start
+from conftest import QUICK, QUICKEST, train_here
+from test_resume import network_weights, readings
 
 import evaluate
 import train
@@ -14,7 +13,13 @@ from runs import RunFolder
 from training.loop import Progress
 
 EPOCHS = 4
-SHORT = "import evaluation.classifier; evaluation.classifier.FEWEST_STEPS = 15"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_training():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +27,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def command(image_file, cache):
     def arguments(run) -> list[str]:
         values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
@@ -33,12 +38,10 @@ def command(image_file, cache):
 
 
 @pytest.fixture(scope="module")
-def measured_run(image_file, cache, tmp_path_factory):
+def measured_run(command, tmp_path_factory):
     """A finished run of four epochs, measured after each."""
     run = tmp_path_factory.mktemp("measured") / "run"
-    values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
-    values += [*QUICK, "--evaluate-every", 1, "--cache", cache]
-    assert finish(start(list(map(str, values)), SHORT)) == 0
+    train_here(*command(run))
     return run
 
 
@@ -67,8 +70,7 @@ def test_evaluate_py_finds_the_recorded_distances(measured_run, cache, run_scrip
 
 def test_a_conditional_run_is_measured_as_evaluate_py_does(image_file, cache, run_script, tmp_path, monkeypatch):
     """Both draw the classes as often as they are in the real images."""
-    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = ("--data", image_file, "--batch-size", 12, *QUICK, "--epochs", 1, "--conditional")
+    common = ("--data", image_file, "--batch-size", 12, *QUICKEST, "--epochs", 1, "--conditional")
     run, scores = tmp_path / "run", tmp_path / "scores.json"
     assert run_script(train, *common, "--run-dir", run, "--evaluate-every", 1, "--cache", cache).status == 0
     assert run_script(evaluate, run, "--count", 48, "--no-floor", "--cache", cache, "--json", scores).status == 0
@@ -77,32 +79,34 @@ def test_a_conditional_run_is_measured_as_evaluate_py_does(image_file, cache, ru
         assert found[name] == pytest.approx(readings(run)[0][name], rel=1e-5), name
 
 
-# Each kills its process with SIGKILL, which nothing can catch, at a moment that matters.
-KILL_BEFORE_THE_CHECKPOINT = """
-import os, signal, runs
-def die(self, step, state):
-    if step == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    keep(self, step, state)
-keep, runs.RunFolder.save_checkpoint = runs.RunFolder.save_checkpoint, die
-"""
-KILL_BEFORE_THE_BEST_WEIGHTS = """
-import os, signal, training.loop
-def die(run, progress, sampler):
-    if progress.step == STEP:
-        os.kill(os.getpid(), signal.SIGKILL)
-    keep(run, progress, sampler)
-keep, training.loop._keep_best = training.loop._keep_best, die
-"""
+class Killed(BaseException):
+    """Ends training where it is raised, since nothing handles it; test_resume.py kills real processes."""
 
 
-def test_killed_and_resumed_gives_the_same_records_and_best_weights(measured_run, command, tmp_path):
+def test_killed_and_resumed_gives_the_same_records_and_best_weights(
+    measured_run, command, tmp_path, run_script, monkeypatch
+):
+    """Before the checkpoint of epoch 2, and between the checkpoint of the best epoch and the weights kept of it."""
     run = tmp_path / "run"
     best = min(readings(measured_run), key=lambda record: record["frechet_distance"])
-    assert finish(start(command(run), KILL_BEFORE_THE_CHECKPOINT)) == -signal.SIGKILL
-    sabotage = KILL_BEFORE_THE_BEST_WEIGHTS.replace("STEP", str(best["step"]))
-    assert finish(start([*command(run), "--resume"], sabotage)) == -signal.SIGKILL
-    assert finish(start([*command(run), "--resume"])) == 0
+    save_checkpoint, save_network = RunFolder.save_checkpoint, RunFolder.save_network
+
+    def die_at_step_8(self, step, state):
+        if step == 8:
+            raise Killed
+        save_checkpoint(self, step, state)
+
+    def die_before_the_best(self, name, network):
+        if name == "generator_best" and self.load_metrics()[-1]["step"] == best["step"]:
+            raise Killed
+        save_network(self, name, network)
+
+    for name, die in (("save_checkpoint", die_at_step_8), ("save_network", die_before_the_best)):
+        resume = ["--resume"] if (run / "config.json").exists() else []
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(RunFolder, name, die)
+            run_script(train, *command(run), *resume)
+    assert run_script(train, *command(run), "--resume").status == 0
     assert readings(run) == readings(measured_run)
     assert network_weights(run / "generator_best.keras") == network_weights(measured_run / "generator_best.keras") != []
     assert network_weights(run / "generator.keras") == network_weights(measured_run / "generator.keras")
@@ -115,8 +119,7 @@ def test_a_worse_epoch_keeps_the_best_weights(image_file, cache, tmp_path, run_s
     distances = iter([3.0, 2.0, 2.0, 9.0])
     made_up = {"recall": 0.5, "coverage": 0.5}
     monkeypatch.setattr(Yardstick, "measure", lambda *_: {"frechet_distance": next(distances), **made_up})
-    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = ("--data", image_file, "--batch-size", 24, *QUICK, "--cache", cache)
+    common = ("--data", image_file, "--batch-size", 24, *QUICKEST, "--cache", cache)
     run = tmp_path / "run"
     assert run_script(train, *common, "--run-dir", run, "--epochs", 4, "--evaluate-every", 1).status == 0
     assert [record["best"] for record in readings(run)] == [True, True, False, False]
@@ -126,8 +129,7 @@ def test_a_worse_epoch_keeps_the_best_weights(image_file, cache, tmp_path, run_s
 
 
 def test_measuring_can_begin_when_a_run_is_resumed(image_file, cache, tmp_path, run_script, monkeypatch):
-    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = ("--data", image_file, "--batch-size", 24, *QUICK, "--run-dir", tmp_path / "run")
+    common = ("--data", image_file, "--batch-size", 24, *QUICKEST, "--run-dir", tmp_path / "run")
     assert run_script(train, *common, "--epochs", 1).status == 0
     how = ("--epochs", 3, "--resume", "--evaluate-every", 2, "--cache", cache)
     assert run_script(train, *common, *how).status == 0
@@ -151,8 +153,7 @@ def test_measuring_changes_no_training_and_counts_no_time(image_file, cache, tmp
     monkeypatch.setattr(time, "sleep", lambda seconds: clock.append(seconds))
     monkeypatch.setattr(time, "perf_counter", lambda: tick() + sum(clock))
     monkeypatch.setattr(Yardstick, "measure", slowly)
-    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
-    common = ("--data", image_file, "--batch-size", 24, *QUICK, "--epochs", 2)
+    common = ("--data", image_file, "--batch-size", 24, *QUICKEST, "--epochs", 2)
     more = ("--evaluate-every", 2, "--cache", cache)
     assert run_script(train, *common, *more, "--run-dir", tmp_path / "measured").status == 0
     assert run_script(train, *common, "--run-dir", tmp_path / "plain").status == 0
@@ -172,10 +173,11 @@ def test_without_labels_and_weights_it_fails_before_the_run_is_made(tmp_path, ca
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", no_network)
+    monkeypatch.setattr("evaluation.efficientnet.MODULE", "no_such_package")
     np.save(
         tmp_path / "plain.npy", np.zeros((8, 16, 16, 3), np.uint8) + np.arange(8, dtype=np.uint8)[:, None, None, None]
     )
-    common = ("--data", tmp_path / "plain.npy", "--batch-size", 4, *QUICK, "--cache", cache)
+    common = ("--data", tmp_path / "plain.npy", "--batch-size", 4, *QUICKEST, "--cache", cache)
     outcome = run_script(train, *common, "--run-dir", tmp_path / "run", "--evaluate-every", 1)
     assert outcome.status == 2 and len(outcome.stderr.strip().splitlines()) == 1
     assert "InceptionV3" in outcome.stderr and "--evaluate-every" in outcome.stderr

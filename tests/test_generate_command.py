@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import QUICK, small_images, train_here
+from conftest import QUICK, QUICKEST, small_images, train_here
 
 import generate
 import train
@@ -90,7 +90,7 @@ def test_the_run_folder_alone_is_enough(trained_run, draw, run_script, tmp_path)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bit_runs_draw_sixteen_bit_files(tmp_path, run_script, channels):
     np.save(tmp_path / "deep.npy", small_images(16, channels=channels, dtype=np.uint16))
-    common = ("--data", tmp_path / "deep.npy", "--epochs", 1, "--batch-size", 16, "--precision", "float32")
+    common = ("--data", tmp_path / "deep.npy", "--epochs", 1, "--batch-size", 16, *QUICKEST)
     assert run_script(train, *common, "--run-dir", tmp_path / "run").status == 0
     for name in ("grid.png", "grid.tif", "array.npy"):
         assert run_script(generate, tmp_path / "run", "--output", tmp_path / name).status == 0
@@ -109,7 +109,7 @@ def test_pictures_for_screens_of_sixteen_bits_use_all_of_them(tmp_path, run_scri
     heights[0, 0, 0] = 1076
     np.save(tmp_path / "heights.npy", heights)
     how = ("--data", tmp_path / "heights.npy", "--maximum", "data", "--epochs", 1, "--batch-size", 16)
-    assert run_script(train, *how, "--precision", "float32", "--run-dir", tmp_path / "run").status == 0
+    assert run_script(train, *how, *QUICKEST, "--run-dir", tmp_path / "run").status == 0
     assert run_script(generate, tmp_path / "run", "--walk", "0,1", "--steps", 2).status == 0
     for name in ("comparison.png", "progress.gif", "walk.gif"):
         with Image.open(tmp_path / "run" / name) as picture:

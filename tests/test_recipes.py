@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import QUICKEST
 
 import train
 from imaging import load_image
@@ -12,10 +13,10 @@ from runs import RunFolder
 RECIPES = {
     "wasserstein": (["--loss", "wasserstein"], {"gradient_penalty": 10.0, "beta_1": 0.0}),
     "relativistic": (["--loss", "relativistic", "--r2", "0.1"], {"r1": 0.5, "r2": 0.1}),
-    "hinge": (["--loss", "hinge", "--spectral-normalization"], {"spectral_normalization": True, "beta_1": 0.0}),
+    "hinge": (["--loss", "hinge", "--spectral-normalisation"], {"spectral_normalisation": True}),
     "small": (
-        ["--augmentation", "color,cutout", "--r1", "1", "--penalty-interval", "2"],
-        {"augmentation": ["color", "cutout"], "penalty_interval": 2},
+        ["--augmentation", "colour,cutout", "--r1", "1", "--penalty-interval", "2"],
+        {"augmentation": ["colour", "cutout"], "penalty_interval": 2},
     ),
     "conditional": (["--conditional", "--schedule", "cosine"], {"conditional": True, "schedule": "cosine"}),
 }
@@ -25,7 +26,7 @@ RECIPES = {
 def test_recipe_trains_and_is_kept(recipe, image_file, tmp_path, run_script):
     options, kept = RECIPES[recipe]
     path = tmp_path / "run"
-    how = ["--data", image_file, "--run-dir", path, "--epochs", 1, "--batch-size", 16, "--precision", "float32"]
+    how = ["--data", image_file, "--run-dir", path, "--epochs", 1, "--batch-size", 16, *QUICKEST]
     outcome = run_script(train, *how, *options)
     assert outcome.status == 0, outcome.stderr
     config = json.loads((path / "config.json").read_text())["config"]
@@ -39,7 +40,7 @@ def test_recipe_trains_and_is_kept(recipe, image_file, tmp_path, run_script):
 
 def test_cosine_schedule_fixes_the_number_of_epochs(image_file, tmp_path, run_script):
     path = tmp_path / "run"
-    how = ["--data", image_file, "--run-dir", path, "--batch-size", 16, "--precision", "float32"]
+    how = ["--data", image_file, "--run-dir", path, "--batch-size", 16, *QUICKEST]
     assert run_script(train, *how, "--epochs", 1, "--schedule", "cosine").status == 0
     outcome = run_script(train, "--run-dir", path, "--resume", "--epochs", 2)
     assert outcome.status == 2 and "--epochs 2 (the run has 1)" in outcome.stderr

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import QUICK, train_here
+from conftest import QUICK, QUICKEST, train_here
 
 import train
 from progress import ProgressBar
@@ -193,7 +193,7 @@ def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, run_script,
 
 
 def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script):
-    common = ("--data", image_file, "--batch-size", 24, *QUICK)
+    common = ("--data", image_file, "--batch-size", 24, *QUICKEST)
     assert run_script(train, *common, "--run-dir", tmp_path / "long", "--epochs", 2).status == 0
     assert run_script(train, *common, "--run-dir", tmp_path / "short", "--epochs", 1).status == 0
     assert run_script(train, "--run-dir", tmp_path / "short", "--resume", "--epochs", 2).status == 0
@@ -217,7 +217,7 @@ def test_diverged_training_says_step_values_and_checkpoint(image_file, tmp_path,
         return scaled if len(calls) < 4 else np.full_like(scaled, np.nan)
 
     monkeypatch.setattr(PixelScaler, "transform", poisoned)
-    common = ("--data", image_file, "--batch-size", 16, *QUICK, "--run-dir", tmp_path / "run")
+    common = ("--data", image_file, "--batch-size", 16, *QUICKEST, "--run-dir", tmp_path / "run")
     outcome = run_script(train, *common, "--epochs", 3)
     assert outcome.status == 1
     line = outcome.stderr.strip().splitlines()[-1]
@@ -239,7 +239,7 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_replace_nothing(image_f
         return state
 
     monkeypatch.setattr(training.networks.Networks, "state", broken)
-    common = ("--data", image_file, "--batch-size", 16, *QUICK, "--run-dir", tmp_path / "run")
+    common = ("--data", image_file, "--batch-size", 16, *QUICKEST, "--run-dir", tmp_path / "run")
     outcome = run_script(train, *common, "--epochs", 3)
     assert outcome.status == 1
     assert "nan in discriminator/0 after step 6" in outcome.stderr and "step_000000003.npz" in outcome.stderr
@@ -252,7 +252,7 @@ def test_resume_scales_by_the_stored_statistics(image_file, tmp_path, run_script
     from preprocessing import PixelScaler
 
     run, fed, scale = tmp_path / "run", [], PixelScaler.transform
-    common = ("--batch-size", 48, *QUICK, "--run-dir", run)
+    common = ("--batch-size", 48, *QUICKEST, "--run-dir", run)
     assert run_script(train, "--data", image_file, *common, "--scaling", "standardize", "--epochs", 1).status == 0
     document = json.loads((run / "preprocessing.json").read_text())
     document["statistics"]["mean"][0] += 1000.0
@@ -280,13 +280,13 @@ def test_a_start_that_was_cut_short_can_be_started_again(image_file, tmp_path, r
     run = tmp_path / "run"
     (run / "samples").mkdir(parents=True)
     (run / "preprocessing.json").write_text("{")
-    common = ("--data", image_file, "--batch-size", 48, *QUICK, "--epochs", 1)
+    common = ("--data", image_file, "--batch-size", 48, *QUICKEST, "--epochs", 1)
     assert run_script(train, *common, "--run-dir", run).status == 0
 
 
 def test_data_may_move_between_start_and_resume(image_file, tmp_path, run_script):
     run, moved = tmp_path / "run", tmp_path / "moved.npz"
-    common = ("--batch-size", 48, *QUICK, "--run-dir", run)
+    common = ("--batch-size", 48, *QUICKEST, "--run-dir", run)
     assert run_script(train, "--data", image_file, *common, "--epochs", 1).status == 0
     moved.write_bytes(image_file.read_bytes())
     outcome = run_script(train, "--resume", "--data", moved, *common, "--epochs", 2)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import QUICK
+from conftest import QUICKEST
 from PIL import Image
 
 import generate
@@ -72,7 +72,7 @@ def test_last_sample_grid_is_what_generate_draws(trained_run, tmp_path, run_scri
 
 def test_runs_are_numbered_and_named_after_their_data(image_file, tmp_path, monkeypatch, run_script):
     monkeypatch.chdir(tmp_path)
-    arguments = ("--data", image_file, "--epochs", 1, "--batch-size", 48, *QUICK)
+    arguments = ("--data", image_file, "--epochs", 1, "--batch-size", 48, *QUICKEST)
     for expected in ("runs/00000-small", "runs/00001-small"):
         outcome = run_script(train, *arguments)
         lines = outcome.stdout.splitlines()
@@ -81,7 +81,7 @@ def test_runs_are_numbered_and_named_after_their_data(image_file, tmp_path, monk
 
 def test_dry_run_writes_nothing(image_file, tmp_path, monkeypatch, run_script):
     monkeypatch.chdir(tmp_path)
-    outcome = run_script(train, "--data", image_file, "--dry-run", "--batch-size", 16, *QUICK)
+    outcome = run_script(train, "--data", image_file, "--dry-run", "--batch-size", 16, *QUICKEST)
     assert outcome.status == 0 and list(tmp_path.iterdir()) == []
     assert "48 of 16x16x3 uint8" in outcome.stdout and "steps of 16 images" in outcome.stdout
 
@@ -89,7 +89,7 @@ def test_dry_run_writes_nothing(image_file, tmp_path, monkeypatch, run_script):
 def test_training_and_drawing_use_the_one_stored_scaling(image_file, tmp_path, run_script):
     """One statistic is changed in preprocessing.json: what training would see changes, and what is drawn changes."""
     run = tmp_path / "run"
-    arguments = ("--epochs", 1, "--batch-size", 48, *QUICK, "--scaling", "standardize")
+    arguments = ("--epochs", 1, "--batch-size", 48, *QUICKEST, "--scaling", "standardize")
     assert run_script(train, "--data", image_file, "--run-dir", run, *arguments).status == 0
     images = np.load(image_file)["images"]
 
@@ -114,7 +114,7 @@ def test_training_and_drawing_use_the_one_stored_scaling(image_file, tmp_path, r
 @pytest.mark.parametrize("scaling", ["normalize", "tanh", "center", "standardize", "pca", "zca"])
 def test_every_lossless_scaling_trains_with_the_activation_of_its_range(scaling, image_file, tmp_path, run_script):
     run = tmp_path / "run"
-    arguments = ("--epochs", 1, "--batch-size", 24, *QUICK, "--scaling", scaling)
+    arguments = ("--epochs", 1, "--batch-size", 24, *QUICKEST, "--scaling", scaling)
     assert run_script(train, "--data", image_file, "--run-dir", run, *arguments).status == 0
     expected = {"normalize": "sigmoid", "tanh": "tanh"}.get(scaling, "linear")
     opened = RunFolder.open(run)
