@@ -1,4 +1,4 @@
-"""What the scripts share: one-line errors with exit status 2, option types, a quiet start of TensorFlow."""
+"""What the scripts share: one-line errors with exit status 2, lists of seeds, a quiet start of TensorFlow."""
 
 import argparse
 import contextlib
@@ -8,7 +8,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
+from errors import Explained, Parameter
+from options import Whole, converter
+
 MOST_SEEDS = 100_000
+CACHE_HELP = "of classifiers and features of real images (default pixelwright in $XDG_CACHE_HOME or ~/.cache)"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -28,6 +32,23 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         self.exit(BAD_INPUT, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
 
+    def option_strings(self) -> list[str]:
+        """Every option, as it is written."""
+        return [text for action in self._actions for text in action.option_strings]
+
+    def error_line(self, error: Exception) -> str:
+        """An error in one line; parameters in it are named by the options of this parser, which has their names."""
+        with_options = [
+            action for action in self._actions if action.option_strings and action.help != argparse.SUPPRESS
+        ]
+        options = {action.dest: action.option_strings[0] for action in with_options}
+
+        def in_command(parameter: Parameter) -> str | None:
+            return parameter.as_option(options[parameter.name]) if parameter.name in options else None
+
+        words = error.text(in_command) if isinstance(error, Explained) else str(error)
+        return f"{self.prog}: error: {one_line(words) or type(error).__name__}"
+
 
 def run_command(main: Callable[[], int]) -> None:
     """Runs a script's main function and leaves with its exit status; Ctrl-C outside of training is 130, in one line."""
@@ -43,7 +64,7 @@ def run_command(main: Callable[[], int]) -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors(program: str) -> Iterator[None]:
+def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
     """Turns errors about what the user gave (ValueError, TypeError, OSError) into one line and exit status 2.
 
     Put around reading and checking input, not around the work itself: there, a traceback helps more.
@@ -51,18 +72,8 @@ def one_line_errors(program: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OSError, MemoryError) as error:
-        message = one_line(str(error)) or type(error).__name__
-        print(f"{program}: error: {message}", file=sys.stderr)
+        print(parser.error_line(error), file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
-
-
-@contextlib.contextmanager
-def keywords_as_options(*names: str) -> Iterator[None]:
-    """ValueErrors of the library speak of keywords, such as alpha='drop'; here they name the option, --alpha drop."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(re.sub(rf"\b({'|'.join(names)})='(\w+)'", r"--\1 \2", str(error))) from error
 
 
 def one_line(text: str) -> str:
@@ -109,45 +120,10 @@ def quiet_libraries() -> Iterator[None]:
             os.close(standard_error)
 
 
-# Option types: text -> value, with an error that says what was expected
+# Types of options: text -> value, with an error that says what was expected
 
-
-def image_size(text: str) -> tuple[int, int]:
-    """ "64" or "48x80", height before width.
-
-    >>> image_size("64"), image_size("48x80")
-    ((64, 64), (48, 80))
-    """
-    match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"expected a size such as 64 or 48x80 (height x width), got {text!r}")
-    return int(match[1]), int(match[2] or match[1])
-
-
-def positive_integer(text: str) -> int:
-    if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
-
-
-def name_list(text: str) -> tuple[str, ...]:
-    """ "cat,dog" -> ("cat", "dog")."""
-    return tuple(part.strip() for part in text.split(","))
-
-
-def scaling_maximum(text: str) -> str | float:
-    """ "data", or a level above 0."""
-    if text == "data":
-        return text
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"expected data or a level above 0 such as 4095, got {text!r}")
-    return float(text)
-
-
-def seed_number(text: str) -> int:
-    if not re.fullmatch(r"\d+", text):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
-    return int(text)
+positive_integer = converter(Whole("N", 1))
+seed_number = converter(Whole("N", 0))
 
 
 def seed_list(text: str) -> list[int]:

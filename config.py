@@ -1,15 +1,43 @@
-"""What a training run is: one frozen dataclass, the presets that fill it, and its way to JSON and back."""
+"""What a training run is: one frozen dataclass, the presets that fill it, and its way to JSON and back.
+
+A field is an option of train.py: its default, the values it takes, its group and its help are written here and nowhere
+else. `docs/options.md` lists them all.
+"""
 
 import dataclasses
 from dataclasses import dataclass
 
+from errors import InputError, Parameter, option_text
+from image_datasets import DATASET_NAMES
+from options import Choice, Flag, Level, Names, Number, Size, Text, Whole, check_options, option, restored_options
+from preprocessing import MODES
+
 LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
-PRECISIONS = ("auto", "float32", "bfloat16")
-XLA = ("auto", "on", "off")
-SCHEDULES = ("constant", "cosine")
-AUGMENTATIONS = ("colour", "translation", "cutout", "mirror")
+AUGMENTATIONS = ("color", "translation", "cutout", "mirror")
 CHANGED_BY_RESUMING = ("epochs", "data", "evaluate_every")
 BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")
+DIVIDING_SCALINGS = ("normalize", "tanh", "center")
+
+# Radford, Metz, Chintala 2015
+DCGAN = {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5}
+
+# The recipe that goes with a pair of networks. Only what differs from the defaults below is listed.
+PRESETS: dict[str, dict] = {
+    "r1gan": {},  # Mescheder, Geiger, Nowozin 2018: the penalty R1, and Adam without momentum
+    "dcgan": DCGAN,
+    "tutorial": {**DCGAN, "averaging": 0.0},  # the same optimizers, so that the layers make the difference
+}
+
+# What goes with a loss when it is asked for by name; explicit choices go before.
+LOSS_NEEDS: dict[str, dict] = {
+    "wasserstein": {"gradient_penalty": 10.0, "r1": 0.0, "penalty_interval": 1, "beta_1": 0.0},  # Gulrajani et al. 2017
+    "relativistic": {"r1": 0.5, "r2": 0.5, "beta_1": 0.0},  # Huang et al. 2024
+}
+
+# Groups of options, in the order of the help
+IMAGES, RECIPE, REGULARIZERS, RUN = "images", "recipe", "regularizers of the discriminator", "run"
+SHARE = Number("SHARE", least=0, below=1, usual="0.05 is usual, 0 is off")
+WEIGHT = Number("WEIGHT", least=0, below=1e6, usual="0 is off")
 
 # What a run did before a setting was there, where that is not today's default; a new setting that changes what is done
 # by default gets a line here, so that runs begun without it go on as they began.
@@ -32,89 +60,169 @@ NEEDED_FOR_DRAWING = (
 class TrainingConfig:
     """Every choice of a run. What is not given follows the defaults here, which the preset may override.
 
-    Raises ValueError for values that cannot work.
+    Raises InputError, a ValueError, for values that cannot work.
     """
 
-    data: str = "glyphs"  # a name or a path
-    image_size: tuple[int, int] | None = None  # (height, width), None: as they are
-    image_count: int | None = None  # None: all; glyphs: 20,000
-    channels: int | None = None  # None: as they are
-    alpha: str | None = None
-    cmyk: str | None = None
-    preset: str = "r1gan"
-    epochs: int = 10
-    batch_size: int = 32  # images: many small steps learn more per minute than few large ones
-    seed: int = 0
-    scaling: str = "tanh"
-    loss: str = "non_saturating"
-    precision: str = "auto"  # "float32", "bfloat16", or "auto", which is measured and replaced before a run is written
-    xla: str = "auto"  # whether XLA compiles the step: "on", "off", or "auto", which is measured on a GPU and replaced
-    latent_dim: int = 100
-    learning_rate: float = 4e-4
-    beta_1: float = 0.0  # of Adam
-    schedule: str = "constant"  # of the learning rate and the penalties
-    r1: float = 0.5  # weights of the penalties on the discriminator's slope; 0 is off
-    r2: float = 0.0
-    gradient_penalty: float = 0.0
-    penalty_interval: int = 4  # steps; a rarer penalty weighs more, so that its mean stays
-    spectral_normalisation: bool = False  # of the discriminator
-    augmentation: tuple[str, ...] = ()
-    conditional: bool = False  # both networks are told the class of an image
-    evaluate_every: int | None = None  # epochs, None: never
-    averaging: float = 0.05  # half-life of the averaged generator, as a share of the steps so far
-    maximum: str | float | None = None  # of the scaling: None for the white of the type, "data", or a level
+    data: str = option(
+        "glyphs",
+        IMAGES,
+        f"{', '.join(DATASET_NAMES)}, or a folder (class sub-folders give labels), a .zip of one, an .npy or .npz "
+        "(default {default})",
+        Text("NAME|PATH"),
+    )
+    image_size: tuple[int, int] | None = option(
+        None,
+        IMAGES,
+        "pixels; images of another size are cut around the centre and resized (default: as they are)",
+        Size(),
+    )
+    image_count: int | None = option(
+        None,
+        IMAGES,
+        "how many images to take at random, or how many glyphs to draw (default: all; 20000 glyphs)",
+        Whole("N", 1),
+    )
+    channels: int | None = option(
+        None, IMAGES, "make all images grey (1) or RGB (3) (default: as they are)", Choice((1, 3))
+    )
+    alpha: str | None = option(
+        None,
+        IMAGES,
+        "transparent images: take the stored colours, or put them on this background (default: an error)",
+        Choice(("drop", "white", "black")),
+    )
+    cmyk: str | None = option(None, IMAGES, "convert CMYK images to RGB (default: an error)", Choice(("convert",)))
+    scaling: str = option("tanh", IMAGES, f"{', '.join(MODES)} (default {{default}})", Choice(MODES, "MODE"))
+    maximum: str | float | None = option(
+        None,
+        IMAGES,
+        "what is scaled to the upper end: data for the highest level found, or a level such as 4095 (default: the "
+        "white of the type, 255 or 65535)",
+        Level(),
+    )
+
+    preset: str = option(
+        "r1gan", RECIPE, f"{' or '.join(PRESETS)} (default {{default}})", Choice(tuple(PRESETS), "NAME")
+    )
+    loss: str = option("non_saturating", RECIPE, "what the networks play for (default {default})", Choice(LOSSES))
+    epochs: int = option(10, RECIPE, "passes through the data (default {default})", Whole("N", 1))
+    # Many small steps learn more per minute than few large ones.
+    batch_size: int = option(32, RECIPE, "images a step (default {default})", Whole("N", 2))
+    learning_rate: float = option(
+        4e-4, RECIPE, "of Adam (default {default})", Number("RATE", above=0, below=1, usual="0.0002 is usual")
+    )
+    beta_1: float = option(
+        0.0, RECIPE, "of Adam (default {default})", Number("BETA", least=0, below=1, usual="0.5 is usual for GANs")
+    )
+    schedule: str = option(
+        "constant",
+        RECIPE,
+        "of the learning rate and the penalties; cosine lets both fall until the last epoch (default {default})",
+        Choice(("constant", "cosine")),
+    )
+    conditional: bool = option(
+        False,
+        RECIPE,
+        "tell both networks the class of an image, so that generate.py --class can ask for one; needs labels",
+        Flag(),
+    )
+    augmentation: tuple[str, ...] = option(
+        (),
+        RECIPE,
+        f"any of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for small "
+        "data sets; without this option nothing is changed",
+        Names("LIST", AUGMENTATIONS, formerly=(("colour", "color"),)),
+    )
+    averaging: float = option(
+        0.05,
+        RECIPE,
+        "half-life of the averaged generator, as a share of the steps so far; 0 draws from the generator itself "
+        "(default {default}; tutorial 0)",
+        SHARE,
+    )
+    latent_dim: int = option(100, RECIPE, "length of a latent vector (default {default})", Whole("N", 1))
+    seed: int = option(0, RECIPE, "all randomness follows from it (default {default})", Whole("N", 0, below=2**30))
+    # "auto" is measured, and replaced before a run is written.
+    precision: str = option(
+        "auto",
+        RECIPE,
+        "of the convolutions; auto measures which is faster here, and the run keeps it; name one to repeat a run on "
+        "another day (default {default})",
+        Choice(("auto", "float32", "bfloat16")),
+    )
+    xla: str = option(
+        "auto",
+        RECIPE,
+        "compile the train step with XLA; auto measures whether a single GPU gains by it, and is off elsewhere; the "
+        "run keeps it (default {default})",
+        Choice(("auto", "on", "off")),
+    )
+
+    r1: float = option(0.5, REGULARIZERS, "penalty on its gradient at real images (default {default})", WEIGHT)
+    r2: float = option(0.0, REGULARIZERS, "the same at generated images (default {default})", WEIGHT)
+    gradient_penalty: float = option(
+        0.0,
+        REGULARIZERS,
+        "pulls the norm of its gradient between the two towards 1 (default {default}; wasserstein 10)",
+        WEIGHT,
+    )
+    # A rarer penalty weighs more, so that its mean stays.
+    penalty_interval: int = option(
+        4,
+        REGULARIZERS,
+        "steps from one penalty to the next; rarer is faster (default {default})",
+        Whole("STEPS", 1),
+    )
+    spectral_normalization: bool = option(
+        False,
+        REGULARIZERS,
+        "hold the largest singular value of each of its kernels at 1",
+        Flag(),
+        formerly="spectral_normalisation",
+    )
+
+    evaluate_every: int | None = option(
+        None,
+        RUN,
+        "measure the distance of up to 5,000 samples to real images every EPOCHS epochs, and keep the best weights in "
+        "generator_best.keras; by a classifier that is trained once on labelled images, or InceptionV3 (default never)",
+        Whole("EPOCHS", 1),
+    )
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("latent_dim", 1), ("penalty_interval", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"expected {option_name(name)} of at least {least}, got {getattr(self, name)}; choose more"
-                )
-        if self.seed >= 2**30:
-            raise ValueError(f"expected --seed below {2**30}, got {self.seed}; choose a smaller one")
-        for name, known in (
-            ("preset", PRESETS),
-            ("loss", LOSSES),
-            ("precision", PRECISIONS),
-            ("xla", XLA),
-            ("schedule", SCHEDULES),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"expected {option_name(name)} {' or '.join(known)}, got {getattr(self, name)!r}; choose one"
-                )
-        if self.maximum is not None and self.scaling not in ("normalize", "tanh", "center"):
-            raise ValueError(
-                f"expected --maximum with a scaling that divides by it (normalize, tanh, center), got {self.scaling}; "
-                "leave it out"
+        check_options(self)
+        if self.maximum is not None and self.scaling not in DIVIDING_SCALINGS:
+            raise InputError(
+                (
+                    "expected ",
+                    Parameter("maximum"),
+                    f" with a scaling that divides by it ({', '.join(DIVIDING_SCALINGS)}), got {self.scaling}",
+                ),
+                "leave it out",
             )
-        if not 0 < self.learning_rate < 1:
-            raise ValueError(f"expected --learning-rate between 0 and 1, got {self.learning_rate}; 0.0002 is usual")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"expected --averaging from 0 to below 1, got {self.averaging}; 0.05 is usual, 0 is off")
-        unknown = [kind for kind in self.augmentation if kind not in AUGMENTATIONS]
-        if unknown or len(set(self.augmentation)) < len(self.augmentation):
-            raise ValueError(
-                f"expected --augmentation of {', '.join(AUGMENTATIONS)}, each once, got {','.join(self.augmentation)}; "
-                "choose some"
+        if "color" in self.augmentation and self.scaling not in BOUNDED_SCALINGS:
+            raise InputError(
+                (
+                    "expected ",
+                    Parameter("augmentation", "color"),
+                    f" with a scaling of known range ({', '.join(BOUNDED_SCALINGS)}), got {self.scaling}",
+                ),
+                "leave color out",
+                "choose another scaling",
             )
-        if "colour" in self.augmentation and self.scaling not in BOUNDED_SCALINGS:
-            raise ValueError(
-                f"expected --augmentation colour with a scaling of known range ({', '.join(BOUNDED_SCALINGS)}), "
-                f"got {self.scaling}; leave colour out or choose another scaling"
+        if self.loss == "wasserstein" and not (self.gradient_penalty or self.spectral_normalization):
+            raise InputError(
+                (
+                    "expected ",
+                    Parameter("gradient_penalty"),
+                    " above 0 or ",
+                    Parameter("spectral_normalization", True),
+                    " with ",
+                    Parameter("loss", "wasserstein"),
+                    ", got neither",
+                ),
+                ("pass ", Parameter("gradient_penalty", 10)),
             )
-        for name in ("r1", "r2", "gradient_penalty"):
-            if not 0 <= getattr(self, name) < 1e6:
-                raise ValueError(f"expected {option_name(name)} from 0 on, got {getattr(self, name)}; 0 is off")
-        if self.loss == "wasserstein" and not (self.gradient_penalty or self.spectral_normalisation):
-            raise ValueError(
-                "expected --gradient-penalty above 0 or --spectral-normalisation with --loss wasserstein, got neither; "
-                "10 is usual"
-            )
-        if self.evaluate_every is not None and self.evaluate_every < 1:
-            raise ValueError(f"expected --evaluate-every of at least 1 epoch, got {self.evaluate_every}; choose more")
-        if not 0 <= self.beta_1 < 1:
-            raise ValueError(f"expected --beta-1 from 0 to below 1, got {self.beta_1}; 0.5 is usual for GANs")
 
     @classmethod
     def of(cls, **choices) -> "TrainingConfig":
@@ -147,59 +255,25 @@ class TrainingConfig:
         (4, ('sharpness 2',))
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        unknown = tuple(f"{name} {_shown(value)}" for name, value in document.items() if name not in names)
-        values = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in (BEFORE_IT_WAS_THERE | document).items()
-            if name in names
-        }
+        document = restored_options(cls, BEFORE_IT_WAS_THERE | document)
+        unknown = tuple(f"{name} {option_text(value)}" for name, value in document.items() if name not in names)
+        values = {name: value for name, value in document.items() if name in names}
         try:
             return cls(**values), unknown
         except (ValueError, TypeError) as error:
             needed = {name: value for name, value in values.items() if name in NEEDED_FOR_DRAWING}
             return cls(**needed), (*unknown, str(error))
 
-    def contradictions(self, choices: dict) -> list[str]:
-        """The explicit choices that differ from this config, in words.
+    def contradictions(self, choices: dict) -> list[str | Parameter]:
+        """The explicit choices that differ from this config, as words of an error; empty when there are none.
 
         Another place of the data is none: the images themselves are compared. Nor is what is measured on the way, or
         another number of epochs, unless the schedule was laid out for it.
         """
         fixed = ("epochs",) if self.schedule == "cosine" else ()
-        return [
-            f"{option_name(name)} {_shown(value)} (the run has {_shown(getattr(self, name))})"
-            for name, value in choices.items()
-            if value != getattr(self, name) and (name not in CHANGED_BY_RESUMING or name in fixed) and value != "auto"
-        ]
-
-
-# Radford, Metz, Chintala 2015
-DCGAN = {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5}
-
-# The recipe that goes with a pair of networks. Only what differs from the defaults above is listed.
-PRESETS: dict[str, dict] = {
-    "r1gan": {},  # Mescheder, Geiger, Nowozin 2018: the penalty R1, and Adam without momentum
-    "dcgan": DCGAN,
-    "tutorial": {**DCGAN, "averaging": 0.0},  # the same optimizers, so that the layers make the difference
-}
-
-# What goes with a loss when it is asked for by name; explicit choices go before.
-LOSS_NEEDS: dict[str, dict] = {
-    "wasserstein": {"gradient_penalty": 10.0, "r1": 0.0, "penalty_interval": 1, "beta_1": 0.0},  # Gulrajani et al. 2017
-    "relativistic": {"r1": 0.5, "r2": 0.5, "beta_1": 0.0},  # Huang et al. 2024
-}
-
-
-def option_name(field: str) -> str:
-    """The command-line option of a field.
-
-    >>> option_name("batch_size")
-    '--batch-size'
-    """
-    return "--" + field.replace("_", "-")
-
-
-def _shown(value) -> str:
-    if isinstance(value, tuple):
-        return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value)) or "none"
-    return str(value)
+        words: list[str | Parameter] = []
+        for name, value in choices.items():
+            if value != getattr(self, name) and (name not in CHANGED_BY_RESUMING or name in fixed) and value != "auto":
+                words += [", " if words else "", Parameter(name, value)]
+                words += [f" (the run has {option_text(getattr(self, name)) or 'none'})"]
+        return words

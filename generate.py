@@ -7,17 +7,26 @@ from command_line import (
     DONE,
     ArgumentParser,
     import_tensorflow,
-    name_list,
     one_line_errors,
     positive_integer,
     run_command,
     seed_list,
     seed_number,
 )
+from drawing.directions import latent_directions
 from drawing.output import choose_output, write_images, write_nearest, write_projections
-from drawing.request import WALK_STEPS, check_together, choose_classes, choose_images, load_targets
+from drawing.request import (
+    DIRECTION_STEPS,
+    WALK_STEPS,
+    check_together,
+    choose_classes,
+    choose_images,
+    load_targets,
+    moved_along,
+)
 from image_datasets import KERAS_DATASETS, ImageSet
 from models.sampling import BATCH_SIZE, generate_batches, generate_images
+from options import name_list
 from progress import track
 from runs import RunFolder
 
@@ -30,6 +39,7 @@ EXAMPLES = """examples:
   python generate.py runs/mine --latents z.npy --output grid.png          your own vectors, float32 (n, latent_dim)
   python generate.py runs/mine --class cat,dog                            a row of each, of a conditional run
   python generate.py runs/mine --walk 0,5,9 --output walk.gif             from seed 0 to 5 to 9 and back; or walk.png
+  python generate.py runs/mine --seeds 0-7 --direction 1 --steps 9        each along what changes the images most
   python generate.py runs/mine --nearest 5                                beside each image its nearest training images
   python generate.py runs/mine --project face.png --save-latents z.npy    the closest image it can make
 
@@ -39,8 +49,9 @@ file an image for a folder. 16-bit runs give 16-bit files.
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    with one_line_errors(PROGRAM):
+    parser = build_parser()
+    arguments = parser.parse_args()
+    with one_line_errors(parser):
         run = RunFolder.open(arguments.run_dir)
         check_together(arguments)
         classes = choose_classes(arguments, run)
@@ -57,6 +68,9 @@ def main() -> int:
             drawn = generate_images(generator, scaler, request.inputs)
             write_nearest(output, drawn, request, training_images, arguments.nearest, arguments.scale)
         else:
+            if arguments.direction:
+                directions = latent_directions(generator, run.config.latent_dim)
+                request = moved_along(request, directions[arguments.direction - 1])
             batches = track(
                 generate_batches(generator, scaler, request.inputs),
                 "generating",
@@ -74,7 +88,7 @@ def load_training_images(arguments: argparse.Namespace, run: RunFolder) -> Image
     return run.load_training_images(arguments.data)
 
 
-def parse_arguments() -> argparse.Namespace:
+def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Writes images that a trained generator draws.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     which = parser.add_argument_group(
@@ -83,7 +97,10 @@ def parse_arguments() -> argparse.Namespace:
     which.add_argument("--count", type=positive_integer, metavar="N", help="N images, from --seed on")
     which.add_argument("--seeds", type=seed_list, metavar="LIST", help="these seeds, such as 0-7,12")
     which.add_argument(
-        "--latents", type=Path, metavar="FILE", help="these latent vectors: .npy, float32 (n, latent_dim)"
+        "--latents",
+        type=Path,
+        metavar="FILE",
+        help="these latent vectors: .npy, float32 (n, latent_dim), or .json, a list of lists",
     )
     which.add_argument(
         "--walk",
@@ -108,6 +125,13 @@ def parse_arguments() -> argparse.Namespace:
         help="of a conditional run: these classes, such as cat,dog; a row each in a grid (default: all)",
     )
     how.add_argument(
+        "--direction",
+        type=positive_integer,
+        metavar="N",
+        help="move each along the direction that changes the images most (1), the second most (2), …: a row each, "
+        "itself in the middle",
+    )
+    how.add_argument(
         "--truncation",
         type=truncation,
         default=1.0,
@@ -118,7 +142,8 @@ def parse_arguments() -> argparse.Namespace:
         "--steps",
         type=positive_integer,
         metavar="N",
-        help=f"from seed to seed of --walk (default {WALK_STEPS}; .gif 30)",
+        help=f"from seed to seed of --walk (default {WALK_STEPS}; .gif 30), or along a --direction (default "
+        f"{DIRECTION_STEPS})",
     )
     how.add_argument(
         "--nearest",
@@ -153,7 +178,7 @@ def parse_arguments() -> argparse.Namespace:
     where.add_argument(
         "--save-latents", type=Path, metavar="FILE", help="with --project: the vectors it found, .npy for --latents"
     )
-    return parser.parse_args()
+    return parser
 
 
 def truncation(text: str) -> float:

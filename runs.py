@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
-from files import PARTIAL_MARK, atomic_path, remove_partials, write_text
+from files import (
+    PARTIAL_MARK,
+    DamagedFile,
+    atomic_path,
+    brief,
+    load_arrays,
+    read_json,
+    read_json_lines,
+    remove_partials,
+    write_text,
+)
 from image_datasets import DATASET_NAMES, ImageSet, ReadingOptions, load_images
 from imaging import save_image
 from preprocessing import PixelScaler
@@ -25,6 +34,8 @@ except ImportError:  # Windows has no such locks
 FORMAT, VERSION = "pixelwright-run", 1
 RUNS_FOLDER = Path("runs")
 CHECKPOINTS_KEPT = 2
+_SAMPLE_NAME = re.compile(r"epoch_(\d+)\.png")
+_CHECKPOINT_NAME = re.compile(r"step_(\d+)\.npz")
 
 
 class RunIsBusy(ValueError):
@@ -65,19 +76,21 @@ class RunFolder:
     def create(cls, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler) -> "RunFolder":
         """Makes the folder and its two first files, config.json last: with it the folder is a run.
 
-        Without a path it gets the next free number. Raises ValueError when `path` holds something already.
+        Without a path it gets the next free number. Raises ValueError when `path` holds something already, and
+        RunIsBusy when another process is just making it.
         """
         run = cls.of(path or RUNS_FOLDER, config, images)  # everything that takes long, before the folder is made
         if path is None:
             path = _claim_number(images.name)
         else:
-            check_new(path)
             path.mkdir(parents=True, exist_ok=True)
-        for folder in ("checkpoints", "samples"):
-            (path / folder).mkdir(exist_ok=True)
         run = replace(run, path=path)
-        scaler.save(path / "preprocessing.json")
-        write_text(path / "config.json", json.dumps(run._document(), indent=2) + "\n")
+        with run.locked():
+            check_new(path)  # under the lock: of two that make the same folder, one finds the run of the other
+            for folder in ("checkpoints", "samples"):
+                (path / folder).mkdir(exist_ok=True)
+            scaler.save(path / "preprocessing.json")
+            write_text(path / "config.json", json.dumps(run._document(), indent=2) + "\n")
         return run
 
     @classmethod
@@ -93,13 +106,11 @@ class RunFolder:
         if not path.is_dir():
             raise ValueError(f"expected a run folder, got {str(path)!r}, which is not a folder; train.py makes one")
         try:
-            document = json.loads((path / "config.json").read_text(encoding="utf-8"))
+            document = read_json(path / "config.json")
         except FileNotFoundError:
             raise ValueError(
                 f"expected a run folder, got {str(path)!r}, which has no config.json; train.py makes one"
             ) from None
-        except ValueError as error:
-            raise ValueError(f"{path / 'config.json'}: expected JSON, got {error}; restore the file") from error
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise ValueError(
                 f"{path / 'config.json'}: expected the file of a run, got something else; train.py makes one"
@@ -111,16 +122,7 @@ class RunFolder:
             )
         try:
             config, unknown_settings = TrainingConfig.from_json(document["config"])
-            return cls(
-                path,
-                config,
-                tuple(document["images"]["shape"]),
-                document["images"]["dtype"],
-                tuple(document["images"]["class_names"]),
-                document["images"]["count"],
-                document["images"]["sha256"],
-                unknown_settings,
-            )
+            return cls(path, config, *_checked_images(document["images"]), unknown_settings)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path / 'config.json'}: expected a complete file, got one without {error}; restore it"
@@ -147,17 +149,27 @@ class RunFolder:
         }
 
     def with_config(self, config: TrainingConfig) -> "RunFolder":
-        """The same folder with another config (more epochs), written at once."""
+        """The same folder with another config (more epochs), written at once, unless a process trains it: RunIsBusy."""
         if config == self.config:
             return self
         path = self.path / "config.json"
-        document = json.loads(path.read_text(encoding="utf-8"))  # the versions stay those that began the run
-        write_text(path, json.dumps(document | {"config": config.to_json()}, indent=2) + "\n")
+        with self.locked():
+            document = read_json(path)  # the versions stay those that began the run
+            write_text(path, json.dumps(document | {"config": config.to_json()}, indent=2) + "\n")
         return replace(self, config=config)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does."""
+        """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does.
+
+        Raises ValueError for folders in it that are links: training removes files in them, which may be anybody's.
+        """
+        for folder in ("checkpoints", "samples", "tensorboard"):
+            if (self.path / folder).is_symlink():
+                raise ValueError(
+                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so put "
+                    "the folder itself in its place"
+                )
         if fcntl is None:  # Windows
             yield
             return
@@ -225,7 +237,7 @@ class RunFolder:
                 f"expected {path}, got a run that has measured none; train with --evaluate-every, or leave --best out"
             )
         if not path.exists():
-            raise ValueError(f"expected {path}, got a run that has not finished an epoch; go on with train.py --resume")
+            raise ValueError(f"expected {path}, got a run without it; train.py --resume goes on and writes it")
         return load_network(path)
 
     # Checkpoints
@@ -246,19 +258,21 @@ class RunFolder:
         if path is None:
             return None
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                return dict(archive)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return dict(load_arrays(path))
+        except (TypeError, DamagedFile) as error:  # TypeError: a single array, which is no archive
+            older = self._checkpoints()[:-1]
+            way_out = f"remove it to go on from {older[-1].name}" if older else "put it back; there is none before it"
+            reason = brief(error.__cause__ or error)
             raise ValueError(
-                f"{path}: expected a whole checkpoint, got one that cannot be read ({error}); remove it "
-                "to go on from the one before"
+                f"{path}: expected a whole checkpoint, got one that cannot be read ({reason}); {way_out}"
             ) from error
 
     def _checkpoint_path(self, step: int) -> Path:
         return self.path / "checkpoints" / f"step_{step:09d}.npz"
 
     def _checkpoints(self) -> list[Path]:
-        return sorted((self.path / "checkpoints").glob("step_*.npz"))
+        """From the oldest to the newest."""
+        return _numbered(self.path / "checkpoints", _CHECKPOINT_NAME)
 
     # Readings and pictures
 
@@ -267,31 +281,57 @@ class RunFolder:
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def load_metrics(self) -> list[dict]:
+        """The lines of metrics.jsonl, none when it is not there. Raises ValueError for lines that are no readings."""
         path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except ValueError as error:
-            raise ValueError(f"{path}: expected one JSON object a line, got {error}; restore it") from error
+            records = read_json_lines(path)
+        except FileNotFoundError:
+            return []
+        for number, record in enumerate(records, 1):
+            if not isinstance(record, dict) or not all(type(record.get(name)) is int for name in ("epoch", "step")):
+                raise ValueError(f"{path}, line {number}: expected the readings of an epoch, got others; restore it")
+        return records
 
     def save_sample(self, epoch: int, grid: np.ndarray) -> None:
         save_image(self.path / "samples" / f"epoch_{epoch:04d}.png", grid)
 
     def samples(self) -> list[Path]:
         """The sample grids, in the order of their epochs."""
-        return sorted((self.path / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
+        return _numbered(self.path / "samples", _SAMPLE_NAME)
 
     def clean_after(self, step: int) -> None:
         """Takes back what was written after the checkpoint at `step`, and what was left half-written."""
         remove_partials(self.path)
-        records = [record for record in self.load_metrics() if record["step"] <= step]
-        kept = {f"epoch_{record['epoch']:04d}.png" for record in records}
+        records = self.load_metrics()
+        kept = [record for record in records if record["step"] <= step]
+        last = step // self.steps_per_epoch
         for sample in self.samples():
-            if sample.name not in kept:
+            if int(_SAMPLE_NAME.fullmatch(sample.name)[1]) > last:
                 sample.unlink()
-        if records or (self.path / "metrics.jsonl").exists():
-            self.save_metrics(records)
+        if kept != records:
+            self.save_metrics(kept)
+
+
+def _checked_images(entries: dict) -> tuple:
+    """What config.json says of the images, in the order of `RunFolder`. Raises ValueError for what cannot be right."""
+    shape, names = tuple(entries["shape"]), tuple(entries["class_names"])
+    checks = {
+        "shape": len(shape) == 3 and all(type(side) is int and 0 < side <= 2**14 for side in shape),
+        "dtype": entries["dtype"] in ("uint8", "uint16"),
+        "class_names": all(isinstance(name, str) for name in names),
+        "count": type(entries["count"]) is int and entries["count"] > 0,
+        "sha256": isinstance(entries["sha256"], str),
+    }
+    for name, fits in checks.items():
+        if not fits:
+            raise ValueError(f"expected {name} of the images, got {entries[name]!r}; restore the file")
+    return shape, entries["dtype"], names, entries["count"], entries["sha256"]
+
+
+def _numbered(folder: Path, pattern: re.Pattern) -> list[Path]:
+    """The files of a folder whose names have a number, by that number."""
+    found = [(int(match[1]), folder / match[0]) for match in map(pattern.fullmatch, _names_in(folder)) if match]
+    return [path for _, path in sorted(found)]
 
 
 def check_new(path: Path) -> None:

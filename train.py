@@ -12,36 +12,26 @@ from pathlib import Path
 
 from command_line import (
     BAD_INPUT,
+    CACHE_HELP,
     DONE,
     FAILED,
     INTERRUPTED,
     ArgumentParser,
-    image_size,
     import_tensorflow,
-    keywords_as_options,
-    name_list,
     one_line_errors,
     positive_integer,
     run_command,
-    scaling_maximum,
-    seed_number,
 )
-from config import (
-    AUGMENTATIONS,
-    CHANGED_BY_RESUMING,
-    LOSSES,
-    PRECISIONS,
-    PRESETS,
-    SCHEDULES,
-    XLA,
-    TrainingConfig,
-)
-from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
+from config import CHANGED_BY_RESUMING, IMAGES, RECIPE, REGULARIZERS, RUN, TrainingConfig
+from errors import InputError
+from image_datasets import KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models import ImageLayout
-from preprocessing import MODES, PixelScaler
+from options import Choice, add_options, converter, options_of
+from preprocessing import PixelScaler
 from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
 
 PROGRAM = "train.py"
+DISTRIBUTE = Choice(("mirrored", "multi-worker"))
 EXAMPLES = """examples:
   python train.py                                       drawn digits, ten minutes on two CPU cores
   python train.py --data cifar10 --epochs 30            downloaded once by Keras
@@ -53,9 +43,10 @@ EXAMPLES = """examples:
 
 
 def main() -> int:
-    arguments = parse_arguments()
+    parser = build_parser()
+    arguments = parser.parse_args()
     choices = explicit_choices(arguments)
-    with one_line_errors(PROGRAM):
+    with one_line_errors(parser):
         worker, workers = find_workers(arguments.distribute)
         run, config = find_run(arguments, choices, worker == 0)
         check_steps_per_execution(arguments.steps_per_execution, config)
@@ -81,158 +72,26 @@ def main() -> int:
     )
 
 
-def parse_arguments() -> argparse.Namespace:
-    defaults = TrainingConfig()
+def build_parser() -> ArgumentParser:
+    """The options of a run, which are the fields of TrainingConfig, and those of this start of it."""
     parser = ArgumentParser(
         prog=PROGRAM, description="Trains a GAN on images and writes sample grids.", epilog=EXAMPLES
     )
-
-    data = parser.add_argument_group("images")
-    data.add_argument(
-        "--data",
-        metavar="NAME|PATH",
-        help=f"{', '.join(DATASET_NAMES)}, or a folder (class sub-folders give labels), a .zip of one, an .npy or .npz "
-        f"(default {defaults.data})",
-    )
-    data.add_argument(
-        "--image-size",
-        type=image_size,
-        metavar="N|HxW",
-        help="pixels; images of another size are cut around the centre and resized (default: as they are)",
-    )
-    data.add_argument(
-        "--image-count",
-        type=positive_integer,
-        metavar="N",
-        help="how many images to take at random, or how many glyphs to draw (default: all; 20000 glyphs)",
-    )
-    data.add_argument(
-        "--channels", type=int, choices=(1, 3), help="make all images grey (1) or RGB (3) (default: as they are)"
-    )
-    data.add_argument(
-        "--alpha",
-        choices=("drop", "white", "black"),
-        help="transparent images: take the stored colours, or put them on this background (default: an error)",
-    )
-    data.add_argument("--cmyk", choices=("convert",), help="convert CMYK images to RGB (default: an error)")
-    data.add_argument(
-        "--scaling", choices=MODES, metavar="MODE", help=f"{', '.join(MODES)} (default {defaults.scaling})"
-    )
-    data.add_argument(
-        "--maximum",
-        type=scaling_maximum,
-        metavar="data|LEVEL",
-        help="what is scaled to the upper end: data for the highest level found, or a level such as 4095 "
-        "(default: the white of the type, 255 or 65535)",
-    )
-
-    recipe = parser.add_argument_group("recipe")
-    recipe.add_argument("--preset", metavar="NAME", help=f"{' or '.join(PRESETS)} (default {defaults.preset})")
-    recipe.add_argument("--loss", choices=LOSSES, help=f"what the networks play for (default {defaults.loss})")
-    recipe.add_argument(
-        "--epochs", type=positive_integer, metavar="N", help=f"passes through the data (default {defaults.epochs})"
-    )
-    recipe.add_argument(
-        "--batch-size", type=positive_integer, metavar="N", help=f"images a step (default {defaults.batch_size})"
-    )
-    recipe.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help=f"of Adam (default {defaults.learning_rate})"
-    )
-    recipe.add_argument("--beta-1", type=float, metavar="BETA", help=f"of Adam (default {defaults.beta_1})")
-    recipe.add_argument(
-        "--schedule",
-        choices=SCHEDULES,
-        help="of the learning rate and the penalties; cosine lets both fall until the last epoch "
-        f"(default {defaults.schedule})",
-    )
-    recipe.add_argument(
-        "--conditional",
-        action="store_true",
-        default=None,
-        help="tell both networks the class of an image, so that generate.py --class can ask for one; needs labels",
-    )
-    recipe.add_argument(
-        "--augmentation",
-        type=name_list,
-        metavar="LIST",
-        help=f"any of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for "
-        "small data sets; without this option nothing is changed",
-    )
-    recipe.add_argument(
-        "--averaging",
-        type=float,
-        metavar="SHARE",
-        help="half-life of the averaged generator, as a share of the steps so far; 0 draws from the generator itself "
-        f"(default {defaults.averaging}; tutorial 0)",
-    )
-    recipe.add_argument(
-        "--latent-dim",
-        type=positive_integer,
-        metavar="N",
-        help=f"length of a latent vector (default {defaults.latent_dim})",
-    )
-    recipe.add_argument(
-        "--seed", type=seed_number, metavar="N", help=f"all randomness follows from it (default {defaults.seed})"
-    )
-    recipe.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        help="of the convolutions; auto measures which is faster here, and the run keeps it; name one to repeat "
-        f"a run on another day (default {defaults.precision})",
-    )
-    recipe.add_argument(
-        "--xla",
-        choices=XLA,
-        help="compile the train step with XLA; auto measures whether a single GPU gains by it, and is off elsewhere; "
-        f"the run keeps it (default {defaults.xla})",
-    )
-
-    discriminator = parser.add_argument_group("regularisers of the discriminator")
-    discriminator.add_argument(
-        "--r1", type=float, metavar="WEIGHT", help=f"penalty on its gradient at real images (default {defaults.r1:g})"
-    )
-    discriminator.add_argument(
-        "--r2", type=float, metavar="WEIGHT", help=f"the same at generated images (default {defaults.r2:g})"
-    )
-    discriminator.add_argument(
-        "--gradient-penalty",
-        type=float,
-        metavar="WEIGHT",
-        help="pulls the norm of its gradient between the two towards 1 "
-        f"(default {defaults.gradient_penalty:g}; wasserstein 10)",
-    )
-    discriminator.add_argument(
-        "--penalty-interval",
-        type=positive_integer,
-        metavar="STEPS",
-        help=f"steps from one penalty to the next; rarer is faster (default {defaults.penalty_interval})",
-    )
-    discriminator.add_argument(
-        "--spectral-normalisation",
-        action="store_true",
-        default=None,
-        help="hold the largest singular value of each of its kernels at 1",
-    )
-
-    run = parser.add_argument_group("run")
+    for title in (IMAGES, RECIPE, REGULARIZERS):
+        add_options(parser.add_argument_group(title), TrainingConfig, title)
+    run = parser.add_argument_group(RUN)
     run.add_argument(
         "--run-dir", type=Path, metavar="FOLDER", help="where to write (default: the next runs/00000-NAME)"
     )
     run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir, exactly where it stopped")
-    run.add_argument(
-        "--evaluate-every",
-        type=positive_integer,
-        metavar="EPOCHS",
-        help="measure the distance of up to 5,000 samples to real images every EPOCHS epochs, and keep the best "
-        "weights in generator_best.keras; by a classifier that is trained once on labelled images, or InceptionV3 "
-        "(default never)",
-    )
+    add_options(run, TrainingConfig, RUN)
     run.add_argument(
         "--tensorboard", action="store_true", help="write event files for TensorBoard, too; --resume goes on with them"
     )
     run.add_argument(
         "--distribute",
-        choices=("mirrored", "multi-worker"),
+        type=converter(DISTRIBUTE),
+        metavar=DISTRIBUTE.metavar,
         help="train on all GPUs of this machine, or on the workers of TF_CONFIG, each started with the same command; "
         "see docs/distributed.md (default one device)",
     )
@@ -243,22 +102,17 @@ def parse_arguments() -> argparse.Namespace:
         help="steps that TensorFlow takes in one call, a multiple of --penalty-interval; the weights stay the same "
         "(default 1, and 8 on a single GPU that is measured to gain by it)",
     )
-    run.add_argument(
-        "--cache",
-        type=Path,
-        metavar="FOLDER",
-        help="of classifiers and features of real images (default pixelwright in $XDG_CACHE_HOME or ~/.cache)",
-    )
+    run.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     run.add_argument(
         "--dry-run", action="store_true", help="load and build everything, say what would be done, write nothing"
     )
-    return parser.parse_args()
+    return parser
 
 
 def explicit_choices(arguments: argparse.Namespace) -> dict:
     """The options that were given, by the names of their config fields."""
-    fields = {field.name for field in dataclasses.fields(TrainingConfig)}
-    return {name: value for name, value in vars(arguments).items() if name in fields and value is not None}
+    given = vars(arguments)
+    return {name: given[name] for name in options_of(TrainingConfig) if given[name] is not None}
 
 
 def find_workers(distribute: str | None) -> tuple[int, int]:
@@ -292,9 +146,10 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
     run.check_settings_known()
     contradictions = run.config.contradictions(choices)
     if contradictions:
-        raise ValueError(
-            f"expected the settings of {run.path} with --resume, got {', '.join(contradictions)}; leave them out or "
-            "start a new run"
+        raise InputError(
+            (f"expected the settings of {run.path} with --resume, got ", *contradictions),
+            "leave them out",
+            "start a new run",
         )
     changed = {name: value for name, value in choices.items() if name in CHANGED_BY_RESUMING}
     return run, dataclasses.replace(run.config, **changed)
@@ -315,8 +170,7 @@ def load_data(config: TrainingConfig, visit: Callable | None) -> ImageSet:
         ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
     if config.data in KERAS_DATASETS:
         import_tensorflow()
-    with keywords_as_options("alpha", "cmyk"):
-        images = load_images(config.data, ReadingOptions.of(config), ImageLayout.of, visit)
+    images = load_images(config.data, ReadingOptions.of(config), ImageLayout.of, visit)
     ImageLayout.of(images.image_shape)
     if config.conditional and len(images.class_names) < 2:
         raise ValueError(
@@ -446,10 +300,10 @@ def train_and_report(
         )
         return INTERRUPTED if stopped.signal_number == signal.SIGINT else 128 + stopped.signal_number
     except (TrainingDiverged, WorkerLost) as failure:
-        print(f"{PROGRAM}: error: {failure}", file=sys.stderr)
+        print(build_parser().error_line(failure), file=sys.stderr)
         return FAILED
     except (RunIsBusy, ImagesUnreadable) as error:
-        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        print(build_parser().error_line(error), file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
         print(

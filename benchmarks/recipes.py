@@ -2,10 +2,10 @@
 
 python benchmarks/recipes.py --data cifar10 --minutes 10 --seeds 0,1,2
 python benchmarks/recipes.py --data glyphs --minutes 4 --recipes default dcgan dcgan+loss=hinge
-python benchmarks/recipes.py --per-class 20 --recipes default 'default+augmentation=["colour","translation","cutout"]'
+python benchmarks/recipes.py --per-class 20 --recipes default 'default+augmentation=["color","translation","cutout"]'
 
 A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), or a preset with options:
-dcgan+loss=hinge+spectral_normalisation=true. Every recipe and seed trains in a process of its own, and only training
+dcgan+loss=hinge+spectral_normalization=true. Every recipe and seed trains in a process of its own, and only training
 counts as time: what a clock on the wall shows, or with --clock cpu the processor time of the process over the number
 of cores, which stays the same when the machine has other work, too. Readings are appended to OUTPUT/readings.jsonl as
 they come; what is finished there is not done again, so an interrupted command goes on when it is called again. It ends

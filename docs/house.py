@@ -44,7 +44,7 @@ FLOORS = (
             [("exporting", "a file for another runtime, opened and compared")],
         ],
     ),
-    (4, "the run folder", "#f3f0d0", [[("runs", "written, read back")]]),
+    (4, "a run", "#f3f0d0", [[("config", "every choice"), ("runs", "its folder, written and read back")]]),
     (3, "networks", "#fdf0cf", [[("models", "generator, discriminator, seeds to images")]]),
     (2, "names and paths to images", "#fbe6d0", [[("image_datasets", "folders, zips, arrays, drawn digits")]]),
     (
@@ -65,8 +65,9 @@ FLOORS = (
         "#eee4ee",
         [
             [
-                ("config", "every choice"),
                 ("command_line", "one-line errors"),
+                ("options", "each written once"),
+                ("errors", "expected, got, way out"),
                 ("files", "whole or not at all"),
                 ("progress", "the bar"),
             ]

@@ -1,20 +1,24 @@
 """What generate.py is asked to draw: its options, made into inputs of the generator."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from errors import InputError
+from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
-from imaging import ImageFileError, load_image
+from imaging import load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
 
 GRID_ROWS, GRID_COLUMNS = 8, 8
-NEAREST_ROWS = 8
+FEW_ROWS = 8  # of --nearest and --direction
 WALK_STEPS = 8
+DIRECTION_STEPS = 9
+DIRECTION_REACH = 3.0  # standard deviations of a latent value, to either side
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,22 @@ def check_together(arguments: argparse.Namespace) -> None:
     """Raises ValueError for options that mean nothing together."""
     if arguments.seed and (arguments.seeds or arguments.latents or arguments.walk):
         raise ValueError("expected --seed or --seeds, --latents or --walk, got two of them; leave --seed out")
-    if arguments.steps and not arguments.walk:
-        raise ValueError("expected --walk with --steps, got none; leave it out")
+    if arguments.steps and not (arguments.walk or arguments.direction):
+        raise ValueError("expected --walk or --direction with --steps, got neither; leave it out")
+    if arguments.direction and (arguments.walk or arguments.project or arguments.nearest or arguments.count):
+        raise ValueError("expected --direction without --walk, --project, --nearest, --count, got both; leave one out")
+    if arguments.direction and arguments.steps == 1:
+        raise ValueError("expected at least two --steps along a --direction, got 1; pass more")
     if arguments.save_latents and not arguments.project:
         raise ValueError("expected --project with --save-latents, got none; leave it out")
     if arguments.data and not arguments.nearest:
         raise ValueError("expected --nearest with --data, got none; leave it out")
     if arguments.nearest and (arguments.walk or arguments.project):
         raise ValueError("expected --nearest without --walk and --project, got both; leave one out")
-    if (arguments.rows or arguments.columns) and (arguments.walk or arguments.project or arguments.nearest):
-        raise ValueError("expected no --rows and --columns with --walk, --project or --nearest, which set them; leave "
-                         "them out")  # fmt: skip
+    sets_shape = arguments.walk or arguments.project or arguments.nearest or arguments.direction
+    if (arguments.rows or arguments.columns) and sets_shape:
+        raise ValueError("expected no --rows and --columns with --walk, --direction, --project or --nearest, which set "
+                         "them; leave them out")  # fmt: skip
     if arguments.walk and len(arguments.walk) < 2:
         raise ValueError(f"expected at least two seeds with --walk, got {len(arguments.walk)}; add some")
     if arguments.project and arguments.truncation != 1:
@@ -88,6 +97,8 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
         seeds = list(dict.fromkeys(seeds))  # each once
         latents, names = latents_from_seeds(seeds, latent_dim), [f"seed{seed:04d}" for seed in seeds]
     latents = latents * np.float32(arguments.truncation)
+    if arguments.direction:
+        return spread_along_direction(arguments, run, classes, latents, names)
     if not conditional:
         return Request(latents, names, *grid_shape(arguments, len(latents)))
     if arguments.count is None:  # every class of every latent vector, a row a class
@@ -99,7 +110,8 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
             shape = grid_shape(arguments, len(latents))
     else:  # so many images in all, the classes in turn
         labels, shape = np.resize(classes, len(latents)), grid_shape(arguments, len(latents))
-    names = [f"{run.class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    folders = plain_names(run.class_names)  # these come from a file, and are to be folders
+    names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
     one_class_a_row = shape[0] == len(classes) and np.array_equal(labels, np.repeat(classes, shape[1]))
     row_names = tuple(run.class_names[label] for label in classes) if one_class_a_row else ()
     return Request(with_classes(latents, labels, run.class_count), names, *shape, row_names)
@@ -109,11 +121,39 @@ def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> i
     """How many seeds, when they are not listed: those of a grid, of each class's row, or the images of --count."""
     if arguments.count:
         return arguments.count
-    if arguments.nearest:
-        return max(1, NEAREST_ROWS // len(classes))
+    if arguments.nearest or arguments.direction:
+        return max(1, FEW_ROWS // len(classes))
     if classes != [None]:
         return arguments.columns or GRID_COLUMNS
     return (arguments.rows or GRID_ROWS) * (arguments.columns or GRID_COLUMNS)
+
+
+def spread_along_direction(
+    arguments: argparse.Namespace, run: RunFolder, classes: list[int | None], latents: np.ndarray, names: list[str]
+) -> Request:
+    """A row for each class of each latent vector, all its images alike; `moved_along` moves them apart."""
+    if arguments.direction > run.config.latent_dim:
+        raise ValueError(
+            f"expected a --direction from 1 to {run.config.latent_dim}, got {arguments.direction}; choose a smaller one"
+        )
+    steps, rows = arguments.steps or DIRECTION_STEPS, len(classes) * len(latents)
+    labels = np.repeat(classes, len(latents) * steps)
+    inputs = np.tile(latents.repeat(steps, axis=0), (len(classes), 1))
+    names = [f"{name}-step{step:02d}" for name in names for step in range(steps)] * len(classes)
+    if classes == [None]:
+        return Request(inputs, names, rows, steps)
+    folders = plain_names(run.class_names)
+    names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    row_names = tuple(run.class_names[label] for label in labels[::steps])
+    return Request(with_classes(inputs, labels, run.class_count), names, rows, steps, row_names)
+
+
+def moved_along(request: Request, direction: np.ndarray) -> Request:
+    """The images of each row moved along a unit vector, float32 (latent_dim,), evenly from one side to the other."""
+    amounts = np.linspace(-DIRECTION_REACH, DIRECTION_REACH, request.columns).astype(np.float32)
+    inputs = request.inputs.copy()
+    inputs[:, : len(direction)] += np.tile(amounts, request.rows)[:, np.newaxis] * direction
+    return replace(request, inputs=inputs)
 
 
 def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
@@ -131,7 +171,8 @@ def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int
 
 
 def load_latents(path: Path, latent_dim: int) -> np.ndarray:
-    latents = load_arrays(path)
+    """float32 (n, latent_dim) of an .npy, or of a .json with a list of vectors, as an exported page shows it."""
+    latents = read_latents(path) if path.suffix.lower() == ".json" else load_arrays(path)
     if not isinstance(latents, np.ndarray) or latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
         shape = getattr(latents, "shape", "several arrays")
         raise ValueError(f"{path}: expected latents of shape (n, {latent_dim}), got {shape}; the run fixes the length")
@@ -142,29 +183,29 @@ def load_latents(path: Path, latent_dim: int) -> np.ndarray:
     return latents.astype(np.float32)
 
 
+def read_latents(path: Path) -> np.ndarray:
+    """float64 of nested JSON lists of numbers. Raises ValueError for anything else."""
+    document = read_json(path)
+    try:
+        return np.array(document, np.float64)
+    except (ValueError, TypeError):
+        raise ValueError(f"{path}: expected lists of numbers of one length, got other JSON; copy them again") from None
+
+
 def load_targets(path: Path, run: RunFolder) -> np.ndarray:
     """The image or images of --project, of the shape and type that the run's generator draws."""
     if path.suffix.lower() in (".npy", ".npz"):
         images, _ = load_image_array(path)
         images = images[np.newaxis] if images.ndim == 3 else images
     else:
-        images = load_target(path, run)[np.newaxis]
-    try:
-        return validate_images(images, shape=(None, *run.image_shape), dtype=run.image_dtype)
-    except (ValueError, TypeError) as error:
-        words = str(error).replace(", or expect their own shape", "")
-        raise type(error)(f"{path}: {words}; the run fixes the shape and the type") from error
-
-
-def load_target(path: Path, run: RunFolder) -> np.ndarray:
-    """An image file, read as the run reads its own."""
-    try:
-        return load_image(path, alpha=run.config.alpha, cmyk=run.config.cmyk)
-    except ImageFileError as error:  # without the way out by a Python keyword, for which there is no option
-        words, _, way_out = str(error).partition(";")
-        if "alpha=" not in way_out and "cmyk=" not in way_out:
-            raise
-        raise ImageFileError(f"{words}; save it as grey or RGB, all of it opaque") from error
+        images = load_image(path, alpha=run.config.alpha, cmyk=run.config.cmyk)[np.newaxis]
+    if images.shape[1:] != run.image_shape or images.dtype != run.image_dtype:
+        raise InputError(
+            f"{path}: expected {run.image_dtype} of shape (n, {', '.join(map(str, run.image_shape))}), which the run "
+            f"fixes, got {images.dtype} of shape {images.shape}",
+            "resize or convert it",
+        )
+    return validate_images(images)
 
 
 def grid_shape(arguments: argparse.Namespace, count: int) -> tuple[int, int]:

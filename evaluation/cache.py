@@ -6,7 +6,6 @@ What is in it can be deleted at any time; it is made again when it is needed.
 import contextlib
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.scores import Features
-from files import atomic_path
+from files import ArrayArchive, UnreadableFile, atomic_path, load_arrays
 
 try:
     import fcntl
@@ -60,10 +59,16 @@ class Cache:
     def load_features(self, key: str) -> Features | None:
         """None when they were not kept or the file is damaged."""
         try:
-            with np.load(self._features_path(key), allow_pickle=False) as archive:
-                return Features(archive["values"], archive.get("classes"))
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            arrays = load_arrays(self._features_path(key))
+            if not isinstance(arrays, ArrayArchive):
+                return None
+            values, classes = arrays["values"], arrays.get("classes")
+        except (FileNotFoundError, UnreadableFile, KeyError):
             return None
+        whole = values.ndim == 2 and values.dtype == np.float32 and np.isfinite(values).all()
+        if not whole or (classes is not None and (classes.shape != values.shape[:1] or classes.dtype.kind not in "iu")):
+            return None
+        return Features(values, classes)
 
     def save_features(self, key: str, features: Features) -> None:
         arrays = {"values": features.values} | ({} if features.classes is None else {"classes": features.classes})

@@ -41,10 +41,12 @@ class Reading:
     """What a written file drew in its own runtime.
 
     images: integer levels, or scaled floats of a raw file, (n, height, width, channels) or channels first.
-    first_seconds: from opening the file to the first image. images_per_second: of all the others at once.
+    opened_in: the runtime. first_seconds: from opening the file to the first image. images_per_second: of all of them
+    at once.
     """
 
     images: np.ndarray
+    opened_in: str
     first_seconds: float
     images_per_second: float
 
@@ -53,6 +55,7 @@ def read_timed(
     open_file: Callable[[], Callable[[np.ndarray, np.ndarray | None], np.ndarray]],
     latents: np.ndarray,
     labels: np.ndarray | None,
+    opened_in: str,
 ) -> Reading:
     """Opens a file, draws one image, then all of them: `open_file()` gives the function that draws."""
     start = time.perf_counter()
@@ -62,7 +65,7 @@ def read_timed(
     draw(latents, labels)  # some runtimes prepare for a new batch size once
     start = time.perf_counter()
     images = draw(latents, labels)
-    return Reading(images, first_seconds, len(latents) / (time.perf_counter() - start))
+    return Reading(images, opened_in, first_seconds, len(latents) / (time.perf_counter() - start))
 
 
 def largest_allowed(precision: str, white: int) -> int:

@@ -39,4 +39,4 @@ def read(path: Path, latents: np.ndarray, labels: np.ndarray | None) -> Reading:
 
         return draw
 
-    return read_timed(open_file, latents, labels)
+    return read_timed(open_file, latents, labels, "LiteRT")

@@ -39,7 +39,7 @@ def read(path: Path, latents: np.ndarray, labels: np.ndarray | None) -> Reading:
 
         return draw
 
-    return read_timed(open_file, latents, labels)
+    return read_timed(open_file, latents, labels, "ONNX Runtime")
 
 
 def _halve_weights(model: onnx.ModelProto) -> None:

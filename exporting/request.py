@@ -5,9 +5,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-FORMATS = ("savedmodel", "onnx", "tflite")
+FORMATS = ("savedmodel", "onnx", "tflite", "page")
 PRECISIONS = ("float32", "float16")
-ENDINGS = {".onnx": "onnx", ".tflite": "tflite"}
+ENDINGS = {".onnx": "onnx", ".tflite": "tflite", ".html": "page"}
 FOLDERS = ("savedmodel",)
 PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
 
@@ -17,7 +17,7 @@ class ExportRequest:
     """Where a generator goes and how.
 
     format: one of FORMATS. precision: of the stored weights. raw: without the way back to pixels.
-    channels_first: images (n, channels, height, width).
+    channels_first: images (n, channels, height, width). title: of a page.
     """
 
     output: Path
@@ -25,8 +25,13 @@ class ExportRequest:
     precision: str = "float32"
     raw: bool = False
     channels_first: bool = False
+    title: str | None = None
 
     def __post_init__(self) -> None:
+        if self.format == "page" and (self.raw or self.channels_first):
+            raise ValueError("expected no --raw and --channels-first for a page, which shows pixels; leave them out")
+        if self.title is not None and self.format != "page":
+            raise ValueError(f"expected --title with a page, got {self.format}; leave it out")
         _check_place(self.output, self.format in FOLDERS)
         for package in PACKAGES.get(self.format, ()):
             if importlib.util.find_spec(package) is None:

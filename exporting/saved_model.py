@@ -33,4 +33,4 @@ def read(folder: Path, latents: np.ndarray, labels: np.ndarray | None) -> Readin
 
         return draw
 
-    return read_timed(open_file, latents, labels)
+    return read_timed(open_file, latents, labels, "TensorFlow")

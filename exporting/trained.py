@@ -25,6 +25,7 @@ class TrainedGenerator:
         network: float32 (n, latent_dim + classes) -> scaled float32 (n, height, width, channels).
         factor, offset: float64; levels = scaled * factor + offset, one entry a channel or one for all. For a whitened
             run, levels = flat scaled @ factor + offset, (d, d) and (d,).
+        maximum: the level that the run scales to the upper end; less than white for 12 bits in 16, say.
         image_shape: (height, width, channels).
         image_dtype: "uint8" or "uint16".
         latent_dim: length of a latent vector.
@@ -37,6 +38,7 @@ class TrainedGenerator:
     network: "keras.Sequential"
     factor: np.ndarray
     offset: np.ndarray
+    maximum: float
     image_shape: tuple[int, int, int]
     image_dtype: str
     latent_dim: int
@@ -63,6 +65,7 @@ class TrainedGenerator:
             network=network,
             factor=scaler.line_back()[0],
             offset=scaler.line_back()[1],
+            maximum=scaler.maximum_,
             image_shape=run.image_shape,
             image_dtype=run.image_dtype,
             latent_dim=run.config.latent_dim,

@@ -56,6 +56,11 @@ def _write_and_read(partial: Path, generator: TrainedGenerator, request: ExportR
             graph = PixelGraph(generator, *form, arithmetic=tf.float32)  # LiteRT multiplies no float64
             litert.write(partial, generator, graph, request.precision)
             return litert.read(partial, *inputs)
+        case "page":
+            from exporting import page
+
+            page.write(partial, generator, request.precision, request.title)
+            return page.read(partial, generator, request.precision)
 
 
 def _size(path: Path) -> int:

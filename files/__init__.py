@@ -3,7 +3,8 @@
 from files.arrays import ArrayArchive, load_arrays
 from files.documents import read_json, read_json_lines
 from files.names import plain_names
-from files.opening import UnreadableFile, open_regular
+from files.network_check import check_keras_file
+from files.opening import DamagedFile, UnreadableFile, brief, open_regular
 from files.writing import (
     PARTIAL_MARK,
     atomic_folder,
@@ -17,10 +18,13 @@ from files.writing import (
 __all__ = [
     "PARTIAL_MARK",
     "ArrayArchive",
+    "DamagedFile",
     "UnreadableFile",
     "atomic_folder",
     "atomic_path",
     "atomic_paths",
+    "brief",
+    "check_keras_file",
     "load_arrays",
     "open_regular",
     "plain_names",

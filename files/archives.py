@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from files.opening import UnreadableFile, brief, open_regular
+from files.opening import DamagedFile, UnreadableFile, brief, open_regular
 
 # A member above both is taken for a bomb. Flat pictures and arrays of zeros have ratios to 1,000, but are small.
 LARGE_MEMBER = 2**26
@@ -15,18 +15,18 @@ HIGHEST_RATIO = 200
 
 
 @contextlib.contextmanager
-def open_zip(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
-    """A zip archive to read from. Raises FileNotFoundError, and ValueError in one line for what is none."""
+def open_zip(path: str | os.PathLike, what: str = "zip archive") -> Iterator[zipfile.ZipFile]:
+    """A zip archive to read from, called `what`. Raises FileNotFoundError, and UnreadableFile for what is none."""
     with open_regular(path) as file:
-        with told(path):
+        with told(path, what):
             archive = zipfile.ZipFile(file)
         with archive:
             yield archive
 
 
 @contextlib.contextmanager
-def told(name: str | os.PathLike) -> Iterator[None]:
-    """Turns what `zipfile` and the decompressors raise for damaged bytes into a ValueError that names the file.
+def told(name: str | os.PathLike, what: str) -> Iterator[None]:
+    """Turns what `zipfile` and the decompressors raise for damaged bytes into a DamagedFile that names the file.
 
     Of the kinds there are no list: BadZipFile, NotImplementedError, RuntimeError, zlib.error, LZMAError, EOFError,
     struct.error, UnicodeDecodeError and others were met.
@@ -36,7 +36,7 @@ def told(name: str | os.PathLike) -> Iterator[None]:
     except (MemoryError, UnreadableFile):
         raise
     except Exception as error:
-        raise UnreadableFile(f"{name}: expected a whole zip archive, got {_reason(error)}; copy it again") from error
+        raise DamagedFile(f"{name}: expected a whole {what}, got {_reason(error)}; copy it again") from error
 
 
 def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> BinaryIO:
@@ -45,7 +45,7 @@ def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> B
     Reading raises ValueError, too, at the latest at the end, where the checksum stands.
     """
     check_ratio(info, name)
-    with told(name):
+    with told(name, "member of a zip archive"):
         return io.BufferedReader(_Member(archive.open(info), name), 2**16)
 
 
@@ -71,7 +71,7 @@ class _Member(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:
-        with told(self._name):
+        with told(self._name, "member of a zip archive"):
             data = self._member.read(len(buffer))
         buffer[: len(data)] = data
         self._position += len(data)

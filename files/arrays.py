@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from files.archives import open_member, open_zip
-from files.opening import UnreadableFile, brief, open_regular
+from files.opening import DamagedFile, UnreadableFile, brief, open_regular
 
 NPY_SIGNATURE = b"\x93NUMPY"
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
@@ -24,7 +24,7 @@ class ArrayArchive(Mapping[str, np.ndarray]):
 
     def __init__(self, path: str | os.PathLike) -> None:
         self._path = path
-        with open_zip(path) as archive:
+        with open_zip(path, "NumPy file") as archive:
             self._members = {
                 info.filename.removesuffix(".npy"): info
                 for info in archive.infolist()
@@ -33,7 +33,10 @@ class ArrayArchive(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         info = self._members[name]
-        with open_zip(self._path) as archive, open_member(archive, info, f"{self._path}, {name}") as member:
+        with (
+            open_zip(self._path, "NumPy file") as archive,
+            open_member(archive, info, f"{self._path}, {name}") as member,
+        ):
             return _read_array(member, info, f"{self._path}, {name}")
 
     def __iter__(self) -> Iterator[str]:
@@ -79,13 +82,13 @@ def read_header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dt
     except UnreadableFile:
         raise  # the archive around it is damaged
     except Exception as error:  # NumPy parses headers as Python, and meets damaged ones with almost any exception
-        raise UnreadableFile(
+        raise DamagedFile(
             f"{name}: expected a whole NumPy file, got one that cannot be read ({brief(error)}); save it again"
         ) from error
     if dtype.hasobject:
         raise UnreadableFile(f"{name}: expected numbers, got an object array, which can run code; np.stack the images")
     if any(length < 0 for length in shape):
-        raise UnreadableFile(f"{name}: expected a whole NumPy file, got the shape {shape}; save it again")
+        raise DamagedFile(f"{name}: expected a whole NumPy file, got the shape {shape}; save it again")
     return shape, fortran_order, dtype
 
 
@@ -98,14 +101,14 @@ def _read_array(member: BinaryIO, info: zipfile.ZipInfo, name: str) -> np.ndarra
     while count := member.readinto(data[filled : filled + _PIECE]):
         filled += count
     if filled < data.size or member.read(1):
-        raise UnreadableFile(f"{name}: expected {data.size:,} bytes of values, got {filled:,}; save it again")
+        raise DamagedFile(f"{name}: expected {data.size:,} bytes of values, got {filled:,}; save it again")
     return values.reshape(shape[::-1]).T if fortran_order else values.reshape(shape)
 
 
 def _check_size(shape: tuple[int, ...], dtype: np.dtype, held: int, name: str) -> None:
     expected = math.prod(shape) * dtype.itemsize
     if held < expected:
-        raise UnreadableFile(
+        raise DamagedFile(
             f"{name}: expected a whole NumPy file, got one that cannot be read ({held:,} of {expected:,} bytes of "
             "values are there); save it again"
         )

@@ -3,7 +3,7 @@
 import json
 import os
 
-from files.opening import UnreadableFile, brief, open_regular
+from files.opening import DamagedFile, brief, open_regular
 
 MOST_BYTES = 2**28  # the largest of ours is the whitening of 4,096 values, 179 MB
 
@@ -28,16 +28,16 @@ def _read_text(path: str | os.PathLike) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnreadableFile(f"{path}: expected JSON in UTF-8, got other bytes ({error.reason}); restore it") from error
+        raise DamagedFile(f"{path}: expected JSON in UTF-8, got other bytes ({error.reason}); restore it") from error
 
 
 def _parsed(text: str, name: str, parse_constant) -> object:
     try:
         return json.loads(text, parse_constant=parse_constant)
     except RecursionError:
-        raise UnreadableFile(f"{name}: expected JSON, got brackets nested without end; restore it") from None
+        raise DamagedFile(f"{name}: expected JSON, got brackets nested without end; restore it") from None
     except ValueError as error:
-        raise UnreadableFile(f"{name}: expected JSON, got {brief(error)}; restore it") from error
+        raise DamagedFile(f"{name}: expected JSON, got {brief(error)}; restore it") from error
 
 
 def _refuse_constant(name: str) -> float:

@@ -10,6 +10,10 @@ class UnreadableFile(ValueError):
     """A file that is not what it should be; one line: the file, expected, got, and the way out."""
 
 
+class DamagedFile(UnreadableFile):
+    """A file whose content is not what it should be, so that a copy of it may help."""
+
+
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),

@@ -1,37 +1,28 @@
 """NumPy files -> arrays, and the images and labels in them. Nothing is loaded that could run code."""
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+import files
+from files import ArrayArchive
 from image_datasets.image_set import ImageSet, name_of
 from pixels.checks import validate_images
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 
-def load_arrays(path: str | os.PathLike) -> np.ndarray | dict[str, np.ndarray]:
+def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
     """The array of an .npy file, memory-mapped, or the arrays of an .npz by their names; the content decides which.
 
-    Raises ValueError, in one line, for what is missing, damaged, or holds Python objects, which are never loaded.
+    Of an archive only what is asked for is read. Raises ValueError, in one line, for what is missing, damaged, or holds
+    Python objects, which are never loaded.
     """
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        return files.load_arrays(path)
     except FileNotFoundError:
         raise ValueError(f"expected an .npy file, got {str(path)!r}, which is not there; check the name") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        if any(words in reason for words in ("allow_pickle", "Object arrays", "Python objects")):
-            raise ValueError(
-                f"{path}: expected numbers, got an object array, which can run code; np.stack the images"
-            ) from error
-        raise ValueError(
-            f"{path}: expected a whole NumPy file, got one that cannot be read ({reason}); save it again"
-        ) from error
 
 
 def load_image_array(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

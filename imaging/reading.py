@@ -14,6 +14,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from errors import InputError, Parameter
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".npy")
 MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB, the size from which Pillow warns of a decompression bomb
 
@@ -36,7 +38,7 @@ _SIGNATURES = (
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 274, 320, 338, 339
 
 
-class ImageFileError(ValueError):
+class ImageFileError(InputError):
     """An image file that cannot be read or written exactly; one line: the file, expected, got, and the way out."""
 
 
@@ -89,7 +91,7 @@ def load_image(
             return _decode_array(data, max_pixels)
         return _decode_picture(data, alpha, cmyk, frame, max_pixels)
     except ImageFileError as error:
-        raise ImageFileError(f"{name}: {error}") from None
+        raise error.about(name) from None
     # Decoders meet hostile and broken bytes with almost any exception (SyntaxError, struct.error, MemoryError, ...).
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -149,7 +151,9 @@ def _check_size(width: int, height: int, max_pixels: int | None) -> None:
     if max_pixels is not None and width * height > max_pixels:
         raise ImageFileError(
             f"expected at most {max_pixels} pixels, got {width} x {height} = {width * height}, which may be a"
-            " decompression bomb; pass max_pixels= if the file is trusted"
+            " decompression bomb",
+            ("pass ", Parameter("max_pixels"), " if the file is trusted"),
+            "make the picture smaller",
         )
 
 
@@ -206,7 +210,9 @@ def _choose_frame(picture: Image.Image, frame: int | None) -> None:
     if frame is None:
         if count > 1:
             raise ImageFileError(
-                f"expected one image, got {count} frames; choose one with frame=0 to frame={count - 1}"
+                f"expected one image, got {count} frames",
+                ("choose one with ", Parameter("frame", 0), " to ", Parameter("frame", count - 1)),
+                "save one of them as a file of its own",
             )
     elif frame >= count:
         raise ImageFileError(f"expected a frame from 0 to {count - 1}, got frame={frame}")
@@ -229,7 +235,9 @@ def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
         raise ImageFileError("expected grey or RGB, got CMYK of 16 bits; convert it to RGB first")
     if 0 in tags.get(_EXTRA_SAMPLES, ()) and alpha != "drop":
         raise ImageFileError(
-            "expected grey or RGB, got an extra channel beside the colours; pass alpha='drop' to leave it out"
+            "expected grey or RGB, got an extra channel beside the colours",
+            ("pass ", Parameter("alpha", "drop"), " to leave it out"),
+            "save it without that channel",
         )
     if picture.mode in ("P", "PA"):
         colours = np.asarray(tags.get(_COLOR_MAP, (0,)))
@@ -311,7 +319,9 @@ def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
             pixels = 65535 - pixels  # white is zero; Pillow turns this round for 8 bits only
     elif mode == "CMYK" and cmyk is None:
         raise ImageFileError(
-            "expected grey or RGB, got CMYK for printing; pass cmyk='convert' for Pillow's plain conversion"
+            "expected grey or RGB, got CMYK for printing",
+            ("pass ", Parameter("cmyk", "convert"), " for Pillow's plain conversion"),
+            "save it as RGB",
         )
     else:
         target = _converted_mode(picture)
@@ -353,8 +363,10 @@ def _without_alpha(pixels: np.ndarray, transparent_colour: np.ndarray | None, al
     if alpha is None:
         count = int((opacity != maximum).sum())
         raise ImageFileError(
-            f"expected opaque pixels, got {count} that are transparent or partly so; pass alpha='white' or"
-            " alpha='black' for the ground behind them, or alpha='drop' to take the stored colours"
+            f"expected opaque pixels, got {count} that are transparent or partly so",
+            ("pass ", Parameter("alpha", "white"), " or ", Parameter("alpha", "black"), " for the ground behind them"),
+            ("pass ", Parameter("alpha", "drop"), " to take the stored colours"),
+            "save it as grey or RGB, all of it opaque",
         )
     ground = maximum if alpha == "white" else 0
     opacity = opacity.astype(np.uint64)

@@ -13,7 +13,7 @@ def build_discriminator(
     preset: str = "r1gan",
     dtype: str = "float32",
     class_count: int = 0,
-    spectral_normalisation: bool = False,
+    spectral_normalization: bool = False,
 ) -> keras.Sequential:
     """Builds the discriminator of a preset for images of `image_shape`.
 
@@ -25,7 +25,7 @@ def build_discriminator(
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
         class_count: 0 for one logit an image; otherwise a logit for each class, of which the image's own one counts
             (Mescheder, Geiger, Nowozin 2018).
-        spectral_normalisation: hold the largest singular value of every kernel at 1 (Miyato et al. 2018).
+        spectral_normalization: hold the largest singular value of every kernel at 1 (Miyato et al. 2018).
 
     Returns:
         float32 (batch, height, width, channels) -> float32 (batch, 1 or class_count), above 0 where the image looks
@@ -44,10 +44,10 @@ def build_discriminator(
             network = _r1gan_discriminator(layout, dtype, logits)
         case _:
             raise ValueError(f"expected preset r1gan, dcgan or tutorial, got {preset!r}")
-    return _spectrally_normalised(network) if spectral_normalisation else network
+    return _spectrally_normalized(network) if spectral_normalization else network
 
 
-def _spectrally_normalised(network: keras.Sequential) -> keras.Sequential:
+def _spectrally_normalized(network: keras.Sequential) -> keras.Sequential:
     """The same network, each layer with a kernel wrapped. The wrappers assign to the kernels, so they are float32."""
     wrapped = [
         layers.SpectralNormalization(layer, dtype="float32") if hasattr(layer, "kernel") else layer

@@ -7,6 +7,11 @@ import zipfile
 
 import keras
 
+from files import UnreadableFile, check_keras_file
+from files.archives import open_member, open_zip
+
+MOST_METADATA_BYTES = 2**16
+
 
 def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
     """Writes `network` without its optimizer; `path` ends in .keras.
@@ -26,7 +31,14 @@ def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
 
 
 def load_network(path: str | os.PathLike) -> keras.Sequential:
-    """A network from its .keras file. Raises ValueError, in one line, where Keras cannot read it."""
+    """A network from its .keras file, which may come from anybody: see `files.check_keras_file`.
+
+    Raises ValueError, in one line, where it holds more than layers and weights, is damaged, or Keras cannot read it.
+    """
+    try:
+        check_keras_file(path)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{error}{_written_by(path)}") from error
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras meets damaged files with many kinds of exception
@@ -39,9 +51,9 @@ def load_network(path: str | os.PathLike) -> keras.Sequential:
 def _written_by(path: str | os.PathLike) -> str:
     """Words on the version of Keras that wrote the file, where it is another one and the file says so."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):  # it is damaged, and that has been said
+        with open_zip(path) as archive, open_member(archive, archive.getinfo("metadata.json"), str(path)) as member:
+            version = str(json.loads(member.read(MOST_METADATA_BYTES))["keras_version"])
+    except (ValueError, KeyError, TypeError):  # it is damaged, and that has been said
         return ""
     here = keras.version()
     return "" if version == here else f"; Keras {version} wrote it and this is {here}: pip install keras=={version}"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from errors import InputError, Parameter
+
 SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
 FEWEST_DOUBLINGS = 2
 WIDEST = 512  # filters at most
@@ -31,7 +33,7 @@ class ImageLayout:
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
             if side % SIDE_STEP or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
-                raise ValueError(_size_error(self.height, self.width))
+                raise _size_error(self.height, self.width)
         if self.channels not in (1, 3):
             raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to grey or RGB")
 
@@ -65,12 +67,13 @@ class ImageLayout:
         return min(2 * self.filters[-1], WIDEST)
 
 
-def _size_error(height: int, width: int) -> str:
-    nearest = [_nearest_sides(side) for side in (height, width)]
-    options = [f"{low_or_high[0]}x{low_or_high[1]}" for low_or_high in zip(*nearest, strict=True)]
-    return (
+def _size_error(height: int, width: int) -> InputError:
+    nearest = zip(*(_nearest_sides(side) for side in (height, width)), strict=True)
+    smaller, *larger = [Parameter("image_size", size) for size in dict.fromkeys(nearest)]
+    return InputError(
         f"expected a height and a width divisible by {SIDE_STEP}, from {SMALLEST_SIDE} to {LARGEST_SIDE}, "
-        f"got {height}x{width}; pass --image-size {' or '.join(dict.fromkeys(options))}"
+        f"got {height}x{width}",
+        ("pass ", smaller, *(part for size in larger for part in (" or ", size))),
     )
 
 

@@ -91,7 +91,7 @@ def test_colour_is_brightness_saturation_and_contrast():
     pattern = np.indices((8, 12)).sum(axis=0)[..., np.newaxis] % 2 - 0.5
     cast = np.array([0.4, -0.1, -0.3])
     images = np.repeat((pattern + cast)[np.newaxis], 400, axis=0).astype(np.float32)
-    result = changed(("colour",), images).astype(np.float64)
+    result = changed(("color",), images).astype(np.float64)
     brightness = result.mean(axis=(1, 2, 3))
     contrast = (result * pattern).mean(axis=(1, 2, 3)) / (pattern**2).mean()
     saturation = (result * cast).mean(axis=(1, 2, 3)) / (cast**2).mean() / contrast
@@ -108,16 +108,16 @@ def test_colour_is_brightness_saturation_and_contrast():
 def test_colour_is_refused_where_the_range_has_no_bound(scaling):
     """Brightness is a share of the range."""
     if all(np.isfinite(PixelScaler(scaling).output_range)):
-        assert TrainingConfig(scaling=scaling, augmentation=("colour",)).scaling == scaling
+        assert TrainingConfig(scaling=scaling, augmentation=("color",)).scaling == scaling
     else:
-        with pytest.raises(ValueError, match="expected --augmentation colour with a scaling of known range"):
-            TrainingConfig(scaling=scaling, augmentation=("cutout", "colour"))
+        with pytest.raises(ValueError, match="expected augmentation='color' with a scaling of known range"):
+            TrainingConfig(scaling=scaling, augmentation=("cutout", "color"))
         assert TrainingConfig(scaling=scaling, augmentation=("translation", "cutout")).scaling == scaling
 
 
 def test_kinds_follow_each_other_and_unknown_ones_are_refused():
     assert np.array_equal(changed(()), IMAGES)
-    both = changed(("colour", "cutout"))
-    assert not np.array_equal(both, changed(("colour",))) and not np.array_equal(both, changed(("cutout",)))
-    with pytest.raises(ValueError, match="expected augmentations of colour"):
+    both = changed(("color", "cutout"))
+    assert not np.array_equal(both, changed(("color",))) and not np.array_equal(both, changed(("cutout",)))
+    with pytest.raises(ValueError, match="expected augmentations of color"):
         changed(("flip",))

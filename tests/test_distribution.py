@@ -26,7 +26,7 @@ RECIPES = {
     "default": {"learning_rate": 1e-5},  # at their own rates rounding grows past the tolerance within twenty steps
     "dropout, augmented, conditional": {
         "preset": "dcgan",
-        "augmentation": ("colour", "translation", "cutout"),
+        "augmentation": ("color", "translation", "cutout"),
         "conditional": True,
         "r1": 0.1,
     },
@@ -35,7 +35,7 @@ RECIPES = {
         "loss": "hinge",
         "r1": 0.0,
         "beta_1": 0.5,
-        "spectral_normalisation": True,
+        "spectral_normalization": True,
         "learning_rate": 1e-5,
     },
     "wasserstein": {"preset": "tutorial", "loss": "wasserstein"},
@@ -347,7 +347,7 @@ def test_the_files_to_copy_tell_each_worker_where_it_is(cluster, begun, tmp_path
         monkeypatch.setenv("TF_CONFIG", place)
         assert train.find_workers("multi-worker") == (number, 2 if cluster == "slurm" else 4)
         monkeypatch.setattr(sys, "argv", command.split())
-        arguments = train.parse_arguments()
+        arguments = train.build_parser().parse_args()
         assert arguments.resume == begun and arguments.run_dir == run
         train.explicit_choices(arguments)
     assert len(lines) == 4

@@ -16,6 +16,7 @@ import pytest
 from conftest import small_images
 
 import evaluate
+import export
 import generate
 import train
 from config import TrainingConfig
@@ -24,7 +25,7 @@ from imaging import save_image
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-SCRIPTS = {"train.py": train, "generate.py": generate, "evaluate.py": evaluate}
+SCRIPTS = {"train.py": train, "generate.py": generate, "evaluate.py": evaluate, "export.py": export}
 
 # The one place for time and size. Options that a command gets in any case, and such that are made small where given.
 BUDGET = {
@@ -196,9 +197,9 @@ def test_our_scripts_understand_every_command_of_the_pages(command, monkeypatch)
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     if "--help" in arguments:
         with pytest.raises(SystemExit, match="0"):
-            SCRIPTS[script].parse_arguments()
+            SCRIPTS[script].build_parser().parse_args()
         return
-    understood = SCRIPTS[script].parse_arguments()
+    understood = SCRIPTS[script].build_parser().parse_args()
     if script == "train.py" and not understood.resume:
         TrainingConfig.of(**train.explicit_choices(understood))
 
@@ -227,6 +228,8 @@ def test_what_is_not_run_names_scripts_options_and_files_that_exist(command):
             assert (ROOT / word).exists(), word
         if word.endswith(".py"):
             known = re.findall(r'add_argument\(\s*"(--[\w-]+)"', (ROOT / word).read_text(encoding="utf-8"))
+            if word in SCRIPTS:
+                known += SCRIPTS[word].build_parser().option_strings()
             assert set(re.findall(r"--[\w-]+", command)) <= {*known, "--help"}, command
 
 
@@ -269,8 +272,10 @@ WITH_EXAMPLES = {
     "imaging.reading": ("load_image",),
     "imaging.writing": ("save_image", "stretch_values"),
     "models.layout": ("ImageLayout",),
-    "config": ("TrainingConfig.of", "option_name"),
-    "command_line": ("image_size", "seed_list"),
+    "config": ("TrainingConfig.of",),
+    "errors": ("Parameter",),
+    "options": ("option_name", "Size.read"),
+    "command_line": ("seed_list",),
     "files": ("atomic_path",),
     "evaluation.distances": ("frechet_distance", "class_difference"),
 }
@@ -323,6 +328,17 @@ def test_the_reference_is_built_without_warnings_and_has_every_module(tmp_path):
 
 def test_the_picture_of_the_house_is_current():
     assert house.PICTURE.read_text(encoding="utf-8") == house.draw(), "run python docs/house.py"
+
+
+# The first page
+
+
+def test_the_readmes_commands_are_seen_at_once_and_whole():
+    """At the width of a repository's front page 97 characters fit a line of code."""
+    blocks = blocks_of(ROOT / "README.md")
+    assert not [line for block in blocks for line in block.text.splitlines() if len(line) > 97]
+    before = (ROOT / "README.md").read_text(encoding="utf-8").split(blocks[1].text)[0]
+    assert "![" not in before and len(before.splitlines()) < 20, "the first two commands come before the pictures"
 
 
 # Contributing

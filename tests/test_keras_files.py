@@ -19,7 +19,7 @@ def networks(dtype: str) -> list[keras.Sequential]:
     return [
         build_generator(SHAPE, 8, "dcgan", dtype=dtype),
         build_generator(SHAPE, 8, dtype=dtype, class_count=3),
-        build_discriminator(SHAPE, "dcgan", dtype, class_count=3, spectral_normalisation=True),
+        build_discriminator(SHAPE, "dcgan", dtype, class_count=3, spectral_normalization=True),
     ]
 
 

@@ -113,10 +113,10 @@ def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path):
 @pytest.mark.parametrize(
     ("shape", "way_out"),
     [
-        ((30, 30, 3), "--image-size 28x28 or 32x32"),
-        ((32, 33, 3), "--image-size 32x32 or 32x36"),
-        ((8, 8, 1), "--image-size 16x16"),
-        ((300, 400, 3), "--image-size 256x256"),
+        ((30, 30, 3), "image_size=(28, 28) or image_size=(32, 32)"),
+        ((32, 33, 3), "image_size=(32, 32) or image_size=(32, 36)"),
+        ((8, 8, 1), "image_size=(16, 16)"),
+        ((300, 400, 3), "image_size=(256, 256)"),
         ((32, 32, 4), "grey or RGB"),
         ((32, 32), "(height, width, channels)"),
     ],
@@ -153,11 +153,11 @@ def test_classes_widen_the_ends_only(preset):
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("preset", ["tutorial", "dcgan", "r1gan"])
-def test_spectral_normalisation_holds_every_kernel_at_one(preset, dtype):
+def test_spectral_normalization_holds_every_kernel_at_one(preset, dtype):
     """In float32 under both: it assigns to the kernels, which 8 bits would keep from ever moving by little."""
     import tensorflow as tf
 
-    discriminator = build_discriminator((16, 16, 3), preset, dtype, spectral_normalisation=True)
+    discriminator = build_discriminator((16, 16, 3), preset, dtype, spectral_normalization=True)
     images = tf.random.stateless_uniform((4, 16, 16, 3), (0, 0))
     for _ in range(60):  # one round of the power iteration each
         logits = discriminator(images, training=True)

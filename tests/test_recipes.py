@@ -13,10 +13,10 @@ from runs import RunFolder
 RECIPES = {
     "wasserstein": (["--loss", "wasserstein"], {"gradient_penalty": 10.0, "beta_1": 0.0}),
     "relativistic": (["--loss", "relativistic", "--r2", "0.1"], {"r1": 0.5, "r2": 0.1}),
-    "hinge": (["--loss", "hinge", "--spectral-normalisation"], {"spectral_normalisation": True}),
+    "hinge": (["--loss", "hinge", "--spectral-normalization"], {"spectral_normalization": True}),
     "small": (
-        ["--augmentation", "colour,cutout", "--r1", "1", "--penalty-interval", "2"],
-        {"augmentation": ["colour", "cutout"], "penalty_interval": 2},
+        ["--augmentation", "color,cutout", "--r1", "1", "--penalty-interval", "2"],
+        {"augmentation": ["color", "cutout"], "penalty_interval": 2},
     ),
     "conditional": (["--conditional", "--schedule", "cosine"], {"conditional": True, "schedule": "cosine"}),
 }

@@ -16,8 +16,8 @@ RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
     "r1gan": {"preset": "r1gan"},
     "wasserstein": {"loss": "wasserstein"},
     "relativistic": {"loss": "relativistic"},
-    "spectral": {"loss": "hinge", "spectral_normalisation": True},
-    "augmented": {"augmentation": ("colour", "translation", "cutout")},
+    "spectral": {"loss": "hinge", "spectral_normalization": True},
+    "augmented": {"augmentation": ("color", "translation", "cutout")},
     "lazy": {"r1": 1.0, "penalty_interval": 3},
     "conditional": {"conditional": True, "r1": 1.0},
     "cosine": {"schedule": "cosine", "r2": 1.0},
@@ -158,7 +158,7 @@ def test_every_image_is_augmented_by_numbers_of_its_own(monkeypatch):
         return tf.random.split(seed, 2).numpy().tolist()
 
     monkeypatch.setattr("training.step.augment", draw)
-    _, step = build(loss="relativistic", augmentation=("colour", "translation", "cutout"))
+    _, step = build(loss="relativistic", augmentation=("color", "translation", "cutout"))
     tf.config.run_functions_eagerly(True)
     try:
         step(Batch(*map(tf.constant, BATCH)), 1)

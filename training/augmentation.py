@@ -34,7 +34,7 @@ def augment(
 
     Args:
         images: float32 (batch, height, width, channels).
-        kinds: of "colour" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated),
+        kinds: of "color" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated),
             "cutout" (a square of the image's mean colour) and "mirror" (left and right exchanged).
         span: width of the value range of the images, 2 for [-1, 1].
         seed: int32 (2,), from which all draws follow.
@@ -46,8 +46,8 @@ def augment(
     for number, kind in enumerate(kinds):
         seeds = tf.random.split(seed + tf.constant([0, number]), 2)
         match kind:
-            case "colour":
-                changed = _colour(images, span, seeds[0], draw)
+            case "color":
+                changed = _color(images, span, seeds[0], draw)
             case "translation":
                 changed = _translation(images, seeds[0], draw)
             case "cutout":
@@ -55,14 +55,14 @@ def augment(
             case "mirror":
                 changed = images[:, :, ::-1]
             case _:
-                raise ValueError(f"expected augmentations of colour, translation, cutout and mirror, got {kind!r}")
+                raise ValueError(f"expected augmentations of color, translation, cutout and mirror, got {kind!r}")
         chosen = draw(tf.random.stateless_uniform, (tf.shape(images)[0], 1, 1, 1), seeds[1])
         chosen = chosen < (MIRROR_CHANCE if kind == "mirror" else CHANCE)
         images = tf.where(chosen, changed, images)
     return images
 
 
-def _colour(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
+def _color(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
     """Adds a grey, and moves every pixel towards or away from its own grey and the image's mean."""
     draws = draw(tf.random.stateless_uniform, (3, tf.shape(images)[0], 1, 1, 1), seed, axis=1)
     images = images + (draws[0] * 2.0 - 1.0) * BRIGHTNESS * span

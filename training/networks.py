@@ -110,7 +110,7 @@ def build_networks(
     class_shares = counts / max(1, counts.sum())
     shape = (image_shape, config.latent_dim, config.preset, output_activation)
     generator = build_generator(*shape, dtype, classes)
-    discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalisation)
+    discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalization)
     averaged_generator = build_generator(*shape, "float32", classes)
     averaged_generator.set_weights(generator.get_weights())
     plain_discriminator = None if replicas.is_one_device else discriminator

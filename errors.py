@@ -1,0 +1,83 @@
+"""Mistakes in what was given, in one line: expected, got, what to do.
+
+Python calls a parameter image_size, a command line calls it --image-size, and both read the same messages. So a message
+is kept in parts: words, and the parameters they speak of. `str(error)` names these as Python does;
+`command_line.one_line_errors` asks for `error.text` with the options of its script.
+"""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter in a message, alone or with a value to pass.
+
+    >>> str(Parameter("alpha", "white")), Parameter("alpha", "white").as_option("--alpha")
+    ("alpha='white'", '--alpha white')
+    >>> Parameter("image_size", (28, 32)).as_option("--image-size"), Parameter("best", True).as_option("--best")
+    ('--image-size 28x32', '--best')
+    """
+
+    name: str
+    value: object = None  # None: the parameter as such
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}={self.value!r}"
+
+    def as_option(self, option: str) -> str:
+        if self.value is None or self.value is True:
+            return option
+        return f"{option} {shlex.quote(option_text(self.value))}"
+
+
+Words = str | Parameter | tuple[str | Parameter, ...]
+
+
+class Explained(Exception):
+    """An error that says what the problem is and the ways out of it. Raise one of its kinds below.
+
+    Args:
+        problem: "expected …, got …".
+        ways_out: what to do, each way by itself. A script leaves out those that need an option which it lacks.
+    """
+
+    def __init__(self, problem: Words, *ways_out: Words) -> None:
+        self.problem, self.ways_out = _parts(problem), tuple(_parts(way) for way in ways_out)
+        super().__init__(self.text(str))
+
+    def text(self, name: Callable[[Parameter], str | None]) -> str:
+        """The message, in which `name` says how a parameter is called; None for one that cannot be passed."""
+        ways = [way for way in self.ways_out if all(name(part) for part in way if isinstance(part, Parameter))]
+        sentences = [" or ".join(_joined(way, name) for way in ways)] if ways else []
+        return "; ".join([_joined(self.problem, name), *sentences])
+
+    def about(self, subject: object) -> "Explained":
+        """The same error, of a file or another thing that is named first."""
+        return type(self)((f"{subject}: ", *self.problem), *self.ways_out)
+
+
+class InputError(Explained, ValueError):
+    """A value that cannot be used."""
+
+
+class InputTypeError(Explained, TypeError):
+    """A value of a type that cannot be used."""
+
+
+def option_text(value: object) -> str:
+    """A value as it is written on a command line: 28x32, color,cutout, 0.5."""
+    if isinstance(value, tuple):
+        return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value))
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)
+
+
+def _parts(words: Words) -> tuple[str | Parameter, ...]:
+    return words if isinstance(words, tuple) else (words,)
+
+
+def _joined(parts: tuple[str | Parameter, ...], name: Callable[[Parameter], str | None]) -> str:
+    return "".join((name(part) or str(part)) if isinstance(part, Parameter) else part for part in parts)

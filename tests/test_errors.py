@@ -1,0 +1,90 @@
+"""One language for errors: Python's names in Python, options on a command line."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from command_line import ArgumentParser, one_line_errors
+from errors import InputError, InputTypeError, Parameter
+from imaging import ImageFileError
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEAK_OF_OPTIONS = ("train.py", "generate.py", "evaluate.py", "command_line.py", "options.py", "config.py")
+
+
+def parser(*options: str) -> ArgumentParser:
+    made = ArgumentParser(prog="draw.py")
+    for option in options:
+        made.add_argument(option)
+    return made
+
+
+ERROR = InputError(
+    ("expected ", Parameter("alpha"), " for photo.png, got none"),
+    ("pass ", Parameter("alpha", "white"), " or ", Parameter("alpha", "my own")),
+    "save it opaque",
+)
+
+
+def test_python_reads_its_own_names():
+    assert isinstance(ERROR, ValueError) and isinstance(InputTypeError("x"), TypeError)
+    assert (
+        str(ERROR) == "expected alpha for photo.png, got none; pass alpha='white' or alpha='my own' or save it opaque"
+    )
+
+
+def test_a_command_reads_its_options():
+    assert parser("--alpha").error_line(ERROR) == (
+        "draw.py: error: expected --alpha for photo.png, got none; "
+        "pass --alpha white or --alpha 'my own' or save it opaque"
+    )
+
+
+def test_a_way_out_that_a_command_lacks_is_left_out():
+    assert parser("--beta").error_line(ERROR) == (
+        "draw.py: error: expected alpha for photo.png, got none; save it opaque"
+    )
+
+
+def test_an_option_is_named_as_the_script_names_it():
+    made = ArgumentParser(prog="draw.py")
+    made.add_argument("--class", dest="classes")
+    assert made.error_line(InputError(("expected one ", Parameter("classes")))).endswith("expected one --class")
+
+
+def test_an_error_about_a_file_keeps_its_kind_and_its_parts():
+    named = ImageFileError("expected grey, got CMYK", ("pass ", Parameter("cmyk", "convert"))).about("a.jpg")
+    assert type(named) is ImageFileError
+    assert str(named) == "a.jpg: expected grey, got CMYK; pass cmyk='convert'"
+    assert parser("--cmyk").error_line(named).endswith("a.jpg: expected grey, got CMYK; pass --cmyk convert")
+
+
+def test_braces_and_percent_signs_of_a_file_name_are_left_alone():
+    assert str(InputError("expected a file, got '{0}%s'").about("{1}")) == "{1}: expected a file, got '{0}%s'"
+
+
+def test_errors_leave_a_command_in_one_line(capsys):
+    with pytest.raises(SystemExit) as left, one_line_errors(parser("--alpha")):
+        raise ERROR.about("two\nlines")
+    assert left.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
+
+
+def library_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    beside = ("tests", "benchmarks", "docs", "notebooks")
+    return [
+        ROOT / name
+        for name in listed.splitlines()
+        if name not in SPEAK_OF_OPTIONS and name.split("/")[0] not in beside and (ROOT / name).exists()
+    ]
+
+
+@pytest.mark.parametrize("path", library_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_messages_are_not_rewritten(path):
+    """No message is taken apart: what is in str(error) is shown, or the error's parts are used."""
+    rewritten = re.findall(
+        r".*str\(error\)\.(?:replace|partition|rpartition|removeprefix|removesuffix).*", path.read_text()
+    )
+    assert not rewritten
