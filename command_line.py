@@ -12,7 +12,7 @@ from errors import Explained, Parameter
 from options import Whole, converter
 
 MOST_SEEDS = 100_000
-CACHE_HELP = "of classifiers and features of real images (default pixelwright in $XDG_CACHE_HOME or ~/.cache)"
+CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 

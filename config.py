@@ -73,110 +73,124 @@ class TrainingConfig:
     image_size: tuple[int, int] | None = option(
         None,
         IMAGES,
-        "pixels; images of another size are cut around the centre and resized (default: as they are)",
+        "size in pixels; other images are cropped around the center and resized (default: as they are)",
         Size(),
     )
     image_count: int | None = option(
         None,
         IMAGES,
-        "how many images to take at random, or how many glyphs to draw (default: all; 20000 glyphs)",
+        "number of images to take at random, or of glyphs to draw (default: all; 20000 glyphs)",
         Whole("N", 1),
     )
     channels: int | None = option(
-        None, IMAGES, "make all images grey (1) or RGB (3) (default: as they are)", Choice((1, 3))
+        None, IMAGES, "convert all images to grayscale (1) or RGB (3) (default: as they are)", Choice((1, 3))
     )
     alpha: str | None = option(
         None,
         IMAGES,
-        "transparent images: take the stored colours, or put them on this background (default: an error)",
+        "transparent images: drop the transparency, or put them on this background (default: an error)",
         Choice(("drop", "white", "black")),
     )
     cmyk: str | None = option(None, IMAGES, "convert CMYK images to RGB (default: an error)", Choice(("convert",)))
-    scaling: str = option("tanh", IMAGES, f"{', '.join(MODES)} (default {{default}})", Choice(MODES, "MODE"))
+    scaling: str = option(
+        "tanh", IMAGES, f"how pixels are scaled: {', '.join(MODES)} (default {{default}})", Choice(MODES, "MODE")
+    )
     maximum: str | float | None = option(
         None,
         IMAGES,
-        "what is scaled to the upper end: data for the highest level found, or a level such as 4095 (default: the "
-        "white of the type, 255 or 65535)",
+        "the level that is scaled to the upper end: data for the highest level found, or a number such as 4095 "
+        "(default: white in the type, 255 or 65535)",
         Level(),
     )
 
     preset: str = option(
-        "r1gan", RECIPE, f"{' or '.join(PRESETS)} (default {{default}})", Choice(tuple(PRESETS), "NAME")
+        "r1gan",
+        RECIPE,
+        f"networks and recipe: {' or '.join(PRESETS)} (default {{default}})",
+        Choice(tuple(PRESETS), "NAME"),
     )
-    loss: str = option("non_saturating", RECIPE, "what the networks play for (default {default})", Choice(LOSSES))
-    epochs: int = option(10, RECIPE, "passes through the data (default {default})", Whole("N", 1))
+    loss: str = option("non_saturating", RECIPE, "the loss they are trained with (default {default})", Choice(LOSSES))
+    epochs: int = option(10, RECIPE, "passes over the data (default {default})", Whole("N", 1))
     # Many small steps learn more per minute than few large ones.
-    batch_size: int = option(32, RECIPE, "images a step (default {default})", Whole("N", 2))
+    batch_size: int = option(32, RECIPE, "images per step (default {default})", Whole("N", 2))
     learning_rate: float = option(
-        4e-4, RECIPE, "of Adam (default {default})", Number("RATE", above=0, below=1, usual="0.0002 is usual")
+        4e-4,
+        RECIPE,
+        "Adam's learning rate (default {default})",
+        Number("RATE", above=0, below=1, usual="0.0002 is usual"),
     )
     beta_1: float = option(
-        0.0, RECIPE, "of Adam (default {default})", Number("BETA", least=0, below=1, usual="0.5 is usual for GANs")
+        0.0,
+        RECIPE,
+        "Adam's momentum, beta 1 (default {default})",
+        Number("BETA", least=0, below=1, usual="0.5 is usual for GANs"),
     )
     schedule: str = option(
         "constant",
         RECIPE,
-        "of the learning rate and the penalties; cosine lets both fall until the last epoch (default {default})",
+        "how learning rate and penalties change; cosine decays both until the last epoch (default {default})",
         Choice(("constant", "cosine")),
     )
     conditional: bool = option(
         False,
         RECIPE,
-        "tell both networks the class of an image, so that generate.py --class can ask for one; needs labels",
+        "give both networks the class of each image, so that generate.py --class can choose one; needs labels",
         Flag(),
     )
     augmentation: tuple[str, ...] = option(
         (),
         RECIPE,
-        f"any of {','.join(AUGMENTATIONS)}: change real and generated images alike before they are judged; for small "
-        "data sets; without this option nothing is changed",
+        f"any of {','.join(AUGMENTATIONS)}: applied to real and generated images alike before the discriminator sees "
+        "them; for small data sets (default: none)",
         Names("LIST", AUGMENTATIONS, formerly=(("colour", "color"),)),
     )
     averaging: float = option(
         0.05,
         RECIPE,
-        "half-life of the averaged generator, as a share of the steps so far; 0 draws from the generator itself "
+        "half-life of the averaged generator, as a share of the steps so far; 0 turns averaging off "
         "(default {default}; tutorial 0)",
         SHARE,
     )
     latent_dim: int = option(100, RECIPE, "length of a latent vector (default {default})", Whole("N", 1))
-    seed: int = option(0, RECIPE, "all randomness follows from it (default {default})", Whole("N", 0, below=2**30))
+    seed: int = option(0, RECIPE, "seed of all random numbers (default {default})", Whole("N", 0, below=2**30))
     # "auto" is measured, and replaced before a run is written.
     precision: str = option(
         "auto",
         RECIPE,
-        "of the convolutions; auto measures which is faster here, and the run keeps it; name one to repeat a run on "
-        "another day (default {default})",
+        "precision of the convolutions; auto measures which is faster here and keeps it for the run; name one to "
+        "repeat a run exactly (default {default})",
         Choice(("auto", "float32", "bfloat16")),
     )
     xla: str = option(
         "auto",
         RECIPE,
-        "compile the train step with XLA; auto measures whether a single GPU gains by it, and is off elsewhere; the "
-        "run keeps it (default {default})",
+        "compile the train step with XLA; auto measures whether it is faster on a single GPU, keeps the answer for "
+        "the run, and is off elsewhere (default {default})",
         Choice(("auto", "on", "off")),
     )
 
-    r1: float = option(0.5, REGULARIZERS, "penalty on its gradient at real images (default {default})", WEIGHT)
-    r2: float = option(0.0, REGULARIZERS, "the same at generated images (default {default})", WEIGHT)
+    r1: float = option(0.5, REGULARIZERS, "weight of the gradient penalty at real images (default {default})", WEIGHT)
+    r2: float = option(
+        0.0, REGULARIZERS, "weight of the gradient penalty at generated images (default {default})", WEIGHT
+    )
     gradient_penalty: float = option(
         0.0,
         REGULARIZERS,
-        "pulls the norm of its gradient between the two towards 1 (default {default}; wasserstein 10)",
+        "weight of the penalty that pulls the gradient's norm between real and generated images toward 1 "
+        "(default {default}; wasserstein 10)",
         WEIGHT,
     )
     # A rarer penalty weighs more, so that its mean stays.
     penalty_interval: int = option(
         4,
         REGULARIZERS,
-        "steps from one penalty to the next; rarer is faster (default {default})",
+        "steps from one penalty to the next; a longer interval is faster (default {default})",
         Whole("STEPS", 1),
     )
     spectral_normalization: bool = option(
         False,
         REGULARIZERS,
-        "hold the largest singular value of each of its kernels at 1",
+        "keep the largest singular value of each kernel at 1",
         Flag(),
         formerly="spectral_normalisation",
     )
@@ -184,8 +198,9 @@ class TrainingConfig:
     evaluate_every: int | None = option(
         None,
         RUN,
-        "measure the distance of up to 5,000 samples to real images every EPOCHS epochs, and keep the best weights in "
-        "generator_best.keras; by a classifier that is trained once on labelled images, or InceptionV3 (default never)",
+        "every EPOCHS epochs, measure the distance between up to 5,000 samples and real images, and keep the best "
+        "weights in generator_best.keras; with a classifier trained once on labeled images, or InceptionV3 "
+        "(default: never)",
         Whole("EPOCHS", 1),
     )
 

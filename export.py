@@ -51,23 +51,29 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Takes a trained generator out of this program.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="PATH", help="the file or folder to write; its ending decides"
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="the file or folder to write; its ending decides the format",
     )
-    parser.add_argument("--format", choices=FORMATS, help="instead of the ending of --output")
+    parser.add_argument("--format", choices=FORMATS, help="the format, whatever the ending of --output")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="of the stored weights: float16 halves the file and moves some values by a level (default float32)",
+        help="type of the stored weights: float16 halves the file and moves some values by a level (default float32)",
     )
-    parser.add_argument("--best", action="store_true", help="the weights of the best distance, generator_best.keras")
     parser.add_argument(
-        "--raw", action="store_true", help="the generator's own scaled float32 values instead of pixels"
+        "--best", action="store_true", help="use the weights with the best distance, generator_best.keras"
+    )
+    parser.add_argument(
+        "--raw", action="store_true", help="export the generator's own scaled float32 values instead of pixels"
     )
     parser.add_argument(
         "--channels-first",
         action="store_true",
-        help="images as (n, channels, height, width), as tools for PyTorch expect them",
+        help="images as (n, channels, height, width), as PyTorch tools expect",
     )
     parser.add_argument("--title", metavar="TEXT", help="of a page (default: by the name of the run)")
     return parser

@@ -1,4 +1,4 @@
-"""Writes images that a trained generator draws: python generate.py --help"""
+"""Writes images from a trained generator: python generate.py --help"""
 
 import argparse
 from pathlib import Path
@@ -37,14 +37,14 @@ EXAMPLES = """examples:
   python generate.py runs/mine --seeds 0-7,12 --output faces/             faces/seed0000.png …: a seed is an image
   python generate.py runs/mine --count 10000 --output samples.npy         or .npz, or a folder of PNG files
   python generate.py runs/mine --latents z.npy --output grid.png          your own vectors, float32 (n, latent_dim)
-  python generate.py runs/mine --class cat,dog                            a row of each, of a conditional run
+  python generate.py runs/mine --class cat,dog                            one row per class, from a conditional run
   python generate.py runs/mine --walk 0,5,9 --output walk.gif             from seed 0 to 5 to 9 and back; or walk.png
-  python generate.py runs/mine --seeds 0-7 --direction 1 --steps 9        each along what changes the images most
-  python generate.py runs/mine --nearest 5                                beside each image its nearest training images
-  python generate.py runs/mine --project face.png --save-latents z.npy    the closest image it can make
+  python generate.py runs/mine --seeds 0-7 --direction 1 --steps 9        each along the direction of most change
+  python generate.py runs/mine --nearest 5                                each image beside its nearest training images
+  python generate.py runs/mine --project face.png --save-latents z.npy    the closest image it can generate
 
 --output decides what is written: a grid for an image file (.png, .tif, …), one array for .npy and .npz, one exact
-file an image for a folder. 16-bit runs give 16-bit files.
+file per image for a folder. 16-bit runs give 16-bit files.
 """
 
 
@@ -89,12 +89,12 @@ def load_training_images(arguments: argparse.Namespace, run: RunFolder) -> Image
 
 
 def build_parser() -> ArgumentParser:
-    parser = ArgumentParser(prog=PROGRAM, description="Writes images that a trained generator draws.", epilog=EXAMPLES)
+    parser = ArgumentParser(prog=PROGRAM, description="Writes images from a trained generator.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     which = parser.add_argument_group(
-        "which images (without these, a grid of 64 from --seed on)"
+        "which images (default: a grid of 64, starting at --seed)"
     ).add_mutually_exclusive_group()
-    which.add_argument("--count", type=positive_integer, metavar="N", help="N images, from --seed on")
+    which.add_argument("--count", type=positive_integer, metavar="N", help="N images, starting at --seed")
     which.add_argument("--seeds", type=seed_list, metavar="LIST", help="these seeds, such as 0-7,12")
     which.add_argument(
         "--latents",
@@ -106,14 +106,14 @@ def build_parser() -> ArgumentParser:
         "--walk",
         type=seed_list,
         metavar="SEEDS",
-        help="from one of these seeds to the next: a round trip for a .gif, a row a leg for an image file",
+        help="from each of these seeds to the next: a round trip as a .gif, one row per leg as an image file",
     )
     which.add_argument(
         "--project",
         type=Path,
         metavar="IMAGE",
-        help="the closest images it can make to this one (an image file), or to those of an .npy (n, height, width, "
-        "channels); prints the root-mean-square error of each in levels",
+        help="the closest image it can generate to this image file, or to each image in an .npy (n, height, width, "
+        "channels); prints each root-mean-square error in levels",
     )
     how = parser.add_argument_group("how")
     how.add_argument("--seed", type=seed_number, default=0, metavar="N", help="the first seed (default 0)")
@@ -122,51 +122,49 @@ def build_parser() -> ArgumentParser:
         dest="classes",
         type=name_list,
         metavar="LIST",
-        help="of a conditional run: these classes, such as cat,dog; a row each in a grid (default: all)",
+        help="classes of a conditional run, such as cat,dog; one grid row per class (default: all)",
     )
     how.add_argument(
         "--direction",
         type=positive_integer,
         metavar="N",
-        help="move each along the direction that changes the images most (1), the second most (2), …: a row each, "
-        "itself in the middle",
+        help="move each image along the direction that changes images most (1), second most (2), …; one row each, the "
+        "image itself in the middle",
     )
     how.add_argument(
         "--truncation",
         type=truncation,
         default=1.0,
         metavar="PSI",
-        help="shorten the latent vectors to this share: below 1 images become more typical and more alike (default 1)",
+        help="scale the latent vectors by this share: below 1, images become more typical and more alike (default 1)",
     )
     how.add_argument(
         "--steps",
         type=positive_integer,
         metavar="N",
-        help=f"from seed to seed of --walk (default {WALK_STEPS}; .gif 30), or along a --direction (default "
+        help=f"steps from seed to seed with --walk (default {WALK_STEPS}; .gif 30), or along --direction (default "
         f"{DIRECTION_STEPS})",
     )
     how.add_argument(
         "--nearest",
         type=positive_integer,
         metavar="N",
-        help="show the N nearest training images beside each, so that copies would be seen",
+        help="show each image beside its N nearest training images, to reveal copies",
     )
+    how.add_argument("--data", metavar="NAME|PATH", help="with --nearest: the training images, if they have moved")
     how.add_argument(
-        "--data", metavar="NAME|PATH", help="with --nearest: the training images, if they are not where they were"
-    )
-    how.add_argument(
-        "--best", action="store_true", help="draw by the weights of the best distance, which --evaluate-every kept"
+        "--best", action="store_true", help="use the weights with the best distance, which --evaluate-every kept"
     )
     where = parser.add_argument_group("where")
-    where.add_argument("--rows", type=positive_integer, metavar="N", help="of the grid (default: 8, or what is needed)")
+    where.add_argument("--rows", type=positive_integer, metavar="N", help="rows of the grid (default: 8, or as needed)")
     where.add_argument(
-        "--columns", type=positive_integer, metavar="N", help="of the grid (default: 8, or what is needed)"
+        "--columns", type=positive_integer, metavar="N", help="columns of the grid (default: 8, or as needed)"
     )
     where.add_argument(
         "--scale",
         type=positive_integer,
         metavar="N",
-        help="enlarge a grid or animation by this whole factor; 1 keeps one pixel a pixel (default: to suit a screen)",
+        help="enlarge a grid or animation by this whole factor; 1 keeps its pixels (default: to suit a screen)",
     )
     where.add_argument(
         "--output",
@@ -176,7 +174,10 @@ def build_parser() -> ArgumentParser:
         "projection.png)",
     )
     where.add_argument(
-        "--save-latents", type=Path, metavar="FILE", help="with --project: the vectors it found, .npy for --latents"
+        "--save-latents",
+        type=Path,
+        metavar="FILE",
+        help="with --project: write the latent vectors it found, an .npy for --latents",
     )
     return parser
 

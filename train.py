@@ -33,11 +33,11 @@ from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
 PROGRAM = "train.py"
 DISTRIBUTE = Choice(("mirrored", "multi-worker"))
 EXAMPLES = """examples:
-  python train.py                                       drawn digits, ten minutes on two CPU cores
+  python train.py                                       built-in digits, ten minutes on two CPU cores
   python train.py --data cifar10 --epochs 30            downloaded once by Keras
-  python train.py --data photos/ --image-size 64        your own images, cut and resized
+  python train.py --data photos/ --image-size 64        your own images, cropped and resized
   python train.py --data photos/ --image-size 48x80     height x width
-  python train.py --run-dir runs/mine --resume          go on where it stopped
+  python train.py --run-dir runs/mine --resume          continue where it stopped
   python train.py --run-dir runs/mine --resume --epochs 60
 """
 
@@ -81,30 +81,30 @@ def build_parser() -> ArgumentParser:
         add_options(parser.add_argument_group(title), TrainingConfig, title)
     run = parser.add_argument_group(RUN)
     run.add_argument(
-        "--run-dir", type=Path, metavar="FOLDER", help="where to write (default: the next runs/00000-NAME)"
+        "--run-dir", type=Path, metavar="FOLDER", help="folder to write to (default: the next free runs/00000-NAME)"
     )
-    run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir, exactly where it stopped")
+    run.add_argument("--resume", action="store_true", help="continue the run in --run-dir exactly where it stopped")
     add_options(run, TrainingConfig, RUN)
     run.add_argument(
-        "--tensorboard", action="store_true", help="write event files for TensorBoard, too; --resume goes on with them"
+        "--tensorboard", action="store_true", help="also write event files for TensorBoard; --resume continues them"
     )
     run.add_argument(
         "--distribute",
         type=converter(DISTRIBUTE),
         metavar=DISTRIBUTE.metavar,
-        help="train on all GPUs of this machine, or on the workers of TF_CONFIG, each started with the same command; "
-        "see docs/distributed.md (default one device)",
+        help="train on all GPUs of this machine, or on the workers in TF_CONFIG, each started with the same command; "
+        "see docs/distributed.md (default: one device)",
     )
     run.add_argument(
         "--steps-per-execution",
         type=positive_integer,
         metavar="N",
-        help="steps that TensorFlow takes in one call, a multiple of --penalty-interval; the weights stay the same "
-        "(default 1, and 8 on a single GPU that is measured to gain by it)",
+        help="steps that TensorFlow takes per call, a multiple of --penalty-interval; does not change the weights "
+        "(default 1, or 8 on a single GPU where that is measured to be faster)",
     )
     run.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     run.add_argument(
-        "--dry-run", action="store_true", help="load and build everything, say what would be done, write nothing"
+        "--dry-run", action="store_true", help="load and build everything, print what would be done, write nothing"
     )
     return parser
 
