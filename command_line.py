@@ -2,17 +2,22 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
+from errno import ENOMEM
 
 from errors import Explained, Parameter
 from options import Whole, converter
+from streams import OutputLost, flush_results, one_line, usable_streams
 
 MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
+LESS_MEMORY = "choose a smaller batch, size or count, or close other programs"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -51,16 +56,44 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run_command(main: Callable[[], int]) -> None:
-    """Runs a script's main function and leaves with its exit status; Ctrl-C outside of training is 130, in one line."""
+    """Runs a script's main function and leaves with its exit status; Ctrl-C outside of training is 130, in one line.
+
+    What image libraries have to say is left out: where it means that pixels may be wrong, the file is refused.
+    """
+    with usable_streams(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.|tifffile")
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+        raise SystemExit(_status_of(main))
+
+
+def _status_of(main: Callable[[], int]) -> int | str | None:
+    """What main returns or leaves with, once standard output has taken everything."""
     try:
-        status = main()
+        try:
+            status = main()
+        except SystemExit as left:
+            status = left.code
+        flush_results()
+        return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of standard output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = DONE
-    raise SystemExit(status)
+        return DONE
+    except OutputLost as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        return FAILED
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(f"error: expected more memory than there is, got {one_line(str(error))}; {LESS_MEMORY}", file=sys.stderr)
+        return FAILED
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, TensorFlow or the system found no memory; TensorFlow need not be there to be asked."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, MemoryError) or "ResourceExhaustedError" in names or getattr(error, "errno", 0) == ENOMEM
 
 
 @contextlib.contextmanager
@@ -74,10 +107,6 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
     except (ValueError, TypeError, OSError, MemoryError) as error:
         print(parser.error_line(error), file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def import_tensorflow() -> None:

@@ -29,6 +29,7 @@ from models import ImageLayout
 from options import Choice, add_options, converter, options_of
 from preprocessing import PixelScaler
 from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
+from streams import print_result
 
 PROGRAM = "train.py"
 DISTRIBUTE = Choice(("mirrored", "multi-worker"))
@@ -66,7 +67,7 @@ def main() -> int:
         yardstick = choose_yardstick(config, images, arguments.cache) if replicas.is_chief else None
         run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks, replicas, at_once)
     if replicas.is_chief:
-        print(run.path, flush=True)
+        print_result(run.path)
     return train_and_report(
         run, images, scaler, networks, progress, yardstick, arguments.tensorboard, replicas, at_once
     )

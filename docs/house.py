@@ -69,6 +69,7 @@ FLOORS = (
                 ("options", "each written once"),
                 ("errors", "expected, got, way out"),
                 ("files", "whole or not at all"),
+                ("streams", "output as it may be"),
                 ("progress", "the bar"),
             ]
         ],

@@ -26,7 +26,7 @@ CHAPTERS = {
     "Generating and evaluating": ("drawing", "evaluation"),
     "Exporting": ("exporting",),
     "Behind the pixels": ("pixels",),
-    "Behind the scripts": ("command_line", "options", "errors", "files", "progress"),
+    "Behind the scripts": ("command_line", "options", "errors", "files", "streams", "progress"),
 }
 INTRODUCTION = """
 Pixelwright trains generative adversarial networks on images, and keeps every pixel value exact on the way in and out.

@@ -6,15 +6,19 @@ through `tf.io`, RGB TIFF of 16 bits through `tifffile`; both are imported only 
 """
 
 import io
+import math
 import os
 import struct
 import zlib
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from errors import InputError, Parameter
+from files import UnreadableFile, brief, open_regular
+from imaging.tiff_files import BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".npy")
 MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB, the size from which Pillow warns of a decompression bomb
@@ -35,7 +39,11 @@ _SIGNATURES = (
     (b"BM", "BMP"),
     (b"GIF8", "GIF"),
 )
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 274, 320, 338, 339
+_ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 320, 338, 339
+# Pixels that take more bytes than both are taken for a bomb: photographs have ratios below 100, flat pictures to 1,000.
+LARGE_PICTURE = 2**26
+HIGHEST_RATIO = 200
+MOST_PAGES = 1000  # of a TIFF that are counted, since each takes longer than the one before
 
 
 class ImageFileError(InputError):
@@ -66,7 +74,9 @@ def load_image(
         cmyk: CMYK is an error unless "convert", Pillow's plain conversion without colour profiles.
         frame: files of several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from
             0.
-        max_pixels: a larger width times height is an error before anything is decoded; None leaves Pillow's own limit.
+        max_pixels: a larger width times height is an error before anything is decoded, and so are more than 64 MiB of
+            pixels that are 200 times the file, as bombs are and flat pictures can be. None allows both, up to Pillow's
+            own limit.
 
     Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
     truncated and damaged files, for integers of more than 16 bits, signed and floating-point pixels, and for NPY files
@@ -92,9 +102,11 @@ def load_image(
         return _decode_picture(data, alpha, cmyk, frame, max_pixels)
     except ImageFileError as error:
         raise error.about(name) from None
+    except UnreadableFile as error:
+        raise ImageFileError(str(error)) from error
     # Decoders meet hostile and broken bytes with almost any exception (SyntaxError, struct.error, MemoryError, ...).
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = f"{type(error).__name__}: {brief(error)}"
         raise ImageFileError(
             f"{name}: expected a whole {_signature_name(data)} file, got one that is truncated or damaged ({reason});"
             " copy it again or leave it out"
@@ -105,13 +117,15 @@ def _read_bytes(source: str | os.PathLike | BinaryIO) -> bytes:
     try:
         if hasattr(source, "read"):
             data = source.read()
+        elif Path(source).is_dir():
+            raise ImageFileError("expected an image file, got a folder; image_datasets.load_images reads folders")
         else:
-            with open(source, "rb") as file:
+            with open_regular(source) as file:
                 data = file.read()
     except FileNotFoundError:
         raise ImageFileError("expected an image file, got a path where nothing is; check the name") from None
-    except IsADirectoryError:
-        raise ImageFileError("expected an image file, got a folder; image_datasets.load_images reads folders") from None
+    except (ImageFileError, UnreadableFile):
+        raise
     except Exception as error:
         raise ImageFileError(f"expected a readable image file, got {type(error).__name__}: {error}") from error
     if not isinstance(data, bytes):
@@ -157,6 +171,20 @@ def _check_size(width: int, height: int, max_pixels: int | None) -> None:
         )
 
 
+def _check_ratio(picture: Image.Image, data: bytes) -> None:
+    """Raises ImageFileError for a small file that would fill much memory."""
+    deep = picture.mode.startswith("I") or _is_deep_colour_png(data)
+    bands = 3 if picture.mode == "P" else len(picture.getbands())
+    size = math.prod(picture.size) * bands * (2 if deep else 1)
+    if size > max(LARGE_PICTURE, HIGHEST_RATIO * len(data)):
+        raise ImageFileError(
+            f"expected at most {HIGHEST_RATIO} times the {len(data)} bytes of the file, got {size} bytes of pixels,"
+            " which may be a decompression bomb",
+            ("pass ", Parameter("max_pixels"), " if the file is trusted"),
+            "make the picture smaller",
+        )
+
+
 def _decode_picture(
     data: bytes, alpha: str | None, cmyk: str | None, frame: int | None, max_pixels: int | None
 ) -> np.ndarray:
@@ -168,9 +196,17 @@ def _decode_picture(
         raise ImageFileError(f"expected an image of a sane size, got a decompression bomb: {error}") from None
     with picture:
         _check_size(*picture.size, max_pixels)
+        if max_pixels is not None:
+            _check_ratio(picture, data)
         _choose_frame(picture, frame)
         if picture.format == "TIFF":
             _check_tiff(picture, alpha)
+            missing = missing_pixels(picture, data)
+            if missing is not None:
+                raise ImageFileError(
+                    f"expected a whole TIFF file, got one that is truncated or damaged ({missing}); copy it again or"
+                    " leave it out"
+                )
         elif picture.format == "PNG":
             _check_png_sums(data)
         orientation = 1
@@ -179,6 +215,8 @@ def _decode_picture(
             pixels = _decode_deep_tiff(data, frame or 0)
         elif _is_deep_colour_png(data):
             pixels = _decode_deep_png(data, frame or 0)
+        elif picture.format == "TIFF":
+            pixels = _decode_tiff(picture, cmyk)
         else:
             pixels = _decode_with_pillow(picture, cmyk)
         if pixels.shape[2] in (2, 4) or "transparency" in picture.info:
@@ -206,7 +244,7 @@ def _unidentified_reason(data: bytes) -> str:
 
 def _choose_frame(picture: Image.Image, frame: int | None) -> None:
     # A phone's MPO is a JPEG with previews and depth maps behind it; its first image is the photograph.
-    count = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    count = 1 if picture.format == "MPO" else _count_pages(picture) if picture.format == "TIFF" else _frames(picture)
     if frame is None:
         if count > 1:
             raise ImageFileError(
@@ -220,10 +258,27 @@ def _choose_frame(picture: Image.Image, frame: int | None) -> None:
         picture.seek(frame)
 
 
+def _frames(picture: Image.Image) -> int:
+    return getattr(picture, "n_frames", 1)
+
+
+def _count_pages(picture: Image.Image) -> int:
+    """The pages of a TIFF, up to `MOST_PAGES`, since Pillow takes longer for each than for the one before."""
+    count = 1
+    while count < MOST_PAGES:
+        try:
+            picture.seek(count)
+        except EOFError:
+            break
+        count += 1
+    picture.seek(0)
+    return count
+
+
 def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
     """Raises ImageFileError for pixels that Pillow would silently cut to 8 bits, wrap, or leave out."""
     tags = picture.tag_v2
-    bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
+    bits = max(tags.get(BITS_PER_SAMPLE, (1,)))
     sample_format = max(tags.get(_SAMPLE_FORMAT, (1,)))
     if sample_format != 1 or bits > 16:
         kind = {1: "unsigned integer", 2: "signed integer", 3: "floating-point"}.get(sample_format, "unknown")
@@ -266,14 +321,34 @@ def _check_png_sums(data: bytes) -> None:
 def _is_deep_rgb_tiff(picture: Image.Image) -> bool:
     return (
         picture.format == "TIFF"
-        and picture.tag_v2.get(_PHOTOMETRIC) == 2
-        and max(picture.tag_v2.get(_BITS_PER_SAMPLE, (1,))) == 16
+        and picture.tag_v2.get(PHOTOMETRIC) == 2
+        and max(picture.tag_v2.get(BITS_PER_SAMPLE, (1,))) == 16
     )
 
 
 def _is_deep_colour_png(data: bytes) -> bool:
     """16 bits and colour or alpha (types 2, 4, 6), by the bytes of the IHDR chunk; Pillow would return 8 bits."""
     return data.startswith(_PNG_SIGNATURE) and data[24] == 16 and data[25] in (2, 4, 6)
+
+
+def _decode_tiff(picture: Image.Image, cmyk: str | None) -> np.ndarray:
+    """As `_decode_with_pillow`; raises ImageFileError when libtiff has complained."""
+    if picture.tag_v2.get(COMPRESSION, 1) == 1:  # Pillow's own decoder
+        return _decode_with_pillow(picture, cmyk)
+    failure: Exception | None = None
+    with complaints_of_libtiff() as complaints:
+        try:
+            pixels = _decode_with_pillow(picture, cmyk)
+        except (OSError, ValueError) as error:
+            failure = error
+    if complaints and not isinstance(failure, ImageFileError):
+        raise ImageFileError(
+            f"expected a whole TIFF file, got one that is truncated or damaged ({complaints[0][:100]});"
+            " copy it again or leave it out"
+        ) from failure
+    if failure is not None:
+        raise failure
+    return pixels
 
 
 def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
@@ -315,7 +390,7 @@ def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
         pixels = np.array(picture)
     elif mode in ("I;16", "I;16B", "I;16L", "I;16N") or (mode == "I" and picture.format == "PNG"):
         pixels = np.array(picture).astype(np.uint16)
-        if picture.format == "TIFF" and picture.tag_v2.get(_PHOTOMETRIC) == 0:
+        if picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC) == 0:
             pixels = 65535 - pixels  # white is zero; Pillow turns this round for 8 bits only
     elif mode == "CMYK" and cmyk is None:
         raise ImageFileError(

@@ -1,0 +1,89 @@
+"""What a TIFF says of itself, checked before its pixels are decoded: TIFF has no checksums, so this is all there is.
+
+A header that claims more rows than the file holds is decoded by Pillow all the same, the missing rows being zeros or
+whatever the memory held. And libtiff complains of damaged data on standard error, past Python, and goes on.
+"""
+
+import contextlib
+import math
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+
+from PIL import Image
+
+BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, SAMPLES_PER_PIXEL, ROWS_PER_STRIP = 258, 259, 262, 277, 278
+_STRIP_OFFSETS, _STRIP_BYTES, _PLANES = 273, 279, 284
+_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
+_WIDTH, _HEIGHT = 256, 257
+_NO_COMPRESSION, _JPEG, _YCBCR = 1, 7, 6
+_capturing = threading.Lock()
+
+
+def missing_pixels(picture: Image.Image, data: bytes) -> str | None:
+    """What the file lacks of the pixels that its header claims, in words; None when all are there.
+
+    picture: a TIFF, opened from `data` and standing at the frame in question.
+    """
+    tags = picture.tag_v2
+    width, height = tags[_WIDTH], tags[_HEIGHT]  # picture.size has them turned upright
+    bits, samples = max(tags.get(BITS_PER_SAMPLE, (1,))), tags.get(SAMPLES_PER_PIXEL, 1)
+    planes = samples if tags.get(_PLANES, 1) == 2 else 1
+    row_bits = bits * samples // planes
+    if _TILE_OFFSETS in tags:
+        name, offsets, counts = "tiles", tags[_TILE_OFFSETS], tags.get(_TILE_BYTES)
+        tile_width, tile_height = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_HEIGHT, 0)
+        if not (tile_width > 0 and tile_height > 0):
+            return "tiles without a size"
+        per_plane = math.ceil(width / tile_width) * math.ceil(height / tile_height)
+        sizes = [tile_height * math.ceil(tile_width * row_bits / 8)] * per_plane
+    else:
+        name, offsets, counts = "strips", tags.get(_STRIP_OFFSETS, ()), tags.get(_STRIP_BYTES)
+        rows = min(tags.get(ROWS_PER_STRIP, height), height)
+        if rows < 1:
+            return "strips without rows"
+        per_plane = math.ceil(height / rows)
+        sizes = [min(rows, height - index * rows) * math.ceil(width * row_bits / 8) for index in range(per_plane)]
+    if len(offsets) != per_plane * planes or (counts is not None and len(counts) != len(offsets)):
+        return f"{len(offsets)} {name} where the header claims {per_plane * planes}"
+    plain = tags.get(COMPRESSION, _NO_COMPRESSION) == _NO_COMPRESSION and tags.get(PHOTOMETRIC) != _YCBCR
+    for index, offset in enumerate(offsets):
+        count = sizes[index % per_plane] if counts is None else counts[index]
+        if count < 1 or offset + count > len(data) or (plain and count < sizes[index % per_plane]):
+            return f"{name} that are cut short"
+        if tags.get(COMPRESSION) == _JPEG and not data[offset : offset + count].rstrip(b"\0").endswith(b"\xff\xd9"):
+            return f"{name} of JPEG without their end"
+    return None
+
+
+@contextlib.contextmanager
+def complaints_of_libtiff() -> Iterator[list[str]]:
+    """Collects what libtiff writes to standard error in the block, one line each; the list is filled at its end.
+
+    One thread at a time. Lines of others that come in between, such as a progress bar's, are passed on afterwards.
+    """
+    lines: list[str] = []
+    with _capturing, tempfile.TemporaryFile() as held_back:
+        try:
+            standard_error = os.dup(2)
+        except OSError:  # closed: nothing can be written there, nor heard
+            yield lines
+            return
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(standard_error, 2)
+            held_back.seek(0)
+            for line in held_back.read().splitlines(keepends=True):
+                if line.startswith(_LIBTIFF_WORDS):
+                    lines.append(line.decode("utf-8", "replace").strip())
+                else:
+                    os.write(standard_error, line)
+            os.close(standard_error)
+
+
+# What the functions of libtiff that decode and read directories put before a complaint.
+_LIBTIFF_WORDS = (b"TIFF", b"Fax", b"LZW", b"ZIP", b"PackBits", b"JPEG", b"LogL", b"Pixar", b"LERC", b"ZSTD", b"LZMA",
+                  b"WebP", b"tif", b"_TIFF", b"OJPEG", b"ThunderD", b"NeXT", b"Dump", b"PredictorS")  # fmt: skip

@@ -1,0 +1,88 @@
+"""Output that is closed, full, without a reader, or obeyed by a terminal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams import LONGEST_MESSAGE, one_line, printable
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = """
+import contextlib, os, sys
+from command_line import run_command
+from streams import print_result
+
+def main():
+    print_result("the result " * 20_000)
+    print_result("more")
+    print("words about the work", file=sys.stderr)
+    with open(sys.argv[1], "w") as file:
+        with contextlib.suppress(OSError):
+            os.write(2, b"what a library writes")
+        file.write("the work")
+    return 0
+
+run_command(main)
+"""
+
+
+def run(folder, shell: str) -> subprocess.CompletedProcess:
+    """The program, with what the shell does to its streams; its exit status is printed to descriptor 3."""
+    (folder / "program.py").write_text(PROGRAM)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "P": sys.executable}
+    command = shell.replace("PROGRAM", '"$P" program.py work.txt')
+    return subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@given(st.text())
+def test_a_message_is_one_short_printable_line(text):
+    line = one_line(text)
+    assert line.isprintable() and len(line) <= LONGEST_MESSAGE
+    assert printable(text).isprintable()
+
+
+def test_a_message_keeps_its_beginning_and_its_way_out():
+    line = one_line("photo.png: expected " + "x" * 1000 + "; leave it out")
+    assert line.startswith("photo.png: expected xxx") and line.endswith("; leave it out")
+    assert one_line("a\n\tb\x1b[31m\u202e\udc80") == "a b\\x1b[31m\\u202e\\udc80"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_is_said(tmp_path):
+    outcome = run(tmp_path, "PROGRAM > /dev/full; echo $?")
+    assert outcome.stdout == "1\n"
+    assert "expected standard output to take the result" in outcome.stderr and outcome.stderr.count("\n") == 1
+
+    short = (
+        """"$P" -c "from command_line import run_command; run_command(lambda: print('x') or 0)" >/dev/full; echo $?"""
+    )
+    outcome = run(tmp_path, short)
+    assert outcome.stdout == "1\n" and outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [
+        ("PROGRAM | true; echo ${PIPESTATUS[0]}", "0"),
+        ("PROGRAM >&-; echo $?", "0"),
+        ("PROGRAM > out.txt 2> /dev/full; echo $?", "0"),
+        ("PROGRAM 2>&- > out.txt; echo $?", "0"),
+        ("PROGRAM <&- >&- 2>&-; echo $?", "0"),
+    ],
+)
+def test_the_work_is_done_whoever_listens(tmp_path, shell, status):
+    outcome = run(tmp_path, shell)
+    assert outcome.stdout.splitlines()[-1] == status, outcome
+    assert (tmp_path / "work.txt").read_text() == "the work"
+    if "2>" not in shell:
+        assert "words about the work" in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_words_go_to_standard_output_when_standard_error_is_closed(tmp_path):
+    run(tmp_path, "PROGRAM 2>&- > out.txt")
+    assert (tmp_path / "out.txt").read_text().endswith("more\nwords about the work\n")
