@@ -13,7 +13,7 @@ from errno import ENOMEM
 
 from errors import Explained, Parameter
 from options import Whole, converter
-from streams import OutputLost, flush_results, one_line, usable_streams
+from streams import OutputLost, one_line, usable_streams
 
 MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
@@ -73,7 +73,7 @@ def _status_of(main: Callable[[], int]) -> int | str | None:
             status = main()
         except SystemExit as left:
             status = left.code
-        flush_results()
+        sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

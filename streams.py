@@ -38,31 +38,10 @@ def one_line(text: str) -> str:
 def print_result(text: object) -> None:
     """Prints to standard output at once. A reader who has gone, as `| head` does, is no reason to stop the work.
 
-    Raises OutputLost for a full disk and the like.
+    Raises OutputLost, within `usable_streams`, for a full disk and the like.
     """
-    with contextlib.suppress(BrokenPipeError), _told():
+    with contextlib.suppress(BrokenPipeError):
         print(text, flush=True)
-
-
-def flush_results() -> None:
-    """Hands on what was printed, so that the end of the program has nothing to fail at. As `print_result` otherwise."""
-    with contextlib.suppress(BrokenPipeError), _told():
-        sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        # What is still in the buffer, and later output, goes nowhere instead of failing again.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
-        if isinstance(error, BrokenPipeError):
-            raise
-        reason = (error.strerror or str(error)).lower()
-        raise OutputLost(f"expected standard output to take the result, got {reason}; write it elsewhere") from error
 
 
 @contextlib.contextmanager
@@ -72,7 +51,8 @@ def usable_streams() -> Iterator[None]:
     One that is closed would give its number to the next file that is opened, and libraries would write their messages
     into that file; it is opened on nothing here, and messages go to standard output when standard error is closed.
     Standard error carries words about the work, and the work is worth more: where it cannot be written to, since the
-    terminal has gone, the words are dropped.
+    terminal has gone, the words are dropped. What standard output does not take is OutputLost, or BrokenPipeError when
+    its reader has gone; once, and the rest goes nowhere.
     """
     closed = [number for number in (0, 1, 2) if _is_closed(number)]
     for _ in closed:
@@ -80,6 +60,10 @@ def usable_streams() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
+    if _number_of(sys.stdout) is not None:
+        buffered = io.BufferedWriter(_Results(_number_of(sys.stdout)))
+        encoding = sys.stdout.encoding  # of the terminal, or what PYTHONIOENCODING says
+        sys.stdout = io.TextIOWrapper(buffered, encoding, "backslashreplace", line_buffering=os.isatty(1))
     number = 1 if 2 in closed else _number_of(sys.stderr)
     if number is not None:
         sys.stderr = io.TextIOWrapper(_Words(number), "utf-8", "backslashreplace", write_through=True)
@@ -89,11 +73,10 @@ def usable_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-class _Words(io.RawIOBase):
-    """Standard error that cannot fail."""
-
+class _Stream(io.RawIOBase):
     def __init__(self, number: int) -> None:
         self._number = number
+        self._failed = False
 
     def fileno(self) -> int:
         return self._number
@@ -104,10 +87,30 @@ class _Words(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+
+class _Words(_Stream):
+    """Standard error that cannot fail."""
+
     def write(self, data) -> int:
         with contextlib.suppress(OSError):  # nobody can hear it; see `usable_streams`
             os.write(self._number, data)
         return len(data)
+
+
+class _Results(_Stream):
+    """Standard output that fails once, and says how."""
+
+    def write(self, data) -> int:
+        if self._failed:
+            return len(data)
+        try:
+            return os.write(self._number, data)
+        except OSError as error:
+            self._failed = True
+            if isinstance(error, BrokenPipeError):
+                raise
+            reason = (error.strerror or str(error)).lower()
+            raise OutputLost(f"expected standard output to take the result, got {reason}; send it elsewhere") from error
 
 
 def _is_closed(number: int) -> bool:
