@@ -7,7 +7,7 @@ else. `docs/options.md` lists them all.
 import dataclasses
 from dataclasses import dataclass
 
-from errors import InputError, Parameter, option_text
+from errors import InputError, Parameter, option_text, words
 from image_datasets import DATASET_NAMES
 from options import Choice, Flag, Level, Names, Number, Size, Text, Whole, check_options, option, restored_options
 from preprocessing import MODES
@@ -208,33 +208,28 @@ class TrainingConfig:
         check_options(self)
         if self.maximum is not None and self.scaling not in DIVIDING_SCALINGS:
             raise InputError(
-                (
-                    "expected ",
-                    Parameter("maximum"),
-                    f" with a scaling that divides by it ({', '.join(DIVIDING_SCALINGS)}), got {self.scaling}",
+                words(
+                    "expected {maximum} with a scaling that divides by it ({}), got {}",
+                    ", ".join(DIVIDING_SCALINGS),
+                    self.scaling,
                 ),
                 "leave it out",
             )
         if "color" in self.augmentation and self.scaling not in BOUNDED_SCALINGS:
             raise InputError(
-                (
-                    "expected ",
-                    Parameter("augmentation", "color"),
-                    f" with a scaling of known range ({', '.join(BOUNDED_SCALINGS)}), got {self.scaling}",
+                words(
+                    "expected {augmentation=color} with a scaling of known range ({}), got {}",
+                    ", ".join(BOUNDED_SCALINGS),
+                    self.scaling,
                 ),
                 "leave color out",
                 "choose another scaling",
             )
         if self.loss == "wasserstein" and not (self.gradient_penalty or self.spectral_normalization):
             raise InputError(
-                (
-                    "expected ",
-                    Parameter("gradient_penalty"),
-                    " above 0 or ",
-                    Parameter("spectral_normalization", True),
-                    " with ",
-                    Parameter("loss", "wasserstein"),
-                    ", got neither",
+                words(
+                    "expected {gradient_penalty} above 0 or {spectral_normalization} with {loss=wasserstein}, "
+                    "got neither"
                 ),
                 ("pass ", Parameter("gradient_penalty", 10)),
             )
@@ -286,9 +281,9 @@ class TrainingConfig:
         another number of epochs, unless the schedule was laid out for it.
         """
         fixed = ("epochs",) if self.schedule == "cosine" else ()
-        words: list[str | Parameter] = []
+        differing: list[str | Parameter] = []
         for name, value in choices.items():
             if value != getattr(self, name) and (name not in CHANGED_BY_RESUMING or name in fixed) and value != "auto":
-                words += [", " if words else "", Parameter(name, value)]
-                words += [f" (the run has {option_text(getattr(self, name)) or 'none'})"]
-        return words
+                differing += [", " if differing else "", Parameter(name, value)]
+                differing += [f" (the run has {option_text(getattr(self, name)) or 'none'})"]
+        return differing

@@ -6,6 +6,7 @@ is kept in parts: words, and the parameters they speak of. `str(error)` names th
 """
 
 import shlex
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,25 @@ class Parameter:
 
 
 Words = str | Parameter | tuple[str | Parameter, ...]
+
+
+def words(template: str, *values: object) -> tuple[str | Parameter, ...]:
+    """A sentence of an error: {name} is a parameter, {name=value} one with a value, {} or {!r} the next of `values`.
+
+    >>> [str(part) for part in words("expected {batch_size} of at most {}, got {}", 8, 9)]
+    ['expected ', 'batch_size', ' of at most ', '8', ', got ', '9']
+    """
+    parts: list[str | Parameter] = []
+    remaining = iter(values)
+    for text, field, _, conversion in string.Formatter().parse(template):
+        parts.append(text)
+        if field:
+            name, _, value = field.partition("=")
+            parts.append(Parameter(name, value or None))
+        elif field is not None:
+            value = next(remaining)
+            parts.append(repr(str(value)) if conversion == "r" else str(value))
+    return tuple(part for part in parts if part != "")
 
 
 class Explained(Exception):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
+from errors import InputError, words
 from files import (
     PARTIAL_MARK,
     DamagedFile,
@@ -205,8 +206,9 @@ class RunFolder:
         """The images the run was trained on, from `data` if they have moved. Raises ValueError for others or none."""
         config = self.config
         if data is None and config.data not in DATASET_NAMES and not Path(config.data).exists():
-            raise ValueError(
-                f"expected the images of the run where they were, {config.data!r}, got nothing there; pass --data PATH"
+            raise InputError(
+                f"expected the images of the run where they were, {config.data!r}, got nothing there",
+                words("pass {data} with their new place"),
             )
         images = load_images(data or config.data, ReadingOptions.of(config))
         self.check_same_images(images)
@@ -233,11 +235,13 @@ class RunFolder:
 
         path = self.path / ("generator_best.keras" if best else "generator.keras")
         if best and not path.exists():
-            raise ValueError(
-                f"expected {path}, got a run that has measured none; train with --evaluate-every, or leave --best out"
+            raise InputError(
+                f"expected {path}, got a run that has measured no distance",
+                "train one that does",
+                words("leave {best} out"),
             )
         if not path.exists():
-            raise ValueError(f"expected {path}, got a run without it; train.py --resume goes on and writes it")
+            raise InputError(f"expected {path}, got a run without it", "resume its training, which writes it")
         return load_network(path)
 
     # Checkpoints
@@ -338,16 +342,23 @@ def check_new(path: Path) -> None:
     """Raises ValueError unless a run can begin at `path`: nothing is there, an empty folder, or a start cut short."""
     begun = {"preprocessing.json", "checkpoints", "samples"}
     if path.is_dir() and any(name not in begun and PARTIAL_MARK not in name for name in _names_in(path)):
-        what = "a run; go on with --resume" if (path / "config.json").exists() else "other files; choose another folder"
-        raise ValueError(f"expected --run-dir to be new or empty, got {str(path)!r}, which holds {what}")
+        is_run = (path / "config.json").exists()
+        raise InputError(
+            (
+                *words("expected {run_dir} to be new or empty"),
+                f", got {str(path)!r}, which holds {'a run' if is_run else 'other files'}",
+            ),
+            words("go on with {resume}") if is_run else "choose another folder",
+        )
     if path.exists() and not path.is_dir():
-        raise ValueError(f"expected --run-dir to be a folder, got the file {str(path)!r}; choose another name")
+        raise InputError(words("expected {run_dir} to be a folder, got the file {!r}", path), "choose another name")
     parent = path.parent
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(
-            f"expected a folder that can be written to, got {str(parent)!r} for --run-dir {path}; choose another"
+        raise InputError(
+            words("expected a folder that can be written to, got {} for {run_dir} {!r}", parent, path),
+            "choose another",
         )
 
 

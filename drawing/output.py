@@ -10,6 +10,7 @@ import numpy as np
 from drawing.neighbors import nearest_images
 from drawing.request import Request
 from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
+from errors import InputError, Parameter, words
 from files import write_array
 from image_datasets import ImageSet
 from imaging import MAX_PIXELS, check_format, save_animation, save_image, save_images
@@ -30,56 +31,63 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
     kind = output_kind(output)
     if arguments.nearest or arguments.project:
         if kind != "grid":
-            raise ValueError(f"expected --output to be an image file, got {str(output)!r}; end it in .png")
+            raise InputError(words("expected {output} to be an image file, got {!r}", output), "end it in .png")
     elif (kind == "animation") != (arguments.walk is not None and kind != "grid"):
-        what = "a .gif or an image file with --walk" if arguments.walk else "--walk with a .gif"
-        raise ValueError(f"expected {what}, got {str(output)!r}; choose another ending")
+        what = "expected a .gif or an image file with {walk}" if arguments.walk else "expected {walk} with a .gif"
+        raise InputError((*words(what), f", got {str(output)!r}"), "choose another ending")
     if kind == "grid":
         check_format(output, np.zeros((1, 1, run.image_shape[2]), run.image_dtype))
         if request is not None:
             check_grid(request, run, arguments.scale)
     elif arguments.rows or arguments.columns:
-        raise ValueError(f"expected --rows and --columns with an image file, got --output {output}; leave them out")
+        raise InputError(words("expected {rows} and {columns} with an image file, got {}", output), "leave them out")
     if arguments.scale and kind not in ("grid", "animation"):
-        raise ValueError(
-            f"expected --scale with an image file or a .gif, got --output {output}, which keeps the exact images; "
-            "leave it out"
+        raise InputError(
+            words("expected {scale} with an image file or a .gif, got {}, which keeps the exact images", output),
+            "leave it out",
         )
-    check_place(output, kind, "--output")
+    check_place(output, kind, "output")
     if arguments.save_latents:
         if arguments.save_latents.suffix.lower() != ".npy":
-            raise ValueError(f"expected --save-latents to end in .npy, got {str(arguments.save_latents)!r}; rename it")
-        check_place(arguments.save_latents, "array", "--save-latents")
+            raise InputError(
+                words("expected {save_latents} to end in .npy, got {!r}", arguments.save_latents), "rename it"
+            )
+        check_place(arguments.save_latents, "array", "save_latents")
     return output
 
 
 def check_grid(request: Request, run: RunFolder, scale: int | None) -> None:
     count = len(request.inputs)
     if request.rows * request.columns < count:
-        raise ValueError(
-            f"expected a grid of at least {count} cells, got {request.rows}x{request.columns}; pass more --rows or "
-            "--columns"
+        raise InputError(
+            f"expected a grid of at least {count} cells, got {request.rows}x{request.columns}",
+            words("pass more {rows} or {columns}"),
         )
     if count > MOST_GRID_IMAGES:
-        raise ValueError(
-            f"expected at most {MOST_GRID_IMAGES} images in a grid, got {count}; pass --output samples.npy"
+        raise InputError(
+            f"expected at most {MOST_GRID_IMAGES} images in a grid, got {count}", words("pass {output=samples.npy}")
         )
     height, width = (length + PADDING for length in run.image_shape[:2])
     pixels = request.rows * height * request.columns * width * (scale or 1) ** 2
     if pixels > MAX_PIXELS:
-        raise ValueError(
-            f"expected a picture of at most {MAX_PIXELS:,} pixels, got {pixels:,}; pass fewer --rows and --columns "
-            "or a smaller --scale"
+        raise InputError(
+            f"expected a picture of at most {MAX_PIXELS:,} pixels, got {pixels:,}",
+            words("pass fewer {rows} and {columns}"),
+            words("a smaller {scale}"),
         )
 
 
-def check_place(output: Path, kind: str, option: str) -> None:
+def check_place(output: Path, kind: str, name: str) -> None:
+    """Raises InputError unless `output`, the parameter `name`, can be written where it is."""
+    option = Parameter(name)
     if kind != "folder" and output.is_dir():
-        raise ValueError(f"expected {option} to be a file, got the folder {str(output)!r}; choose another name")
+        raise InputError(("expected ", option, f" to be a file, got the folder {str(output)!r}"), "choose another name")
     if kind == "folder" and output.exists() and not output.is_dir():
-        raise ValueError(f"expected {option} to be a folder, got the file {str(output)!r}; end it in .png for a grid")
+        raise InputError(
+            ("expected ", option, f" to be a folder, got the file {str(output)!r}"), "end it in .png for a grid"
+        )
     if kind != "folder" and not output.parent.is_dir():
-        raise ValueError(f"expected an existing folder for {option}, got {str(output.parent)!r}; make it first")
+        raise InputError(("expected an existing folder for ", option, f", got {str(output.parent)!r}"), "make it first")
 
 
 def output_kind(output: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import InputError
+from errors import InputError, words
 from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
 from imaging import load_image
@@ -38,45 +38,53 @@ class Request:
 def check_together(arguments: argparse.Namespace) -> None:
     """Raises ValueError for options that mean nothing together."""
     if arguments.seed and (arguments.seeds or arguments.latents or arguments.walk):
-        raise ValueError("expected --seed or --seeds, --latents or --walk, got two of them; leave --seed out")
+        raise InputError(
+            words("expected {seed} or {seeds}, {latents} or {walk}, got two of them"), words("leave {seed} out")
+        )
     if arguments.steps and not (arguments.walk or arguments.direction):
-        raise ValueError("expected --walk or --direction with --steps, got neither; leave it out")
+        raise InputError(words("expected {walk} or {direction} with {steps}, got neither"), "leave it out")
     if arguments.direction and (arguments.walk or arguments.project or arguments.nearest or arguments.count):
-        raise ValueError("expected --direction without --walk, --project, --nearest, --count, got both; leave one out")
+        raise InputError(
+            words("expected {direction} without {walk}, {project}, {nearest}, {count}, got both"), "leave one out"
+        )
     if arguments.direction and arguments.steps == 1:
-        raise ValueError("expected at least two --steps along a --direction, got 1; pass more")
+        raise InputError(words("expected at least two {steps} along a {direction}, got 1"), "pass more")
     if arguments.save_latents and not arguments.project:
-        raise ValueError("expected --project with --save-latents, got none; leave it out")
+        raise InputError(words("expected {project} with {save_latents}, got none"), "leave it out")
     if arguments.data and not arguments.nearest:
-        raise ValueError("expected --nearest with --data, got none; leave it out")
+        raise InputError(words("expected {nearest} with {data}, got none"), "leave it out")
     if arguments.nearest and (arguments.walk or arguments.project):
-        raise ValueError("expected --nearest without --walk and --project, got both; leave one out")
+        raise InputError(words("expected {nearest} without {walk} and {project}, got both"), "leave one out")
     sets_shape = arguments.walk or arguments.project or arguments.nearest or arguments.direction
     if (arguments.rows or arguments.columns) and sets_shape:
-        raise ValueError("expected no --rows and --columns with --walk, --direction, --project or --nearest, which set "
-                         "them; leave them out")  # fmt: skip
+        raise InputError(
+            words("expected no {rows} and {columns} with {walk}, {direction}, {project} or {nearest}, which set them"),
+            "leave them out",
+        )
     if arguments.walk and len(arguments.walk) < 2:
-        raise ValueError(f"expected at least two seeds with --walk, got {len(arguments.walk)}; add some")
+        raise InputError(words("expected at least two seeds with {walk}, got {}", len(arguments.walk)), "add some")
     if arguments.project and arguments.truncation != 1:
-        raise ValueError("expected no --truncation with --project, which looks for the latents; leave it out")
+        raise InputError(words("expected no {truncation} with {project}, which finds the latents"), "leave it out")
 
 
 def choose_classes(arguments: argparse.Namespace, run: RunFolder) -> list[int | None]:
     """The classes to draw, [None] of a run that is not conditional."""
     if not run.class_count:
         if arguments.classes is not None:
-            raise ValueError(
-                f"expected a conditional run with --class, got {run.path}, which is none; train one with --conditional"
+            raise InputError(
+                words("expected a conditional run with {classes}, got {}, which is not", run.path),
+                "train a conditional one",
             )
         return [None]
     unknown = [name for name in arguments.classes or () if name not in run.class_names]
     if unknown:
-        raise ValueError(
-            f"expected --class of {', '.join(run.class_names)}, got {', '.join(unknown)}; choose from these"
+        raise InputError(
+            words("expected {classes} of {}, got {}", ", ".join(run.class_names), ", ".join(unknown)),
+            "choose from these",
         )
     if arguments.classes is None:
         if arguments.walk:
-            raise ValueError("expected --class with --walk of a conditional run, got none; name one class")
+            raise InputError(words("expected {classes} with {walk} of a conditional run, got none"), "name one class")
         return list(range(run.class_count))
     return [run.class_names.index(name) for name in dict.fromkeys(arguments.classes)]
 
@@ -133,8 +141,9 @@ def spread_along_direction(
 ) -> Request:
     """A row for each class of each latent vector, all its images alike; `moved_along` moves them apart."""
     if arguments.direction > run.config.latent_dim:
-        raise ValueError(
-            f"expected a --direction from 1 to {run.config.latent_dim}, got {arguments.direction}; choose a smaller one"
+        raise InputError(
+            words("expected a {direction} from 1 to {}, got {}", run.config.latent_dim, arguments.direction),
+            "choose a smaller one",
         )
     steps, rows = arguments.steps or DIRECTION_STEPS, len(classes) * len(latents)
     labels = np.repeat(classes, len(latents) * steps)
@@ -158,7 +167,7 @@ def moved_along(request: Request, direction: np.ndarray) -> Request:
 
 def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
     if len(classes) > 1:
-        raise ValueError(f"expected one --class with --walk, got {len(classes)}; name one")
+        raise InputError(words("expected one {classes} with {walk}, got {}", len(classes)), "name one")
     animated = (arguments.output or Path("walk.gif")).suffix.lower() == ".gif"
     seeds = [*arguments.walk, arguments.walk[0]] if animated else arguments.walk
     latents = latents_from_seeds(seeds, run.config.latent_dim) * np.float32(arguments.truncation)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import InputError, words
 from evaluation.scores import Features
 from files import ArrayArchive, UnreadableFile, atomic_path, load_arrays
 
@@ -34,12 +35,13 @@ class Cache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"expected a cache folder that can be made, got {str(folder)!r} ({error.strerror}); pass --cache FOLDER"
+            raise InputError(
+                f"expected a cache folder that can be made, got {str(folder)!r} ({error.strerror})",
+                words("pass another {cache}"),
             ) from error
         if not os.access(folder, os.W_OK):
-            raise ValueError(
-                f"expected a cache folder that can be written to, got {str(folder)!r}; pass --cache FOLDER"
+            raise InputError(
+                f"expected a cache folder that can be written to, got {str(folder)!r}", words("pass another {cache}")
             )
         return cls(folder)
 

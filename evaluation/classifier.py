@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from errors import InputError, words
 from evaluation.cache import Cache, cache_key
 from evaluation.features import FeatureExtractor, digest_of_weights
 from files import atomic_path, write_text
@@ -38,14 +39,16 @@ def open_classifier(images: ImageSet, cache: Cache) -> FeatureExtractor:
     Raises ValueError without labels, or with fewer than two classes.
     """
     if images.labels is None:
-        raise ValueError(
-            f"expected labels to train the classifier on, got none in {images.name}; pass --data with a labelled set, "
-            "such as a folder with class sub-folders, or --features inception"
+        raise InputError(
+            f"expected labels to train the classifier on, got none in {images.name}",
+            words("pass {data} with labels, such as a folder with class sub-folders"),
+            words("{features=inception}"),
         )
     if len(np.unique(images.labels)) < 2:
-        raise ValueError(
-            f"expected at least two classes to train the classifier on, got one in {images.name}; pass --data with "
-            "more, or --features inception"
+        raise InputError(
+            f"expected at least two classes to train the classifier on, got one in {images.name}",
+            words("pass {data} with more"),
+            words("{features=inception}"),
         )
     key = cache_key("classifier", VERSION, images.fingerprint(), _labels_digest(images), keras.__version__)
     path = cache.folder / f"classifier-{key}.keras"

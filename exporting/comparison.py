@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from errors import InputError, words
+
 LARGEST_IN_FLOAT32 = 1  # levels, of 8 and of 16 bits
 LARGEST_IN_FLOAT16 = 2 / 255  # of white: the weights have 11 bits
 
@@ -77,8 +79,9 @@ def check_difference(difference: Difference, precision: str, white: int) -> None
     """Raises ValueError for a difference beyond the bound of the precision."""
     largest = largest_allowed(precision, white)
     if difference.levels > largest:
-        way_out = "export with --precision float32" if precision == "float16" else "try another format"
-        raise ValueError(
+        way_out = words("export with {precision=float32}") if precision == "float16" else "try another format"
+        raise InputError(
             f"expected every value within {largest} of {white} levels of generate.py, got a file of which "
-            f"{difference}; nothing was kept, {way_out}"
+            f"{difference}; nothing was kept",
+            way_out,
         )

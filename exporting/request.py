@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from errors import InputError, words
+
 FORMATS = ("savedmodel", "onnx", "tflite", "page")
 PRECISIONS = ("float32", "float16")
 ENDINGS = {".onnx": "onnx", ".tflite": "tflite", ".html": "page"}
@@ -46,9 +48,14 @@ def choose_format(output: Path, named: str | None) -> str:
     suffix = output.suffix.lower()
     by_ending = ENDINGS.get(suffix) or ("savedmodel" if not suffix else None)
     if named is None and by_ending is None:
-        raise ValueError(
-            f"expected --output to end in {', '.join(ENDINGS)}, or a folder without ending, got {str(output)!r}; "
-            "rename it or pass --format"
+        raise InputError(
+            words(
+                "expected {output} to end in {}, or a folder without ending, got {!r}",
+                ", ".join(ENDINGS),
+                output,
+            ),
+            "rename it",
+            words("pass {format}"),
         )
     return named or by_ending
 
@@ -56,10 +63,14 @@ def choose_format(output: Path, named: str | None) -> str:
 def _check_place(output: Path, is_folder: bool) -> None:
     parent = output.absolute().parent
     if not parent.is_dir():
-        raise ValueError(f"expected an existing folder for --output, got {str(parent)!r}; make it first")
+        raise InputError(words("expected an existing folder for {output}, got {!r}", parent), "make it first")
     if not os.access(parent, os.W_OK):
-        raise ValueError(f"expected a folder that can be written to, got {str(parent)!r}; choose another --output")
+        raise InputError(
+            f"expected a folder that can be written to, got {str(parent)!r}", words("choose another {output}")
+        )
     if is_folder and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
-        raise ValueError(f"expected --output to be new or an empty folder, got {str(output)!r}; choose another name")
+        raise InputError(
+            words("expected {output} to be new or an empty folder, got {!r}", output), "choose another name"
+        )
     if not is_folder and output.is_dir():
-        raise ValueError(f"expected --output to be a file, got the folder {str(output)!r}; choose another name")
+        raise InputError(words("expected {output} to be a file, got the folder {!r}", output), "choose another name")

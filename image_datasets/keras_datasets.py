@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from errors import InputError, words
 from image_datasets.image_set import ImageSet
 
 KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -20,9 +21,10 @@ def load_keras_dataset(name: str) -> ImageSet:
             (images, labels), _ = getattr(keras.datasets, name).load_data()
     except Exception as error:  # Keras raises a bare Exception when the download fails
         reason = " ".join(str(error).split())
-        raise ValueError(
-            f"expected to download {name} or to find it in Keras's cache, got: {reason}; connect to the network once, "
-            "or pass --data PATH to a folder, .zip, .npy or .npz of your own"
+        raise InputError(
+            f"expected to download {name} or to find it in Keras's cache, got: {reason}",
+            "connect to the network once",
+            words("pass {data} with a folder, .zip, .npy or .npz of your own"),
         ) from error
     images = images if images.ndim == 4 else images[..., np.newaxis]
     return ImageSet(name, images, labels.reshape(-1).astype(np.int64), _class_names(name, int(labels.max()) + 1))

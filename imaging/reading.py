@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from errors import InputError, Parameter
+from errors import InputError, Parameter, words
 from files import UnreadableFile, brief, open_regular
 from imaging.tiff_files import BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
 
@@ -166,7 +166,7 @@ def _check_size(width: int, height: int, max_pixels: int | None) -> None:
         raise ImageFileError(
             f"expected at most {max_pixels} pixels, got {width} x {height} = {width * height}, which may be a"
             " decompression bomb",
-            ("pass ", Parameter("max_pixels"), " if the file is trusted"),
+            words("pass {max_pixels} if the file is trusted"),
             "make the picture smaller",
         )
 
@@ -291,7 +291,7 @@ def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
     if 0 in tags.get(_EXTRA_SAMPLES, ()) and alpha != "drop":
         raise ImageFileError(
             "expected grey or RGB, got an extra channel beside the colours",
-            ("pass ", Parameter("alpha", "drop"), " to leave it out"),
+            words("pass {alpha=drop} to leave it out"),
             "save it without that channel",
         )
     if picture.mode in ("P", "PA"):
@@ -395,7 +395,7 @@ def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
     elif mode == "CMYK" and cmyk is None:
         raise ImageFileError(
             "expected grey or RGB, got CMYK for printing",
-            ("pass ", Parameter("cmyk", "convert"), " for Pillow's plain conversion"),
+            words("pass {cmyk=convert} for Pillow's plain conversion"),
             "save it as RGB",
         )
     else:
@@ -439,8 +439,8 @@ def _without_alpha(pixels: np.ndarray, transparent_colour: np.ndarray | None, al
         count = int((opacity != maximum).sum())
         raise ImageFileError(
             f"expected opaque pixels, got {count} that are transparent or partly so",
-            ("pass ", Parameter("alpha", "white"), " or ", Parameter("alpha", "black"), " for the ground behind them"),
-            ("pass ", Parameter("alpha", "drop"), " to take the stored colours"),
+            words("pass {alpha=white} or {alpha=black} for the ground behind them"),
+            words("pass {alpha=drop} to take the stored colours"),
             "save it as grey or RGB, all of it opaque",
         )
     ground = maximum if alpha == "white" else 0

@@ -190,7 +190,7 @@ MISTAKES = [
     (generate, "run --project good/0.png --output z.npy", "expected --output to be an image file"),
     (generate, "run --save-latents z.npy", "expected --project with --save-latents"),
     (generate, "run --nearest 3 --walk 0,1", "expected --nearest without --walk"),
-    (generate, "run --best", "train with --evaluate-every"),
+    (generate, "run --best", "a run that has measured no distance; train one that does or leave --best out"),
     (generate, "missing", "'missing', which is not a folder"),
     (generate, "texts", "has no config.json"),
     (generate, "other", "something else"),

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from errors import InputError, Parameter, words
+
 NUMBERS_IN_A_BLOCK = 4  # of Philox, which counts its numbers in blocks
 PHILOX = 1
 LOST = (  # what a collective operation raises when another worker has gone, by the way in which it went
@@ -161,7 +163,7 @@ class Replicas:
                 raise
             raise WorkerLost(
                 f"expected all {self.workers} workers to go on, got one that ended ({_reason(error)}); see what it "
-                "says, and go on from the last checkpoint with --resume at all of them"
+                "says, and resume all of them from the last checkpoint"
             ) from error
 
 
@@ -192,9 +194,11 @@ def open_replicas(kind: str | None, worker: int, workers: int, batch_size: int) 
             ) from error
     if batch_size % replicas.count:
         nearest = max(1, batch_size // replicas.count) * replicas.count
-        raise ValueError(
-            f"expected --batch-size divisible by {replicas.count}, the devices that share a batch, got {batch_size}; "
-            f"pass --batch-size {nearest}"
+        raise InputError(
+            words(
+                "expected {batch_size} divisible by {}, the devices that share it, got {}", replicas.count, batch_size
+            ),
+            ("pass ", Parameter("batch_size", nearest)),
         )
     return replicas
 
