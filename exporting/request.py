@@ -31,9 +31,11 @@ class ExportRequest:
 
     def __post_init__(self) -> None:
         if self.format == "page" and (self.raw or self.channels_first):
-            raise ValueError("expected no --raw and --channels-first for a page, which shows pixels; leave them out")
+            raise InputError(
+                words("expected no {raw} and {channels_first} for a page, which shows pixels"), "leave them out"
+            )
         if self.title is not None and self.format != "page":
-            raise ValueError(f"expected --title with a page, got {self.format}; leave it out")
+            raise InputError(words("expected {title} with a page, got {}", self.format), "leave it out")
         _check_place(self.output, self.format in FOLDERS)
         for package in PACKAGES.get(self.format, ()):
             if importlib.util.find_spec(package) is None:

@@ -181,7 +181,7 @@ MISTAKES = [
     (generate, "run --walk 0,1 --output walk.npy", "expected a .gif or an image file with --walk"),
     (generate, "run --output grid.gif", "expected --walk with a .gif"),
     (generate, "run --truncation 0", "expected a share above 0 and at most 1"),
-    (generate, "run --steps 3", "expected --walk with --steps"),
+    (generate, "run --steps 3", "expected --walk or --direction with --steps"),
     (generate, "run --project odd/0.png", "odd/0.png: expected"),
     (generate, "run --project float.npy", "float.npy: expected"),
     (generate, "run --project alpha/1.png", "transparent or partly so; save it as grey or RGB, all of it opaque"),
