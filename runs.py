@@ -161,16 +161,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does.
-
-        Raises ValueError for folders in it that are links: training removes files in them, which may be anybody's.
-        """
-        for folder in ("checkpoints", "samples", "tensorboard"):
-            if (self.path / folder).is_symlink():
-                raise ValueError(
-                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so put "
-                    "the folder itself in its place"
-                )
+        """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does."""
         if fcntl is None:  # Windows
             yield
             return
@@ -193,6 +184,15 @@ class RunFolder:
                 f"{self.path / 'config.json'}: expected settings that this version knows, got "
                 f"{'; '.join(self.unknown_settings)}; go on with the version that wrote it, or only draw from the run"
             )
+
+    def check_own_folders(self) -> None:
+        """Raises ValueError for folders in it that are links: training removes files there, which may be anybody's."""
+        for folder in ("checkpoints", "samples", "tensorboard"):
+            if (self.path / folder).is_symlink():
+                raise ValueError(
+                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so put "
+                    "the folder itself in its place"
+                )
 
     def check_same_images(self, images: ImageSet) -> None:
         """Raises ValueError unless these are the images that the run was started with."""

@@ -145,6 +145,7 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
         raise ValueError("expected --run-dir with --resume, got none; name the run to go on with")
     run = RunFolder.open(arguments.run_dir)
     run.check_settings_known()
+    run.check_own_folders()
     contradictions = run.config.contradictions(choices)
     if contradictions:
         raise InputError(

@@ -1,0 +1,201 @@
+"""A run folder from a stranger is data: each mistake or trap in it is one line, and nothing outside is touched."""
+
+import json
+import os
+import shutil
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import generate
+import train
+from drawing.output import write_files
+from runs import RunFolder, RunIsBusy, check_new
+
+FROZEN = Path(__file__).resolve().parent / "frozen_runs" / "db04404"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A copy of a finished conditional run, in a folder of its own; what lies beside it must stay as it is."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(FROZEN / "conditional", tmp_path / "run")
+    shutil.copy(FROZEN / "shapes.npz", tmp_path / "shapes.npz")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious.png").write_text("mine")
+    return tmp_path / "run"
+
+
+def edit(path: Path, change) -> None:
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def outside_of(run: Path) -> dict[str, bytes]:
+    return {
+        str(path): path.read_bytes() if path.is_file() else b""
+        for path in run.parent.rglob("*")
+        if run not in path.parents and "output" not in path.parts
+    }
+
+
+def lambda_layer(run):
+    with zipfile.ZipFile(run / "generator.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"]["layers"].append({"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}})
+    with zipfile.ZipFile(run / "generator.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, json.dumps(config) if name == "config.json" else content)
+
+
+def class_imported_by_name(run):
+    with zipfile.ZipFile(run / "generator.keras", "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the name that is there already
+        archive.writestr("config.json", json.dumps({"module": "os", "class_name": "system", "config": {}}))
+
+
+def pickled_checkpoint(run):
+    (newest,) = (run / "checkpoints").iterdir()
+    np.savez(newest, state=np.array([{"code": print}], object))
+
+
+def nested_brackets(run):
+    (run / "config.json").write_text("[" * 200_000)
+
+
+def pipe_for_scaling(run):
+    (run / "preprocessing.json").unlink()
+    os.mkfifo(run / "preprocessing.json")
+
+
+def device_for_config(run):
+    (run / "config.json").unlink()
+    (run / "config.json").symlink_to("/dev/zero")
+
+
+def samples_elsewhere(run):
+    shutil.rmtree(run / "samples")
+    (run / "samples").symlink_to(run.parent / "outside")
+
+
+def escapes_in_names(run):
+    edit(run / "config.json", lambda document: document["images"].update(dtype="uint8\n\x1b]0;title\x07" * 100))
+
+
+def readings_without_entries(run):
+    (run / "metrics.jsonl").write_text('{"epoch": 1}\n')
+
+
+def wrong_shape(run):
+    edit(run / "config.json", lambda document: document["images"].update(shape=[10**9, 10**9, 3]))
+
+
+def classes_that_are_no_names(run):
+    edit(run / "config.json", lambda document: document["images"].update(class_names=[{"a": 1}, 2]))
+
+
+HOSTILE = [
+    (generate, lambda_layer, "keras.layers.Lambda; it was not loaded"),
+    (generate, class_imported_by_name, "the same name twice"),
+    (train, pickled_checkpoint, "object array, which can run code"),
+    (generate, nested_brackets, "brackets nested without end"),
+    (generate, pipe_for_scaling, "expected a regular file, got a pipe"),
+    (generate, device_for_config, "expected a regular file, got a device"),
+    (train, samples_elsewhere, "expected a folder, got the link"),
+    (generate, escapes_in_names, "expected dtype of the images"),
+    (train, readings_without_entries, "expected the readings of an epoch"),
+    (generate, wrong_shape, "expected shape of the images"),
+    (generate, classes_that_are_no_names, "expected class_names of the images"),
+]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize(("script", "trap", "words"), HOSTILE, ids=[row[1].__name__ for row in HOSTILE])
+def test_a_trap_is_one_line_and_touches_nothing(run, run_script, monkeypatch, script, trap, words):
+    from models import ImageLayout
+
+    narrow = classmethod(lambda cls, shape, preset="r1gan": cls(*shape, largest_base=4, narrowest=4))
+    monkeypatch.setattr(ImageLayout, "of", narrow)  # as wide as the networks of the frozen run
+    trap(run)
+    before = outside_of(run)
+    arguments = (run, "--output", run.parent / "output") if script is generate else ("--run-dir", run, "--resume")
+    outcome = run_script(script, *arguments)
+    assert outcome.status == 2 and words in outcome.stderr, outcome
+    assert outcome.stderr.count("\n") == 1 and outcome.stderr.strip().isprintable() and len(outcome.stderr) < 340
+    assert outside_of(run) == before
+
+
+def test_classes_do_not_climb_out(run):
+    """The names go where they should, one folder each, and the rest of the program still knows them as they are."""
+    names = ["../outside", str(run.parent / "outside")]
+    edit(run / "config.json", lambda document: document["images"].update(class_names=names))
+    opened = RunFolder.open(run)
+    assert opened.class_names == tuple(names)
+    from drawing.request import choose_images
+
+    arguments = type("Arguments", (), {"seeds": [0], "latents": None, "walk": None, "direction": None, "count": None,
+                                       "rows": None, "columns": None, "truncation": 1.0})()  # fmt: skip
+    request = choose_images(arguments, opened, [0, 1])
+    before = outside_of(run)
+    write_files(run.parent / "output", iter([np.zeros((2, 16, 16, 3), np.uint8)]), request.names)
+    assert outside_of(run) == before and len(list((run.parent / "output").glob("*/seed0000.png"))) == 2
+
+
+def test_a_run_that_is_trained_is_not_changed(run):
+    opened = RunFolder.open(run)
+    before = (run / "config.json").read_bytes()
+    other = type(opened.config)(**{**vars(opened.config), "epochs": 99})
+    with opened.locked(), pytest.raises(RunIsBusy, match="which another process trains"):
+        RunFolder.open(run).with_config(other)
+    assert (run / "config.json").read_bytes() == before
+    assert RunFolder.open(run).with_config(other).config.epochs == 99
+    assert RunFolder.open(run).config.epochs == 99
+
+
+def test_what_resuming_takes_back(run):
+    """Samples of later epochs go, with or without metrics.jsonl; those of finished epochs and other files stay."""
+    opened = RunFolder.open(run)
+    step = opened.steps_per_epoch
+    for name in ("epoch_0002.png", "epoch_0010.png", "notes.png", "epoch_x.png"):
+        (run / "samples" / name).write_bytes(b"x")
+    (run / "metrics.jsonl").unlink()
+    opened.clean_after(step)
+    assert {path.name for path in (run / "samples").iterdir()} == {"epoch_0001.png", "notes.png", "epoch_x.png"}
+    records = [{"epoch": epoch, "step": epoch * step} for epoch in (1, 2)]
+    opened.save_metrics(records)
+    opened.clean_after(step)
+    assert opened.load_metrics() == records[:1]
+
+
+def test_a_damaged_checkpoint_names_the_one_before(run):
+    opened = RunFolder.open(run)
+    (older,) = (run / "checkpoints").iterdir()
+    newest = run / "checkpoints" / "step_000000008.npz"
+    content = older.read_bytes()
+    newest.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"remove it to go on from {older.name}"):
+        opened.load_checkpoint()
+    newest.unlink()
+    assert set(opened.load_checkpoint())
+    older.write_bytes(content[:-10])
+    with pytest.raises(ValueError, match="there is none before it"):
+        opened.load_checkpoint()
+
+
+def test_names_of_checkpoints_go_by_their_numbers(run):
+    for name in ("step_1000000000.npz", "step_999999999.npz", "step_x.npz"):
+        (run / "checkpoints" / name).write_bytes(b"")
+    assert RunFolder.open(run).latest_checkpoint().name == "step_1000000000.npz"
+
+
+def test_a_run_cannot_begin_where_one_begins(tmp_path):
+    (tmp_path / "new").mkdir()
+    check_new(tmp_path / "new")
+    (tmp_path / "new" / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="go on with --resume"):
+        check_new(tmp_path / "new")
