@@ -197,5 +197,5 @@ def test_a_run_cannot_begin_where_one_begins(tmp_path):
     (tmp_path / "new").mkdir()
     check_new(tmp_path / "new")
     (tmp_path / "new" / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match="go on with --resume"):
+    with pytest.raises(ValueError, match="which holds a run; go on with"):
         check_new(tmp_path / "new")
