@@ -1,4 +1,4 @@
-"""What evaluate.py says: all numbers of one evaluation, as a table for people and as JSON for programs."""
+"""What evaluate.py prints: all numbers of one evaluation, as a table for people and as JSON for programs."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ MOST_CLASS_ROWS = 20
 ROWS = (
     ("Fréchet distance", "frechet_distance", "0 is best"),
     ("kernel distance", "kernel_distance", "0 is best; ± over its subsets"),
-    ("precision", "precision", "share of them that look real"),
-    ("recall", "recall", "share of the real ones within their reach"),
-    ("density", "density", "about 1 for real ones; more when they crowd"),
-    ("coverage", "coverage", "share of the real ones with one of them nearby"),
+    ("precision", "precision", "share of these images that look real"),
+    ("recall", "recall", "share of real images within reach of these"),
+    ("density", "density", "about 1 for real images; more if they crowd"),
+    ("coverage", "coverage", "share of real images with one of these nearby"),
 )
 
 
@@ -122,9 +122,11 @@ def _heading(report: Report) -> list[str]:
     ]
     fewest = min(count, report.reference_count)
     if fewest < 2 * length:
-        lines.append(f"          {fewest:,} images are few for {length:,} features: distances come out large")
+        lines.append(f"          {fewest:,} images are few for {length:,} features: distances are too large")
     if report.floor and report.floor_count < fewest:
-        lines.append(f"          to compare both columns, pass --count {report.floor_count}: more come out nearer")
+        lines.append(
+            f"          to compare both columns, pass --count {report.floor_count}: more images give smaller distances"
+        )
     return lines
 
 
@@ -136,7 +138,7 @@ def _score_lines(report: Report) -> list[str]:
         lines.append(f"{title:18}{score:>18}{floor:>22}  {meaning}".rstrip())
     if report.requested_class_named is not None:
         share, real = f"{report.requested_class_named:.1%}", f"{report.extractor.accuracy:.1%}"
-        lines.append(f"{'class named':18}{share:>18}{real:>22}  share of which the classifier names the asked class")
+        lines.append(f"{'class named':18}{share:>18}{real:>22}  share whose requested class the classifier recognizes")
     return lines
 
 
