@@ -5,7 +5,8 @@ import pytest
 
 from models import ImageLayout, build_discriminator, build_generator
 
-SHAPES = [(16, 16, 1), (16, 16, 3), (28, 28, 1), (32, 32, 3), (64, 64, 3), (48, 80, 1), (128, 128, 3)]
+SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (48, 80, 1)]
+LARGE_SHAPES = [pytest.param(shape, marks=pytest.mark.slow) for shape in ((64, 64, 3), (128, 128, 3))]
 
 
 def test_tutorial_has_the_printed_parameters():
@@ -84,7 +85,7 @@ def test_every_promised_size_has_a_layout_that_doubles_to_it():
             assert len(layout.filters) == layout.doublings >= 2
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("shape", SHAPES + LARGE_SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path):
     from config import TrainingConfig
     from imaging import image_grid, load_image, save_image
