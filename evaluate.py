@@ -53,6 +53,8 @@ def main() -> int:
         check_output(arguments.json)
         cache = Cache.open(arguments.cache)
         run = open_subject_run(arguments)
+        if run and arguments.json:
+            run.check_output(arguments.json, "json")
         subject = None if run else load(arguments.subject, arguments)
         reference, labelled = load_real_images(arguments, run, subject)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
@@ -131,8 +133,8 @@ def build_parser() -> ArgumentParser:
 
 
 def check_output(path: Path | None) -> None:
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        what = "a folder" if path.is_dir() else "a file in a folder that is not there"
+    if path is not None and ((path.exists() and not path.is_file()) or not path.parent.is_dir()):
+        what = "a folder or a device" if path.exists() else "a file in a folder that is not there"
         raise ValueError(f"expected --json to be a file in an existing folder, got {str(path)!r}, {what}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
-from errors import InputError, words
+from errors import InputError, Parameter, words
 from files import (
     PARTIAL_MARK,
     DamagedFile,
@@ -35,6 +35,11 @@ except ImportError:  # Windows has no such locks
 FORMAT, VERSION = "pixelwright-run", 1
 RUNS_FOLDER = Path("runs")
 CHECKPOINTS_KEPT = 2
+# What a run cannot do without; the rest is drawn or written again.
+_OWN_NAMES = {
+    *("config.json", "preprocessing.json", "generator.keras", "generator_best.keras", "discriminator.keras"),
+    *("metrics.jsonl", "checkpoints", "samples", "tensorboard"),
+}
 _SAMPLE_NAME = re.compile(r"epoch_(\d+)\.png")
 _CHECKPOINT_NAME = re.compile(r"step_(\d+)\.npz")
 
@@ -194,6 +199,29 @@ class RunFolder:
                     "the folder itself in its place"
                 )
 
+    def check_output(self, path: Path, name: str) -> None:
+        """Raises InputError for a place to write to, the parameter `name`, where the run or its images would suffer."""
+        place, own, option = path.resolve(), self.path.resolve(), Parameter(name)
+        if place.is_relative_to(own):
+            if place.relative_to(own).parts[:1] and place.relative_to(own).parts[0] in _OWN_NAMES:
+                raise InputError(
+                    (
+                        "expected ",
+                        Parameter(name),
+                        f" beside the files of the run, got {str(path)!r}, which is one of them",
+                    ),
+                    "choose another name",
+                )
+        elif _is_among(place, self.config.data):
+            raise InputError(
+                (
+                    "expected ",
+                    Parameter(name),
+                    f" outside of the training images {self.config.data!r}, got {str(path)!r}",
+                ),
+                "choose another place",
+            )
+
     def check_same_images(self, images: ImageSet) -> None:
         """Raises ValueError unless these are the images that the run was started with."""
         if images.fingerprint() != self.fingerprint:
@@ -336,6 +364,21 @@ def _numbered(folder: Path, pattern: re.Pattern) -> list[Path]:
     """The files of a folder whose names have a number, by that number."""
     found = [(int(match[1]), folder / match[0]) for match in map(pattern.fullmatch, _names_in(folder)) if match]
     return [path for _, path in sorted(found)]
+
+
+def check_outside(path: Path | None, data: str) -> None:
+    """Raises InputError for a new run among its own images, whose pictures would be images the next time."""
+    place = (path or RUNS_FOLDER).resolve()
+    if Path(data).is_dir() and _is_among(place, data):
+        raise InputError(
+            words("expected {run_dir} outside of the images of {data}, got {!r} in {!r}", str(place), data),
+            words("pass {run_dir=../run}, or another folder elsewhere"),
+        )
+
+
+def _is_among(place: Path, data: str) -> bool:
+    """Whether a resolved path is the data of a run or lies in it."""
+    return data not in DATASET_NAMES and Path(data).exists() and place.is_relative_to(Path(data).resolve())
 
 
 def check_new(path: Path) -> None:

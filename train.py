@@ -28,7 +28,7 @@ from image_datasets import KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models import ImageLayout
 from options import Choice, add_options, converter, options_of
 from preprocessing import PixelScaler
-from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new
+from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new, check_outside
 from streams import print_result
 
 PROGRAM = "train.py"
@@ -140,7 +140,9 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
     if not arguments.resume:
         if arguments.run_dir is not None and is_chief:
             check_new(arguments.run_dir)
-        return None, TrainingConfig.of(**choices)
+        config = TrainingConfig.of(**choices)
+        check_outside(arguments.run_dir, config.data)
+        return None, config
     if arguments.run_dir is None:
         raise ValueError("expected --run-dir with --resume, got none; name the run to go on with")
     run = RunFolder.open(arguments.run_dir)

@@ -47,12 +47,14 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
             "leave it out",
         )
     check_place(output, kind, "output")
+    run.check_output(output, "output")
     if arguments.save_latents:
         if arguments.save_latents.suffix.lower() != ".npy":
             raise InputError(
                 words("expected {save_latents} to end in .npy, got {!r}", arguments.save_latents), "rename it"
             )
         check_place(arguments.save_latents, "array", "save_latents")
+        run.check_output(arguments.save_latents, "save_latents")
     return output
 
 
@@ -85,6 +87,10 @@ def check_place(output: Path, kind: str, name: str) -> None:
     if kind == "folder" and output.exists() and not output.is_dir():
         raise InputError(
             ("expected ", option, f" to be a folder, got the file {str(output)!r}"), "end it in .png for a grid"
+        )
+    if kind != "folder" and output.exists() and not output.is_file():  # a new file would take the device's place
+        raise InputError(
+            ("expected ", option, f" to be a file, got the device or pipe {str(output)!r}"), "choose another name"
         )
     if kind != "folder" and not output.parent.is_dir():
         raise InputError(("expected an existing folder for ", option, f", got {str(output.parent)!r}"), "make it first")

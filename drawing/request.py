@@ -14,6 +14,7 @@ from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
 
+MOST_IMAGES = 1_000_000  # their latents take 400 MB
 GRID_ROWS, GRID_COLUMNS = 8, 8
 FEW_ROWS = 8  # of --nearest and --direction
 WALK_STEPS = 8
@@ -128,12 +129,23 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
 def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> int:
     """How many seeds, when they are not listed: those of a grid, of each class's row, or the images of --count."""
     if arguments.count:
+        if arguments.count > MOST_IMAGES:
+            raise InputError(
+                words("expected {count} of at most {}, got {}", MOST_IMAGES, arguments.count),
+                words("draw them in parts, with {seed} for where each begins"),
+            )
         return arguments.count
     if arguments.nearest or arguments.direction:
         return max(1, FEW_ROWS // len(classes))
     if classes != [None]:
         return arguments.columns or GRID_COLUMNS
-    return (arguments.rows or GRID_ROWS) * (arguments.columns or GRID_COLUMNS)
+    count = (arguments.rows or GRID_ROWS) * (arguments.columns or GRID_COLUMNS)
+    if count > MOST_IMAGES:
+        raise InputError(
+            words("expected a grid of at most {} cells, got {}", MOST_IMAGES, count),
+            words("pass fewer {rows} or {columns}"),
+        )
+    return count
 
 
 def spread_along_direction(

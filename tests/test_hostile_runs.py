@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import evaluate
 import generate
 import train
 from drawing.output import write_files
@@ -199,3 +200,44 @@ def test_a_run_cannot_begin_where_one_begins(tmp_path):
     (tmp_path / "new" / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="which holds a run; go on with"):
         check_new(tmp_path / "new")
+
+
+OUTPUTS = [
+    "run/config.json", "run/generator.keras", "run/checkpoints/step_000000004.npz", "run/samples/epoch_0001.png",
+    "outside/../run/samples/new.png", "shapes.npz", "/dev/null",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_outputs_never_replace_what_a_run_needs(run, run_script, output):
+    edit(run / "config.json", lambda document: document["config"].update(data="shapes.npz"))
+    before = outside_of(run.parent / "nowhere")
+    rows = [(generate, "--output", output), (evaluate, "--json", output)]
+    if output.endswith((".json", ".keras")):
+        rows = rows[1:]
+    for script, option, path in rows:
+        outcome = run_script(script, run, option, path)
+        assert outcome.status == 2 and option in outcome.stderr and outcome.stderr.count("\n") == 1, outcome
+    assert outside_of(run.parent / "nowhere") == before
+
+
+def test_outputs_among_the_training_images_are_refused(run, run_script):
+    (run.parent / "photos").mkdir()
+    edit(run / "config.json", lambda document: document["config"].update(data="photos"))
+    outcome = run_script(generate, run, "--output", "photos/new.png")
+    assert outcome.status == 2 and "outside of the training images 'photos'" in outcome.stderr
+
+
+def test_a_run_does_not_begin_among_its_images(run, run_script, monkeypatch):
+    monkeypatch.chdir(run.parent / "outside")
+    for arguments in ((), ("--run-dir", "below/new")):
+        outcome = run_script(train, "--data", ".", *arguments)
+        assert outcome.status == 2 and "pass --run-dir ../run" in outcome.stderr, outcome
+    assert not Path("runs").exists() and not Path("below").exists()
+
+
+@pytest.mark.parametrize("arguments", ["--count 99999999999", "--rows 100000000", "--rows 99999 --columns 99999"])
+def test_numbers_without_bound_are_refused_at_once(run, run_script, arguments):
+    edit(run / "config.json", lambda document: document["config"].update(conditional=False))
+    outcome = run_script(generate, run, *arguments.split())
+    assert outcome.status == 2 and "of at most 1000000" in outcome.stderr, outcome
