@@ -207,7 +207,7 @@ class RunFolder:
                 raise InputError(
                     (
                         "expected ",
-                        Parameter(name),
+                        option,
                         f" beside the files of the run, got {str(path)!r}, which is one of them",
                     ),
                     "choose another name",
@@ -216,7 +216,7 @@ class RunFolder:
             raise InputError(
                 (
                     "expected ",
-                    Parameter(name),
+                    option,
                     f" outside of the training images {self.config.data!r}, got {str(path)!r}",
                 ),
                 "choose another place",
