@@ -162,11 +162,7 @@ class TrainingConfig:
         Choice(("auto", "float32", "bfloat16")),
     )
     xla: str = option(
-        "auto",
-        RECIPE,
-        "compile the train step with XLA; auto measures whether it is faster on a single GPU, keeps the answer for "
-        "the run, and is off elsewhere (default {default})",
-        Choice(("auto", "on", "off")),
+        "off", RECIPE, "compile the train step of a single device with XLA (default {default})", Choice(("on", "off"))
     )
 
     r1: float = option(0.5, REGULARIZERS, "weight of the gradient penalty at real images (default {default})", WEIGHT)

@@ -59,18 +59,14 @@ def main() -> int:
         else:
             scaler = load_scaler(run, images)
         replicas = open_devices(arguments.distribute, worker, workers, config)
-        device = find_device()
-        config, at_once = choose_fastest(config, arguments.steps_per_execution, images, scaler, replicas)
+        config = choose_precision(config, replicas)
         networks = build(config, images, scaler, replicas)
         if arguments.dry_run:
-            return describe(config, images, scaler, networks, device, replicas)
-        yardstick = choose_yardstick(config, images, arguments.cache) if replicas.is_chief else None
-        run, progress = open_run(run, arguments.run_dir, config, images, scaler, networks, replicas, at_once)
+            return describe(config, images, scaler, networks)
+        training = open_training(run, arguments, config, images, scaler, networks)
     if replicas.is_chief:
-        print_result(run.path)
-    return train_and_report(
-        run, images, scaler, networks, progress, yardstick, arguments.tensorboard, replicas, at_once
-    )
+        print_result(training.run.path)
+    return train_and_report(training, arguments.tensorboard, arguments.steps_per_execution)
 
 
 def build_parser() -> ArgumentParser:
@@ -100,8 +96,9 @@ def build_parser() -> ArgumentParser:
         "--steps-per-execution",
         type=positive_integer,
         metavar="N",
+        default=1,
         help="steps that TensorFlow takes per call, a multiple of --penalty-interval; does not change the weights "
-        "(default 1, or 8 on a single GPU where that is measured to be faster)",
+        "(default %(default)s)",
     )
     run.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     run.add_argument(
@@ -159,9 +156,9 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
     return run, dataclasses.replace(run.config, **changed)
 
 
-def check_steps_per_execution(asked: int | None, config: TrainingConfig) -> None:
+def check_steps_per_execution(asked: int, config: TrainingConfig) -> None:
     """Raises ValueError for a number whose steps would have their penalties in other places each time."""
-    if asked and asked > 1 and asked % config.penalty_interval:
+    if asked > 1 and asked % config.penalty_interval:
         raise ValueError(
             f"expected --steps-per-execution divisible by {config.penalty_interval}, the steps from one penalty to the "
             f"next, got {asked}; pass {config.whole_intervals(asked)}"
@@ -194,28 +191,22 @@ def load_scaler(run: RunFolder, images: ImageSet) -> PixelScaler:
     return run.load_scaler()
 
 
-def find_device() -> str:
-    """What TensorFlow will compute on, in words."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
-
-
 def open_devices(distribute: str | None, worker: int, workers: int, config: TrainingConfig):
     from training.distribution import open_replicas
 
     return open_replicas(distribute, worker, workers, config.batch_size)
 
 
-def choose_fastest(
-    config: TrainingConfig, steps_per_execution: int | None, images: ImageSet, scaler: PixelScaler, replicas
-) -> tuple[TrainingConfig, int]:
-    """What "auto" and no number stand for on this device: precision, compiler, and steps per execution."""
-    from training.compilation import choose_compiler, choose_precision, choose_steps_per_execution
+def choose_precision(config: TrainingConfig, replicas) -> TrainingConfig:
+    """Where "auto" was asked for, the faster precision here; of many workers, that of the one which gains least."""
+    if config.precision != "auto":
+        return config
+    from training.precision import faster_precision, precision_of
 
-    config = choose_compiler(choose_precision(config, replicas), images, scaler, replicas)
-    return config, steps_per_execution or choose_steps_per_execution(config, images, scaler, replicas)
+    gain = float(replicas.gather(faster_precision()[1]).min())
+    precision = precision_of(gain)
+    print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
+    return dataclasses.replace(config, precision=precision)
 
 
 def build(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, replicas):
@@ -239,64 +230,69 @@ def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | Non
     return yardstick
 
 
-def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks, device: str, replicas) -> int:
+def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks) -> int:
+    """Says what would be done."""
     height, width, channels = images.image_shape
-    steps = len(images.images) // config.batch_size
+    steps, replicas = len(images.images) // config.batch_size, networks.replicas
     print(f"images         {len(images.images)} of {height}x{width}x{channels} {images.images.dtype}, {images.name}")
     print(f"classes        {', '.join(images.class_names) or 'none'}")
     print(f"scaling        {config.scaling}, to {scaler.output_range[0]:g} … {scaler.output_range[1]:g}")
     print(f"generator      {networks.generator.count_params():,} parameters, ends in {scaler.output_activation}")
     print(f"discriminator  {networks.discriminator.count_params():,} parameters")
-    print(f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {device}")
+    print(f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {find_device()}")
     if not replicas.is_one_device:
         print(f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each")
     print(f"work           {config.epochs} epochs of {steps} steps of {config.batch_size} images; nothing was written")
     return DONE
 
 
-def open_run(
+def find_device() -> str:
+    """What TensorFlow will compute on, in words."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
+
+
+def open_training(
     run: RunFolder | None,
-    path: Path | None,
+    arguments: argparse.Namespace,
     config: TrainingConfig,
     images: ImageSet,
     scaler: PixelScaler,
     networks,
-    replicas,
-    steps_per_execution: int,
 ):
-    """A new run and its empty progress; or the earlier one, its state put into the networks, and how far it is.
+    """The training of a new run; or of the earlier one, its state put into the networks, from where it stopped.
 
     Only the chief writes anything. Raises ValueError when other workers have other images, settings or checkpoints.
     """
-    from training.loop import Progress, restore_progress
+    from training.history import History, restore_history
+    from training.loop import Training
 
-    progress = Progress() if run is None else restore_progress(dataclasses.replace(run, config=config), networks)
+    replicas = networks.replicas
+    yardstick = choose_yardstick(config, images, arguments.cache) if replicas.is_chief else None
+    history = History() if run is None else restore_history(dataclasses.replace(run, config=config), networks)
     if replicas.workers > 1:
         settings = dataclasses.replace(config, data="")
-        replicas.check_alike(settings, images.fingerprint(), progress.step, steps_per_execution)
+        replicas.check_alike(settings, images.fingerprint(), history.step, arguments.steps_per_execution)
     if not replicas.is_chief:
-        return RunFolder.of(path or RUNS_FOLDER, config, images), progress
-    return RunFolder.create(path, config, images, scaler) if run is None else run.with_config(config), progress
+        run = RunFolder.of(arguments.run_dir or RUNS_FOLDER, config, images)
+    elif run is None:
+        run = RunFolder.create(arguments.run_dir, config, images, scaler)
+    else:
+        run = run.with_config(config)
+    return Training(run, images, scaler, networks, history, yardstick)
 
 
-def train_and_report(
-    run: RunFolder,
-    images: ImageSet,
-    scaler: PixelScaler,
-    networks,
-    progress,
-    yardstick,
-    tensorboard: bool,
-    replicas,
-    steps_per_execution: int,
-) -> int:
+def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> int:
     """Trains; the last line on standard output says where to look."""
     from training.distribution import WorkerLost
-    from training.loop import ImagesUnreadable, TrainingDiverged, TrainingStopped, train
+    from training.loop import ImagesUnreadable, TrainingDiverged, TrainingStopped
 
+    run, is_chief = training.run, training.replicas.is_chief
     try:
-        with run.locked() if replicas.is_chief else contextlib.nullcontext():
-            train(run, images, scaler, networks, progress, yardstick, tensorboard, replicas, steps_per_execution)
+        with run.locked() if is_chief else contextlib.nullcontext():
+            training.train(tensorboard, steps_per_execution)
     except TrainingStopped as stopped:
         print(
             f"{PROGRAM}: stopped, the state is saved; go on with: {PROGRAM} --run-dir {run.path} --resume",
@@ -315,8 +311,8 @@ def train_and_report(
             file=sys.stderr,
         )
         return BAD_INPUT
-    curves = "distance.png" if progress.best else "losses.png"
-    if replicas.is_chief:
+    curves = "distance.png" if training.history.best else "losses.png"
+    if is_chief:
         print(f"done: look at {run.path / 'comparison.png'}, {run.path / 'progress.gif'} and {run.path / curves}")
     return DONE
 

@@ -62,13 +62,12 @@ def measure(arguments: argparse.Namespace, batch_size: int, size: int) -> dict:
     import numpy as np
     import tensorflow as tf
 
-    from training.losses import gan_loss
     from training.networks import build_networks
-    from training.step import Batch, build_train_step
+    from training.step import Batch, TrainStep
 
     config = TrainingConfig.of(preset=arguments.preset, batch_size=batch_size, precision=arguments.precision)
     networks = build_networks(config, (size, size, 3), "tanh")
-    step = build_train_step(networks, gan_loss(config.loss), config)
+    step = TrainStep(networks, config)
     pixels = np.random.default_rng(0).uniform(-1, 1, (batch_size, size, size, 3)).astype(np.float32)
     batch = Batch(tf.constant(pixels))
 

@@ -32,10 +32,9 @@ from image_datasets import ImageSet, ReadingOptions, load_images  # noqa: E402
 from imaging import save_image  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
 from training.feed import Feed  # noqa: E402
-from training.losses import gan_loss  # noqa: E402
 from training.networks import build_networks  # noqa: E402
 from training.precision import faster_precision  # noqa: E402
-from training.step import Batch, build_train_step  # noqa: E402
+from training.step import Batch, TrainStep  # noqa: E402
 
 SOURCES = ("memory", "npy", "folder", "zip")
 WARM_UP = 5  # steps
@@ -100,11 +99,10 @@ def compare(images: ImageSet, config: TrainingConfig, steps: int | None, repeats
     steps = steps or len(images.images) // config.batch_size
     scaler = PixelScaler(config.scaling).fit_batches(images.blocks())
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
-    loss = gan_loss(config.loss)
-    train_step = build_train_step(networks, loss, config)
+    train_step = TrainStep(networks, config)
     last = WARM_UP + repeats * steps
     bare, fed = [], []
-    with Feed(images, scaler, config.batch_size, config.seed, 0, last, second=loss.pairs) as feed:
+    with Feed(images, scaler, config.batch_size, config.seed, 0, last, second=train_step.loss.pairs) as feed:
         for number in range(WARM_UP):
             batch = next(feed)
             read_losses(train_step(batch, number))

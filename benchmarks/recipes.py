@@ -176,10 +176,9 @@ def parse_recipe(recipe: str) -> TrainingConfig:
 def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
     import dataclasses
 
-    from training.losses import gan_loss
     from training.networks import build_networks
     from training.precision import faster_precision
-    from training.step import Batch, build_train_step
+    from training.step import Batch, TrainStep
 
     config = dataclasses.replace(parse_recipe(recipe), seed=seed)
     if config.schedule != "constant":
@@ -187,8 +186,7 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=faster_precision()[0])
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
-    loss = gan_loss(config.loss)
-    train_step = build_train_step(networks, loss, config)
+    train_step = TrainStep(networks, config)
     classes = len(images.class_names) if config.conditional else 0
     inputs = with_classes(
         latents_from_seeds(range(COUNT), config.latent_dim), np.arange(COUNT) % max(1, classes), classes
@@ -199,13 +197,17 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
     def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
         labels = images.labels[chosen] if classes else None
         batch = Batch(scaler.transform(images.images[chosen]), labels)
-        if loss.pairs:
+        if train_step.loss.pairs:
             pools = [members[label] for label in labels] if classes else [everyone] * len(chosen)
             second = np.array([others.choice(pool) for pool in pools])
             batch = batch._replace(second_images=scaler.transform(images.images[second]))
         float(train_step(batch, number)["generator_loss"])
 
-    return config.batch_size, step, networks.sampler, inputs
+    def sampler():
+        networks.update_batch_statistics()
+        return networks.averaged_generator
+
+    return config.batch_size, step, sampler, inputs
 
 
 def build_peer(recipe: str, images: ImageSet, seed: int):

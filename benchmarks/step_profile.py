@@ -21,13 +21,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from steps import operations_of  # noqa: E402
+from steps import graph_of, operations_of  # noqa: E402
 from tensorflow.tsl.profiler.protobuf import xplane_pb2  # noqa: E402
 
 from config import PRESETS, TrainingConfig  # noqa: E402
-from training.losses import gan_loss  # noqa: E402
 from training.networks import build_networks  # noqa: E402
-from training.step import Batch, build_train_step  # noqa: E402
+from training.step import Batch, TrainStep  # noqa: E402
 
 AROUND = ("Process", "ParallelFor", "Run", "FunctionRun")  # what holds operations, or is held by them
 KINDS = {
@@ -50,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = TrainingConfig.of(preset=arguments.preset, batch_size=arguments.batch_size, precision=arguments.precision)
     networks = build_networks(config, (32, 32, 3), "tanh")
-    step = build_train_step(networks, gan_loss(config.loss), config)
+    step = TrainStep(networks, config)
     pixels = np.random.default_rng(0).uniform(-1, 1, (config.batch_size, 32, 32, 3)).astype(np.float32)
     batch = Batch(tf.constant(pixels))
     for number in range(5):
@@ -64,8 +63,7 @@ def main() -> None:
         tf.profiler.experimental.stop()
         seconds = seconds_of_operations(Path(folder))
     plain, penalised = (
-        operations_of(graph.get_concrete_function(batch, tf.constant(0), tf.constant(1.0)), config.batch_size) / 1e6
-        for graph in step.graphs[:2]
+        operations_of(graph_of(step, batch, penalize), config.batch_size) / 1e6 for penalize in (False, True)
     )
     print(f"{plain:.0f} MFLOP an image, {penalised:.0f} in a step with the penalties of the preset")
     show(config, seconds, wall, arguments.steps)

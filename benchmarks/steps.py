@@ -31,12 +31,11 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from config import TrainingConfig  # noqa: E402
-from training.compilation import AT_ONCE  # noqa: E402
-from training.losses import gan_loss  # noqa: E402
 from training.networks import build_networks  # noqa: E402
-from training.step import Batch, build_train_step  # noqa: E402
+from training.step import Batch, TrainStep  # noqa: E402
 
 LATENT_DIM = 100
+STEPS_PER_EXECUTION = 8  # in the row of many steps in one call
 PEAK_SHAPES = ((32, 32, 32, 256), (3, 3, 256, 256))  # images and kernel of the large convolution
 COUNTED = ["Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul"]
 PEAK_OPERATIONS = 2 * 32 * 32 * 32 * 3 * 3 * 256 * 256
@@ -72,7 +71,7 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
     contenders = [
         our_step(preset, images, "bfloat16"),
         our_step(preset, images, "float32"),
-        our_step(preset, images, "bfloat16", at_once=AT_ONCE),
+        our_step(preset, images, "bfloat16", steps_per_execution=STEPS_PER_EXECUTION),
         our_step(preset, images, "bfloat16", xla="on"),
         tutorial_step(preset, images),
         keras_fit(preset, images),
@@ -118,10 +117,10 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
 
 def steps_for(contender: Contender, seconds: float) -> int:
     """How many steps take about so long, after some to warm up; whole calls of the one that takes many in each."""
-    contender.run(AT_ONCE)
+    contender.run(STEPS_PER_EXECUTION)
     start = time.perf_counter()
-    contender.run(AT_ONCE)
-    return AT_ONCE * max(1, round(seconds / (time.perf_counter() - start)))
+    contender.run(STEPS_PER_EXECUTION)
+    return STEPS_PER_EXECUTION * max(1, round(seconds / (time.perf_counter() - start)))
 
 
 def peak(precision: str) -> float:
@@ -158,21 +157,26 @@ def operations_of(function: tf.types.experimental.ConcreteFunction, batch_size: 
 # Ours
 
 
-def our_step(preset: str, images: np.ndarray, precision: str, xla: str = "off", at_once: int = 1) -> Contender:
+def our_step(
+    preset: str, images: np.ndarray, precision: str, xla: str = "off", steps_per_execution: int = 1
+) -> Contender:
     config = TrainingConfig.of(preset=preset, batch_size=len(images), precision=precision, xla=xla)
     networks = build_networks(config, images.shape[1:], "tanh")
-    train_step = build_train_step(networks, gan_loss(config.loss), config)
+    train_step = TrainStep(networks, config)
     batch = Batch(tf.constant(images))
 
     def run(steps: int) -> None:
-        for step in range(0, steps, at_once):
-            for found in train_step.together([batch] * at_once, step):
-                float(found["generator_loss"])  # as the loop does, which reports every step
+        for step in range(0, steps, steps_per_execution):
+            for readings in train_step.execute([batch] * steps_per_execution, step):
+                float(readings["generator_loss"])  # as the loop does, which reports every step
 
-    plain_step = train_step.graphs[0]
-    graph = plain_step.get_concrete_function(batch, tf.constant(0), tf.constant(1.0))
-    name = "ours" + ", XLA" * (xla == "on") + f", {at_once} steps in one call" * (at_once > 1)
+    graph = graph_of(train_step, batch, penalize=False)
+    name = "ours" + ", XLA" * (xla == "on") + f", {steps_per_execution} steps in one call" * (steps_per_execution > 1)
     return Contender(name, precision, run, operations_of(graph, len(images)))
+
+
+def graph_of(train_step: TrainStep, batch: Batch, penalize: bool):
+    return train_step.graph.get_concrete_function(batch, tf.constant(0), tf.constant(1.0), penalize)
 
 
 # The peers: their steps, written from their published texts, on our networks

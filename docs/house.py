@@ -27,9 +27,13 @@ FLOORS = (
             ],
             [
                 ("training.precision", "which is faster"),
-                ("training.compilation", "does XLA gain?"),
                 ("training.distribution", "many devices"),
-                ("training.plots", "pictures"),
+                ("training.history", "readings so far"),
+                ("training.recorder", "what a run leaves"),
+            ],
+            [
+                ("training.pictures", "which pictures"),
+                ("training.plots", "how they are drawn"),
                 ("training.report", "pages"),
                 ("training.tensorboard", "event files"),
             ],

@@ -55,9 +55,8 @@ COMPARE = """
 import keras
 from config import TrainingConfig
 from training.distribution import ONE_DEVICE, open_replicas
-from training.losses import gan_loss
 from training.networks import build_networks
-from training.step import Batch, build_train_step
+from training.step import Batch, TrainStep
 
 steps, recipes, folder = json.loads(sys.argv[1])
 draws = np.random.default_rng(0)
@@ -66,15 +65,15 @@ chosen = draws.integers(64, size=(steps, 2, 8))
 two = open_replicas("mirrored", 0, 1, 8)
 assert two.count == 2
 
-def trained(recipe, replicas, at_once=1):
+def trained(recipe, replicas, steps_per_execution=1):
     config = TrainingConfig.of(precision="float32", **recipe)
     networks = build_networks(config, (16, 16, 3), "tanh", 3, replicas)
-    step = build_train_step(networks, gan_loss(config.loss), config, steps, 2.0, replicas)
+    step = TrainStep(networks, config, steps)
     losses, logits = [], []
     batches = [Batch(images[first], first % 3, images[second]) for first, second in chosen]
     said = []
-    for number in range(0, steps, at_once):
-        said += step.together(batches[number : number + at_once], number)
+    for number in range(0, steps, steps_per_execution):
+        said += step.execute(batches[number : number + steps_per_execution], number)
     for found in said:
         losses.append([float(found[name]) for name in ("generator_loss", "discriminator_loss")])
         logits.append(found["real_logits"].numpy().tolist())
@@ -90,7 +89,8 @@ def trained(recipe, replicas, at_once=1):
         for variable in optimizer.variables
     ]
     latents = np.zeros((64, networks.generator.input_shape[-1]), np.float32)
-    samples = networks.sampler().predict_on_batch(latents)
+    networks.update_batch_statistics()
+    samples = networks.averaged_generator.predict_on_batch(latents)
     kinds = [type(layer).__module__.split(".")[0] for layer in networks.discriminator_to_store().layers]
     stored = networks.discriminator_to_store()(images[:8])
     live = networks.discriminator(images[:8])
@@ -101,11 +101,11 @@ def trained(recipe, replicas, at_once=1):
         "moments": moments,
         "samples": samples.shape,
         "stock": set(kinds) == {"keras"} and bool(np.array_equal(stored, live)),
-        "traces": [graph.experimental_get_tracing_count() for graph in step.graphs],
+        "traces": [graph.experimental_get_tracing_count() for graph in (step.graph, step.execution)],
     }
 
 results = {name: [trained(recipe, one) for one in (ONE_DEVICE, two)] for name, recipe in recipes.items()}
-results["together"] = trained(recipes["relativistic"], two, at_once=5)
+results["many"] = trained(recipes["relativistic"], two, steps_per_execution=5)
 print(json.dumps(results))
 """
 
@@ -140,10 +140,10 @@ def test_two_replicas_have_the_losses_and_batch_statistics_of_one_device(compare
 def test_two_replicas_take_many_steps_in_one_call(compared):
     """With the schedule of the recipe, whose rates then are set within the call."""
     _, expected = compared["relativistic"]
-    assert compared["together"]["losses"] == expected["losses"]
-    assert compared["together"]["statistics"] == expected["statistics"]
-    assert compared["together"]["moments"] == expected["moments"]
-    assert max(compared["together"]["traces"]) == 1
+    assert compared["many"]["losses"] == expected["losses"]
+    assert compared["many"]["statistics"] == expected["statistics"]
+    assert compared["many"]["moments"] == expected["moments"]
+    assert max(compared["many"]["traces"]) == 1
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(image_file):
@@ -218,13 +218,13 @@ def free_ports(count: int) -> list[int]:
 TELL_THE_WEIGHTS = """
 import hashlib, command_line
 command_line.import_tensorflow()
-import training.loop
-def told(*arguments, **options):
-    whole(*arguments, **options)
-    state = arguments[3].state()
+from training.loop import Training
+def told(self, *arguments):
+    whole(self, *arguments)
+    state = self.networks.state()
     names = sorted(name for name in state if "averaged" not in name)
     print("weights", hashlib.sha256(b"".join(state[name].tobytes() for name in names)).hexdigest(), file=sys.stderr)
-whole, training.loop.train = training.loop.train, told
+whole, Training.train = Training.train, told
 """
 SIGNAL_ITSELF = """
 import os, progress

@@ -173,7 +173,7 @@ def here(workplace, monkeypatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
     monkeypatch.setattr("image_datasets.glyphs.GLYPH_COUNT", GLYPH_COUNT)
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", CLASSIFIER_STEPS)
-    monkeypatch.setattr("training.loop.draw_run", lambda *what: None)  # half the time of so short a run
+    monkeypatch.setattr("training.recorder.Recorder._draw", lambda self: None)  # half the time of so short a run
     images, labels = small_images(60, (32, 32)), np.arange(60).reshape(-1, 1) % 10
     for name in KERAS_DATASETS:  # test_datasets.py reads the files as they are
         monkeypatch.setattr(getattr(keras.datasets, name), "load_data", lambda: ((images, labels), (images, labels)))

@@ -10,7 +10,7 @@ from test_resume import network_weights, readings
 import evaluate
 import train
 from runs import RunFolder
-from training.loop import Progress
+from training.history import History
 
 EPOCHS = 4
 
@@ -123,7 +123,7 @@ def test_a_worse_epoch_keeps_the_best_weights(image_file, cache, tmp_path, run_s
     run = tmp_path / "run"
     assert run_script(train, *common, "--run-dir", run, "--epochs", 4, "--evaluate-every", 1).status == 0
     assert [record["best"] for record in readings(run)] == [True, True, False, False]
-    assert Progress(records=readings(run)).best["epoch"] == 2
+    assert History(records=readings(run)).best["epoch"] == 2
     assert run_script(train, *common, "--run-dir", tmp_path / "two", "--epochs", 2).status == 0
     assert network_weights(run / "generator_best.keras") == network_weights(tmp_path / "two" / "generator.keras")
 

@@ -37,7 +37,8 @@ def make_run(tmp_path_factory):
         scaler = PixelScaler(config.scaling).fit(images)
         run = RunFolder.create(path, config, image_set, scaler)
         networks = build_networks(config, run.image_shape, scaler.output_activation, len(image_set.class_names))
-        run.save_network("generator", networks.sampler())
+        networks.update_batch_statistics()
+        run.save_network("generator", networks.averaged_generator)
         run.save_network("discriminator", networks.discriminator)
         return path
 

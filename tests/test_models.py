@@ -91,21 +91,21 @@ def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path):
     from imaging import image_grid, load_image, save_image
     from models.sampling import generate_images, latents_from_seeds
     from preprocessing import PixelScaler
-    from training.losses import gan_loss
     from training.networks import build_networks
-    from training.step import Batch, build_train_step
+    from training.step import Batch, TrainStep
 
     images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     scaler = PixelScaler("tanh").fit(images)
     config = TrainingConfig(precision="float32")
     networks = build_networks(config, shape, scaler.output_activation)
     before = networks.state()
-    results = build_train_step(networks, gan_loss("non_saturating"), config)(Batch(scaler.transform(images)), 0)
+    results = TrainStep(networks, config)(Batch(scaler.transform(images)), 0)
     assert all(np.isfinite(result).all() for result in results.values())
     after = networks.state()
     for name in ("generator/0", "discriminator/0"):
         assert not np.array_equal(before[name], after[name]), f"{name} did not change"
-    drawn = generate_images(networks.sampler(), scaler, latents_from_seeds(range(4), 100))
+    networks.update_batch_statistics()
+    drawn = generate_images(networks.averaged_generator, scaler, latents_from_seeds(range(4), 100))
     assert drawn.shape == (4, *shape)
     save_image(tmp_path / "grid.png", image_grid(drawn, 2, 2, padding=0))
     assert load_image(tmp_path / "grid.png").shape == (2 * shape[0], 2 * shape[1], shape[2])

@@ -7,9 +7,8 @@ from drawing.projection import project
 from image_datasets import ReadingOptions, load_images
 from models.sampling import generate_images, latents_from_seeds
 from preprocessing import PixelScaler
-from training.losses import gan_loss
 from training.networks import build_networks
-from training.step import Batch, build_train_step
+from training.step import Batch, TrainStep
 
 BOUND = 20.0  # levels, root mean square; measured: 10 to 16, the mean image 38 to 50
 IMAGES, PROJECTED, STEPS = 64, 6, 1000
@@ -21,12 +20,13 @@ def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     scaled = scaler.transform(images)
     config = TrainingConfig.of(batch_size=16, learning_rate=1e-3, precision="float32")
     networks = build_networks(config, images.shape[1:], scaler.output_activation)
-    train_step = build_train_step(networks, gan_loss(config.loss), config)
+    train_step = TrainStep(networks, config)
     random = np.random.default_rng(0)
     for step in range(STEPS):
         train_step(Batch(scaled[random.integers(IMAGES, size=16)]), step)
 
-    generator, chosen = networks.sampler(), images[:PROJECTED].astype(np.float64)
+    networks.update_batch_statistics()
+    generator, chosen = networks.averaged_generator, images[:PROJECTED].astype(np.float64)
     found = generate_images(generator, scaler, project(generator, scaled[:PROJECTED], [None], 0))
     errors = np.sqrt(np.square(found - chosen).mean(axis=(1, 2, 3)))
     assert errors.max() < BOUND

@@ -7,7 +7,7 @@ import tensorflow as tf
 from config import TrainingConfig
 from training.losses import GanLoss, gan_loss
 from training.networks import Networks, build_networks
-from training.step import Batch, build_train_step
+from training.step import Batch, TrainStep
 
 SHAPE = (16, 16, 3)
 IMAGES, OTHERS = np.random.default_rng(0).uniform(-1, 1, (2, 8, *SHAPE)).astype(np.float32)
@@ -28,11 +28,11 @@ def config_of(preset: str = "dcgan", **choices) -> TrainingConfig:
     return TrainingConfig.of(preset=preset, **choices)
 
 
-def build(game: GanLoss | None = None, precision: str = "float32", **choices) -> tuple[Networks, object]:
-    """Networks of three classes, and a function of (images, step) or (batch, step)."""
+def build(precision: str = "float32", **choices) -> tuple[Networks, TrainStep]:
+    """Networks of three classes, and their step."""
     config = config_of(precision=precision, **choices)
     networks = build_networks(config, SHAPE, "tanh", class_count=3)
-    return networks, build_train_step(networks, game or gan_loss(config.loss), config, total_steps=50)
+    return networks, TrainStep(networks, config, total_steps=50)
 
 
 def state_after(steps: int, **settings) -> dict[str, np.ndarray]:
@@ -84,7 +84,8 @@ def test_each_loss_moves_only_its_own_network():
     playing = gan_loss("non_saturating")
 
     def moved(loss: GanLoss) -> set[str]:
-        networks, step = build(game=loss)
+        networks, step = build()
+        step.loss = loss
         before = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
         step(BATCH, 0)
         after = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
@@ -118,12 +119,13 @@ def test_step_is_traced_once(recipe):
         step(BATCH, number)
     config = config_of(**recipe)
     penalties = config.r1 + config.r2 + config.gradient_penalty > 0
-    expected = [int(not penalties or config.penalty_interval > 1), int(penalties), 0]
-    assert [graph.experimental_get_tracing_count() for graph in step.graphs] == expected
+    expected = int(not penalties or config.penalty_interval > 1) + int(penalties)
+    assert step.graph.experimental_get_tracing_count() == expected
+    assert step.execution.experimental_get_tracing_count() == 0
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_steps_taken_together_are_those_taken_one_by_one(recipe):
+def test_steps_of_one_execution_are_those_taken_one_by_one(recipe):
     networks, step = build(**recipe)
     interval = config_of(**recipe).penalty_interval
     count = max(2, interval)
@@ -132,18 +134,37 @@ def test_steps_taken_together_are_those_taken_one_by_one(recipe):
     others, several = build(**recipe)
     found = []
     for first in (0, count):
-        found += [float(said["generator_loss"]) for said in several.together(batches[first : first + count], first)]
+        found += [float(said["generator_loss"]) for said in several.execute(batches[first : first + count], first)]
     found.append(float(several(batches[-1], 2 * count)["generator_loss"]))  # the end of an epoch
     assert found == expected
     one, other = networks.state(), others.state()
     assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert max(graph.experimental_get_tracing_count() for graph in several.graphs) == 1
+    assert several.execution.experimental_get_tracing_count() == 1
 
 
-def test_steps_taken_together_begin_where_a_penalty_is_due():
+def test_an_execution_begins_where_a_penalty_is_due():
     _, step = build(r1=1.0, penalty_interval=3)
     with pytest.raises(ValueError, match="multiple of 3, where penalties are due, got step 2"):
-        step.together([BATCH, BATCH], 2)
+        step.execute([BATCH, BATCH], 2)
+
+
+def losses_logits_and_state(xla: str, penalty: float, together: bool = False) -> tuple[list[dict], dict]:
+    """The readings of three steps, taken one by one or in one call, and the state after them."""
+    networks, step = build(preset="tutorial", r1=penalty, xla=xla)
+    readings = step.execute([BATCH] * 3, 0) if together else [step(BATCH, number) for number in range(3)]
+    return [{name: np.asarray(value) for name, value in entry.items()} for entry in readings], networks.state()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_xla_takes_steps_that_can_be_repeated(penalty):
+    """One by one or in one call. It draws other latents, so only what the first says of real images can be compared."""
+    (without, _), (with_it, state) = (losses_logits_and_state(xla, penalty) for xla in ("off", "on"))
+    again, same = losses_logits_and_state("on", penalty, together=True)
+    np.testing.assert_allclose(with_it[0]["real_logits"], without[0]["real_logits"], rtol=1e-3, atol=1e-5)
+    assert not np.array_equal(with_it[0]["generated_logits"], without[0]["generated_logits"]), "was it compiled at all?"
+    for name in with_it[2]:
+        np.testing.assert_array_equal(with_it[2][name], again[2][name])
+    assert all(np.array_equal(state[name], same[name]) for name in state)
 
 
 def test_every_image_is_augmented_by_numbers_of_its_own(monkeypatch):
@@ -274,7 +295,7 @@ def test_cosine_lets_the_rate_fall_to_a_quarter():
         rates.append(float(networks.generator_optimizer.learning_rate))
     assert rates[0] == pytest.approx(2e-4) and rates[1] == pytest.approx(1.25e-4) and 5e-5 < rates[2] < 5.1e-5
     with pytest.raises(ValueError, match="expected total_steps"):
-        build_train_step(networks, gan_loss("hinge"), TrainingConfig(schedule="cosine"))
+        TrainStep(networks, TrainingConfig(schedule="cosine"))
 
 
 def test_pairing_loss_asks_for_other_real_images():
@@ -305,12 +326,12 @@ def test_averaged_generator_follows_with_its_half_life():
 
 
 @pytest.mark.parametrize("labels", [[], [0, 1], [0, 0, 0, 1, 0, 0, 0, 0], range(10)], ids=str)
-def test_sampler_has_averaged_weights_and_batch_statistics_of_its_own(labels):
+def test_averaged_generator_is_given_batch_statistics_of_its_own(labels):
     """Its moving mean and variance are those of what its first normalisation is given, not the live generator's."""
     labels, class_count = np.array(labels, np.int64), len(set(labels))
     config = config_of(conditional=class_count > 0, precision="float32")
     networks = build_networks(config, SHAPE, "tanh", class_count, labels=labels)
-    step = build_train_step(networks, gan_loss(config.loss), config)
+    step = TrainStep(networks, config)
     for number in range(20):
         step(BATCH._replace(labels=np.arange(8) % max(1, class_count)), number)
     dense, normalisation = networks.averaged_generator.layers[:2]
@@ -318,7 +339,8 @@ def test_sampler_has_averaged_weights_and_batch_statistics_of_its_own(labels):
     kernel[100:] *= 20.0  # classes that differ more than latents do
     dense.kernel.assign(kernel)
     weights = [variable.numpy().copy() for variable in networks.averaged_generator.trainable_variables]
-    sampler = networks.sampler()
+    networks.update_batch_statistics()
+    sampler = networks.averaged_generator
     assert all(np.array_equal(one, other) for one, other in zip(weights, sampler.trainable_variables, strict=True))
     assert not np.array_equal(weights[0][:100], networks.generator.trainable_variables[0].numpy()[:100])
     draws = np.random.default_rng(0)
@@ -335,17 +357,20 @@ def test_sampler_has_averaged_weights_and_batch_statistics_of_its_own(labels):
     assert np.abs(np.log(live / outputs.var(axis=0))).mean() > 0.1, "the live statistics would have done"
 
 
-def test_sampler_is_the_same_each_time():
+def test_batch_statistics_are_the_same_each_time():
     networks, step = build()
     for number in range(3):
         step(BATCH, number)
-    first = networks.sampler().get_weights()
-    assert all(np.array_equal(one, other) for one, other in zip(first, networks.sampler().get_weights(), strict=True))
+    states = []
+    for _ in range(2):
+        networks.update_batch_statistics()
+        states.append(networks.averaged_generator.get_weights())
+    assert all(np.array_equal(one, other) for one, other in zip(*states, strict=True))
 
 
-def test_without_averaging_the_sampler_has_the_live_weights():
+def test_without_averaging_the_averaged_generator_has_the_live_weights():
     networks, step = build(averaging=0.0)
     for number in range(3):
         step(BATCH, number)
-    pairs = zip(networks.sampler().trainable_variables, networks.generator.trainable_variables, strict=True)
+    pairs = zip(networks.averaged_generator.trainable_variables, networks.generator.trainable_variables, strict=True)
     assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in pairs)

@@ -46,7 +46,7 @@ class Replicas:
     def __init__(self, strategy: tf.distribute.Strategy | None = None, worker: int = 0, workers: int = 1) -> None:
         self._strategy, self.worker, self.workers = strategy, worker, workers
         self.count = 1 if strategy is None else strategy.num_replicas_in_sync
-        self._exchange = tf.function(self._exchange_numbers, autograph=False)
+        self._exchange = tf.function(self._exchange_values, autograph=False)
 
     @property
     def is_chief(self) -> bool:
@@ -64,7 +64,7 @@ class Replicas:
     def copy_network(self, network: keras.Sequential) -> keras.Sequential:
         """The same layers and weights on every replica; the network itself for one device.
 
-        Batch normalisation there takes the statistics of the whole batch, and dropout the numbers of its share.
+        Batch normalization there takes the statistics of the whole batch, and dropout the numbers of its share.
         """
         if self._strategy is None:
             return network
@@ -103,18 +103,18 @@ class Replicas:
             return function(*arguments)
 
         def join_what_it_returns(*arguments) -> dict[str, tf.Tensor]:
-            found = function(*arguments)
-            batch_size = max(value.shape[0] for value in found.values() if value.shape.rank)
-            columns = [value if value.shape.rank else tf.fill((batch_size, 1), value) for value in found.values()]
+            own = function(*arguments)
+            batch_size = max(value.shape[0] for value in own.values() if value.shape.rank)
+            columns = [value if value.shape.rank else tf.fill((batch_size, 1), value) for value in own.values()]
             table = tf.distribute.get_replica_context().all_gather(tf.concat(columns, axis=1), axis=0)
             joined = tf.split(table, len(columns), axis=1)
             return {
                 name: column if value.shape.rank else tf.reduce_mean(column)
-                for (name, value), column in zip(found.items(), joined, strict=True)
+                for (name, value), column in zip(own.items(), joined, strict=True)
             }
 
-        found = self._strategy.run(join_what_it_returns, args=arguments)
-        return {name: self._strategy.experimental_local_results(values)[0] for name, values in found.items()}
+        joined = self._strategy.run(join_what_it_returns, args=arguments)
+        return {name: self._strategy.experimental_local_results(values)[0] for name, values in joined.items()}
 
     def draw(self, sampler: Callable, shape: tuple, seed: tf.Tensor, axis: int = 0) -> tf.Tensor:
         """Within `run`: this replica's part of sampler(shape, seed), drawn for the images of all, which lie along axis.
@@ -127,9 +127,9 @@ class Replicas:
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
         return tf.gather(draws, number * shape[axis] + tf.range(shape[axis]), axis=axis)
 
-    def gather(self, *numbers: float) -> np.ndarray:
-        """The numbers of every worker, float32 (workers, numbers); all have to call it. Raises WorkerLost."""
-        own = np.float32(numbers)
+    def gather(self, *values: float) -> np.ndarray:
+        """The values of every worker, float32 (workers, values); all have to call it. Raises WorkerLost."""
+        own = np.float32(values)
         if self.workers == 1:
             return own[np.newaxis]
         with self.watched():
@@ -139,19 +139,19 @@ class Replicas:
     def check_alike(self, *values: object) -> None:
         """Raises ValueError, at every worker, unless all have called it with the same values."""
         digest = hashlib.sha256(repr(values).encode()).digest()
-        found = self.gather(*digest[:8])
-        strangers = [number for number in range(self.workers) if (found[number] != found[0]).any()]
+        digests = self.gather(*digest[:8])
+        strangers = [worker for worker in range(self.workers) if (digests[worker] != digests[0]).any()]
         if strangers:
             raise ValueError(
                 f"expected the same command, images and checkpoint at all {self.workers} workers, got others at worker "
                 f"{', '.join(map(str, strangers))} than at worker 0; give all of them the same files"
             )
 
-    def _exchange_numbers(self, numbers: tf.Tensor) -> tf.Tensor:
-        def on_replica(numbers: tf.Tensor) -> tf.Tensor:
-            return tf.distribute.get_replica_context().all_gather(numbers[tf.newaxis], axis=0)
+    def _exchange_values(self, values: tf.Tensor) -> tf.Tensor:
+        def on_replica(values: tf.Tensor) -> tf.Tensor:
+            return tf.distribute.get_replica_context().all_gather(values[tf.newaxis], axis=0)
 
-        return self._strategy.experimental_local_results(self._strategy.run(on_replica, args=(numbers,)))[0]
+        return self._strategy.experimental_local_results(self._strategy.run(on_replica, args=(values,)))[0]
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -170,17 +170,17 @@ class Replicas:
 ONE_DEVICE = Replicas()
 
 
-def open_replicas(kind: str | None, worker: int, workers: int, batch_size: int) -> Replicas:
-    """The devices of a kind: None for one, "mirrored" for all of this machine, "multi-worker" for those of TF_CONFIG.
+def open_replicas(distribute: str | None, worker: int, workers: int, batch_size: int) -> Replicas:
+    """The devices of --distribute: None for one, "mirrored" for all of this machine, "multi-worker" for TF_CONFIG's.
 
     "mirrored" takes the GPUs, or where there are none TensorFlow's logical CPU devices. "multi-worker" waits until all
     workers are there, and must come before any other work of TensorFlow's.
 
     Raises ValueError for a batch size that they cannot share, and when the workers do not find each other.
     """
-    if kind is None:
+    if distribute is None:
         return ONE_DEVICE
-    if kind == "mirrored":
+    if distribute == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         replicas = Replicas(tf.distribute.MirroredStrategy([device.name for device in devices]))
     else:
@@ -221,8 +221,8 @@ def _copy_layer(layer: keras.Layer) -> keras.Layer:
     settings = layer.get_config()
     if isinstance(layer, keras.layers.BatchNormalization):
         settings["synchronized"] = True
-    kind = SharedDropout if isinstance(layer, keras.layers.Dropout) else type(layer)
-    return kind.from_config(settings)
+    copied = SharedDropout if isinstance(layer, keras.layers.Dropout) else type(layer)
+    return copied.from_config(settings)
 
 
 class SharedDropout(keras.layers.Dropout):

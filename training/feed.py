@@ -30,7 +30,7 @@ class Feed:
         second: each batch also has other images, `Batch.second_images`, in an order of their own; where there are
             labels, each has the class of the image at its place, so that a pair is told apart by nothing else.
         share: (number, count): only the number-th of count equal parts of each batch, as one of many workers needs.
-        at_once: how many batches are taken one right after the other, and should therefore be there.
+        steps_per_execution: how many batches are taken one right after the other, and should therefore be there.
 
     Yields:
         `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if asked for, second_images
@@ -50,7 +50,7 @@ class Feed:
         last_step: int,
         second: bool = False,
         share: tuple[int, int] = (0, 1),
-        at_once: int = 1,
+        steps_per_execution: int = 1,
     ) -> None:
         if not 1 <= batch_size <= len(images.images):
             raise ValueError(
@@ -70,7 +70,7 @@ class Feed:
         self._waiting: deque[Future[Batch]] = deque()
         # One thread is enough on few cores; the decoding of files has threads of its own.
         workers = max(1, min(4, (os.cpu_count() or 1) // 4))
-        self._ahead = BATCHES_AHEAD + workers + at_once - 2
+        self._ahead = BATCHES_AHEAD + workers + steps_per_execution - 2
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="feed")
 
     def __iter__(self) -> "Feed":
@@ -92,7 +92,7 @@ class Feed:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 

@@ -42,7 +42,7 @@ def hinge_generator_loss(generated_logits: tf.Tensor) -> tf.Tensor:
 def wasserstein_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
     """mean generated − mean real: minus the estimate of the Wasserstein distance (Arjovsky et al. 2017).
 
-    It means something only for a discriminator of bounded slope: see `regularisers.gradient_norm_penalty`.
+    It means something only for a discriminator of bounded slope: see `regularizers.gradient_norm_penalty`.
     """
     return tf.reduce_mean(generated_logits) - tf.reduce_mean(real_logits)
 

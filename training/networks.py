@@ -24,6 +24,7 @@ class Networks:
     discriminator_optimizer: keras.optimizers.Optimizer
     averaged_generator: keras.Sequential
     class_shares: np.ndarray  # float64 (classes,), how often each is trained on; (0,) of a run that is not conditional
+    replicas: Replicas = ONE_DEVICE  # the devices that train them
     plain_discriminator: keras.Sequential | None = None  # where the discriminator is spread over replicas
 
     def state(self) -> dict[str, np.ndarray]:
@@ -40,37 +41,37 @@ class Networks:
             for index, variable in enumerate(variables):
                 value = state.get(f"{name}/{index}")
                 if value is None or value.shape != tuple(variable.shape):
-                    found = "nothing" if value is None else f"shape {value.shape}"
+                    stored = "nothing" if value is None else f"shape {value.shape}"
                     raise ValueError(
-                        f"expected shape {tuple(variable.shape)} for {name}/{index} in the checkpoint, got {found}; "
+                        f"expected shape {tuple(variable.shape)} for {name}/{index} in the checkpoint, got {stored}; "
                         "it belongs to another run"
                     )
                 variable.assign(value)
 
-    def sampler(self) -> keras.Sequential:
-        """The generator to sample from: averaged weights, and batch statistics measured with just these.
+    def update_batch_statistics(self) -> None:
+        """Gives the averaged generator the batch statistics of its own weights, before anything is drawn by it.
 
-        Statistics of the live generator belong to other weights, and averaged ones lag behind. They are the mean over
-        `STATISTICS_BATCHES` batches of latents that are the same each time, so that equal weights draw equal images.
-        Each batch has the classes as often as they are trained on, as near as its size allows.
+        Those of the live generator belong to other weights, and averaged ones lag behind (Izmailov et al. 2018 do the
+        same for averaged classifiers). They are the mean over `STATISTICS_BATCHES` batches of latents that are the same
+        each time, so that equal weights draw equal images. Each batch has the classes as often as they are trained on,
+        as near as its size allows.
         """
         generator = self.averaged_generator
-        normalisations = [layer for layer in generator.layers if isinstance(layer, keras.layers.BatchNormalization)]
-        if not normalisations:
-            return generator
-        momenta = [layer.momentum for layer in normalisations]
+        normalizations = [layer for layer in generator.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        if not normalizations:
+            return
+        momenta = [layer.momentum for layer in normalizations]
         count = STATISTICS_BATCHES * BATCH_SIZE
         class_count = len(self.class_shares)
         labels = np.searchsorted(self.class_shares.cumsum()[:-1], (np.arange(count) + 0.5) / count, side="right")
         latents = latents_from_seeds(range(LARGEST_SEED - count, LARGEST_SEED), generator.input_shape[-1] - class_count)
         inputs = with_classes(latents, labels, class_count)
         for number in range(STATISTICS_BATCHES):
-            for layer in normalisations:
+            for layer in normalizations:
                 layer.momentum = number / (number + 1)  # the moving average becomes the mean so far
             generator(inputs[number::STATISTICS_BATCHES], training=True)
-        for layer, momentum in zip(normalisations, momenta, strict=True):
+        for layer, momentum in zip(normalizations, momenta, strict=True):
             layer.momentum = momentum
-        return generator
 
     def discriminator_to_store(self) -> keras.Sequential:
         """The discriminator in layers of stock Keras, which those of replicas are not."""
@@ -117,7 +118,9 @@ def build_networks(
     generator, discriminator = replicas.copy_network(generator), replicas.copy_network(discriminator)
     with replicas.scope():
         optimizers = _adam(config, generator), _adam(config, discriminator)
-    return Networks(generator, discriminator, *optimizers, averaged_generator, class_shares, plain_discriminator)
+    return Networks(
+        generator, discriminator, *optimizers, averaged_generator, class_shares, replicas, plain_discriminator
+    )
 
 
 def _adam(config: TrainingConfig, network: keras.Sequential) -> keras.optimizers.Optimizer:

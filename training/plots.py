@@ -1,6 +1,6 @@
 """Pictures of a run: losses, scores, distances, real images beside samples, and how the samples came about.
 
-Curves differ in colour (Okabe and Ito 2008: told apart by the colour-blind) and in line style (told apart in print).
+Curves differ in color (Okabe and Ito 2008: told apart by the color-blind) and in line style (told apart in print).
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from drawing.sheets import PADDING, Panel, draw_sheet
 from files import atomic_path
 from imaging import load_image, save_animation, save_image, to_display
 
-GENERATOR_COLOUR, DISCRIMINATOR_COLOUR = "#d55e00", "#0072b2"
-RECALL_COLOUR, COVERAGE_COLOUR = "#009e73", "#cc79a7"
+GENERATOR_COLOR, DISCRIMINATOR_COLOR = "#d55e00", "#0072b2"
+RECALL_COLOR, COVERAGE_COLOR = "#009e73", "#cc79a7"
 MOST_POINTS = 150  # on a curve: what happens within a few steps is in its band
 MOST_FRAMES = 40  # in an animation: sixteen seconds, some megabytes
 COMPARISON_SIDE = 560  # pixels, about, of either half
@@ -39,14 +39,14 @@ def plot_losses(
     """
     with _drawn(path, 4) as figure:
         axes = figure.add_subplot()
-        curves = (("generator", GENERATOR_COLOUR, "-"), ("discriminator", DISCRIMINATOR_COLOUR, "--"))
-        for column, (label, colour, style) in enumerate(curves):
+        curves = (("generator", GENERATOR_COLOR, "-"), ("discriminator", DISCRIMINATOR_COLOR, "--"))
+        for column, (label, color, style) in enumerate(curves):
             epochs, spans = _spans(losses[:, column], steps_per_epoch)
-            axes.plot(epochs, spans.mean, style, color=colour, label=label, linewidth=1.5)
-            axes.fill_between(epochs, spans.lowest, spans.highest, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(epochs, spans.mean, style, color=color, label=label, linewidth=1.5)
+            axes.fill_between(epochs, spans.lowest, spans.highest, color=color, alpha=0.15, linewidth=0)
         if undecided is not None:
             label = "discriminator that cannot tell"
-            axes.axhline(undecided, color=DISCRIMINATOR_COLOUR, linestyle=":", linewidth=1.2, label=label)
+            axes.axhline(undecided, color=DISCRIMINATOR_COLOR, linestyle=":", linewidth=1.2, label=label)
         _mark_best(axes, best)
         axes.set(ylabel="loss (line: mean, band: range)")
         _finish_epochs(figure, axes, title, len(losses) / steps_per_epoch)
@@ -60,13 +60,13 @@ def plot_scores(
     """
     with _drawn(path, 4) as figure:
         axes = figure.add_subplot()
-        curves = (("real images", DISCRIMINATOR_COLOUR, "--"), ("generated images", GENERATOR_COLOUR, "-"))
-        for kind, (label, colour, style) in enumerate(curves):
-            epochs, means = _spans(scores[:, 2 * kind], steps_per_epoch)
-            deviation = _spans(scores[:, 2 * kind + 1], steps_per_epoch)[1].mean
-            axes.plot(epochs, means.mean, style, color=colour, label=label, linewidth=1.5)
+        curves = (("real images", DISCRIMINATOR_COLOR, "--"), ("generated images", GENERATOR_COLOR, "-"))
+        for index, (label, color, style) in enumerate(curves):
+            epochs, means = _spans(scores[:, 2 * index], steps_per_epoch)
+            deviation = _spans(scores[:, 2 * index + 1], steps_per_epoch)[1].mean
+            axes.plot(epochs, means.mean, style, color=color, label=label, linewidth=1.5)
             low, high = means.mean - deviation, means.mean + deviation
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
         axes.axhline(0.0, color="black", linestyle=":", linewidth=1.2, label="undecided (0)")
         _mark_best(axes, best)
         label = "logit of the discriminator\n(line: mean, band: ± standard deviation)"
@@ -83,23 +83,23 @@ def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best
     with _drawn(path, 5.5) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         distances = [record["frechet_distance"] for record in records]
-        distance_style = {"color": DISCRIMINATOR_COLOUR, "label": "Fréchet distance", "linewidth": 1.5, "markersize": 4}
+        distance_style = {"color": DISCRIMINATOR_COLOR, "label": "Fréchet distance", "linewidth": 1.5, "markersize": 4}
         upper.plot(times, distances, "-o", **distance_style)
         words = f"best: {best['frechet_distance']:.2f}, epoch {best['epoch']}"
         upper.plot(
             best["seconds"] / divisor,
             best["frechet_distance"],
             "*",
-            color=GENERATOR_COLOUR,
+            color=GENERATOR_COLOR,
             markeredgecolor="black",
             markersize=14,
             label=words,
             linestyle="none",
         )
         upper.set(ylabel="Fréchet distance\n(0 is best)", ylim=(0.0, None))
-        for name, colour, style in (("recall", RECALL_COLOUR, "-s"), ("coverage", COVERAGE_COLOUR, "--^")):
+        for name, color, style in (("recall", RECALL_COLOR, "-s"), ("coverage", COVERAGE_COLOR, "--^")):
             values = [record[name] for record in records]
-            lower.plot(times, values, style, color=colour, label=name, linewidth=1.5, markersize=4)
+            lower.plot(times, values, style, color=color, label=name, linewidth=1.5, markersize=4)
         label = "share of real images\nwithin reach"
         lower.set(xlabel=f"{unit} of training", ylabel=label, ylim=(-0.03, 1.03), xlim=(0.0, 1.03 * times[-1]))
         upper.grid(alpha=0.3)

@@ -1,6 +1,6 @@
 """Penalties on the slope of a discriminator: what keeps it from running away from the generator.
 
-Both assume that a discriminator judges each image by itself, so it must not have batch normalisation. Slopes are summed
+Both assume that a discriminator judges each image by itself, so it must not have batch normalization. Slopes are summed
 over the pixels of an image, squared and averaged in float32.
 """
 
@@ -8,27 +8,27 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-Judge = Callable[[tf.Tensor], tf.Tensor]  # images -> float32 (batch, 1) logits
+Discriminator = Callable[[tf.Tensor], tf.Tensor]  # images -> float32 (batch, 1) logits
 
 
-def zero_centred_penalty(judge: Judge, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def zero_centered_penalty(discriminator: Discriminator, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Logits of the images, and mean ‖∇ logit‖² at them: R1 on real images, R2 on generated ones.
 
     Mescheder, Geiger, Nowozin 2018, "Which training methods for GANs do actually converge?"; the factor of one half
     that they write is left to the caller. The logits come along because the slopes need them anyway.
 
-    images: float32 (batch, height, width, channels), before any augmentation, which belongs into `judge`.
+    images: float32 (batch, height, width, channels), before any augmentation, which belongs into `discriminator`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        logits = judge(images)
+        logits = discriminator(images)
         total = tf.reduce_sum(logits)  # images do not see each other, so this holds every image's own slope
     slopes = tf.cast(tape.gradient(total, images), tf.float32)
     return logits, tf.reduce_mean(tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3)))
 
 
 def gradient_norm_penalty(
-    judge: Judge, real_images: tf.Tensor, generated_images: tf.Tensor, shares: tf.Tensor
+    discriminator: Discriminator, real_images: tf.Tensor, generated_images: tf.Tensor, shares: tf.Tensor
 ) -> tf.Tensor:
     """mean (‖∇ logit‖ − 1)² on the lines between real and generated images (WGAN-GP, Gulrajani et al. 2017).
 
@@ -37,8 +37,8 @@ def gradient_norm_penalty(
     between = real_images + shares * (generated_images - real_images)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(between)
-        total = tf.reduce_sum(judge(between))
+        total = tf.reduce_sum(discriminator(between))
     slopes = tf.cast(tape.gradient(total, between), tf.float32)
     squares = tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3))
-    # The root has no slope at 0, where a judge that ignores its images would stand.
+    # The root has no slope at 0, where a discriminator that ignores its images would stand.
     return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1.0))

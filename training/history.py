@@ -1,0 +1,93 @@
+"""How far a run is, and what was read on the way."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runs import RunFolder
+from training.networks import Networks
+
+
+@dataclass
+class History:
+    """Of all steps so far, and of all epochs. It travels in the checkpoints, so a resumed run has the whole of it."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training, without pictures and files
+    epoch_seconds: float = 0.0  # of the epoch under way
+    losses: list[tuple[float, float]] = field(default_factory=list)  # (generator, discriminator) of every step
+    scores: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Of every step: mean and standard deviation of the logits of real images, then of generated ones."""
+    records: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
+
+    @property
+    def best(self) -> dict | None:
+        """The line with the smallest distance, the first of equals; None when nothing was measured."""
+        return min(self.measured, key=lambda record: record["frechet_distance"], default=None)
+
+    @property
+    def measured(self) -> list[dict]:
+        """The lines with a distance."""
+        return [record for record in self.records if "frechet_distance" in record]
+
+    def add_step(self, losses: tuple[float, float], scores: tuple[float, float, float, float]) -> None:
+        self.losses.append(losses)
+        self.scores.append(scores)
+        self.step += 1
+
+    def add_seconds(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.epoch_seconds += seconds
+
+    def end_epoch(self, steps_per_epoch: int, batch_size: int) -> dict:
+        """What metrics.jsonl says of the epoch that ended with this step, before anything is measured."""
+        epoch_seconds, self.epoch_seconds = self.epoch_seconds, 0.0
+        generator_loss, discriminator_loss = np.mean(self.losses[-steps_per_epoch:], axis=0)
+        return {
+            "epoch": self.step // steps_per_epoch,
+            "step": self.step,
+            "images_seen": self.step * batch_size,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(steps_per_epoch * batch_size / epoch_seconds, 1),
+            "generator_loss": float(generator_loss),
+            "discriminator_loss": float(discriminator_loss),
+        }
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a checkpoint holds of it; the records are in metrics.jsonl."""
+        return {
+            "progress/step": np.int64(self.step),
+            "progress/seconds": np.float64([self.seconds, self.epoch_seconds]),
+            "progress/losses": np.array(self.losses, np.float32).reshape(-1, 2),
+            "progress/scores": np.array(self.scores, np.float32).reshape(-1, 4),
+        }
+
+
+def restore_history(run: RunFolder, networks: Networks) -> History:
+    """Puts the newest checkpoint into the networks; a run killed before its first begins anew.
+
+    Raises ValueError for a checkpoint that is missing, damaged or of other networks, and when more epochs were begun
+    than run.config.epochs. Nothing is written.
+    """
+    state = run.load_checkpoint()
+    records = run.load_metrics()
+    if state is None:
+        if len(records) > 1:  # one line may come before the first checkpoint
+            raise ValueError(
+                f"expected a checkpoint in {run.path / 'checkpoints'}, got none for a run of {len(records)} epochs; "
+                "put it back or start a new run"
+            )
+        return History()
+    networks.restore(state)
+    try:
+        step = int(state["progress/step"])
+        seconds, epoch_seconds = (float(value) for value in state["progress/seconds"])
+        losses = [tuple(map(float, row)) for row in state["progress/losses"]]
+        scores = [tuple(map(float, row)) for row in state["progress/scores"]]
+    except KeyError as error:
+        raise ValueError(f"expected {error} in {run.latest_checkpoint()}, got none; remove it") from error
+    last = step // run.steps_per_epoch
+    if run.config.epochs < last:
+        raise ValueError(f"expected --epochs of at least {last}, which are done, got {run.config.epochs}")
+    records = [record for record in records if record["step"] <= step]
+    return History(step, seconds, epoch_seconds, losses, scores, records)

@@ -1,0 +1,83 @@
+"""Which pictures a run has of itself: the grid of samples, always of the same latents, the curves, the comparison."""
+
+import keras
+import numpy as np
+
+from config import TrainingConfig
+from image_datasets import ImageSet
+from imaging import image_grid
+from models.sampling import generate_images, latents_from_seeds, with_classes
+from preprocessing import PixelScaler
+from runs import RunFolder
+from training.history import History
+from training.losses import gan_loss
+from training.plots import draw_comparison, plot_distance, plot_losses, plot_scores
+
+SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
+MOST_CLASS_ROWS = 16  # of a conditional run, whose rows are its classes and whose columns are seeds 0 to 7
+COMPARISON_PIXELS = 1_000  # across either half of comparison.png, about: less of large images
+
+
+def sample_grid(run: RunFolder, scaler: PixelScaler, generator: keras.Sequential) -> np.ndarray:
+    """The grid of an epoch, uint8 or uint16 (height, width, channels)."""
+    return image_grid(generate_images(generator, scaler, sample_inputs(run)), columns=SAMPLE_COLUMNS)
+
+
+def sample_inputs(run: RunFolder) -> np.ndarray:
+    """What the grid of samples is drawn from, always the same: seeds 0 to 63; of a conditional run, a class a row."""
+    if run.class_count == 0:
+        return latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), run.config.latent_dim)
+    rows = _sample_rows(run)
+    latents = np.tile(latents_from_seeds(range(SAMPLE_COLUMNS), run.config.latent_dim), (rows, 1))
+    return with_classes(latents, np.repeat(np.arange(rows), SAMPLE_COLUMNS), run.class_count)
+
+
+def draw_curves(run: RunFolder, history: History) -> None:
+    """Draws losses.png, scores.png, and distance.png when something was measured."""
+    title = f"{run.path.name}: {run.config.preset}, {run.config.loss}"
+    losses, scores = np.array(history.losses, np.float32), np.array(history.scores, np.float32)
+    undecided, best = _undecided_loss(run.config), history.best
+    plot_losses(run.path / "losses.png", losses, run.steps_per_epoch, title, undecided, best)
+    plot_scores(run.path / "scores.png", scores, run.steps_per_epoch, title, best)
+    if best is not None:
+        plot_distance(run.path / "distance.png", history.measured, title, best)
+
+
+def draw_real_beside_samples(
+    run: RunFolder, images: ImageSet, scaler: PixelScaler, generator: keras.Sequential, step: int
+) -> None:
+    """Draws comparison.png: real images on the left, samples of the generator as it is after so many steps."""
+    chosen = _images_to_compare(run, images)
+    rows = _sample_rows(run)
+    shown = max(2, COMPARISON_PIXELS // max(run.image_shape))
+    side = min(shown, SAMPLE_COLUMNS)
+    cells = np.arange(rows * SAMPLE_COLUMNS).reshape(rows, SAMPLE_COLUMNS)
+    cells = cells[: rows if run.class_count else side, :side].ravel()
+    cells = cells[cells < len(chosen)]
+    generated = generate_images(generator, scaler, sample_inputs(run)[cells])
+    title = f"generated, epoch {step / run.steps_per_epoch:.3g}"
+    real = images.images[chosen[cells]]
+    names = run.class_names[:rows] if run.class_count else ()
+    draw_comparison(run.path / "comparison.png", real, generated, side, title, scaler.maximum_, names)
+
+
+def _sample_rows(run: RunFolder) -> int:
+    return min(run.class_count, MOST_CLASS_ROWS) or SAMPLE_ROWS
+
+
+def _images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
+    """Indices of real images to stand beside the samples, always the same; of a conditional run, a class a row."""
+    shuffled = np.random.default_rng(0).permutation(len(images.images))
+    if run.class_count == 0:
+        return shuffled[: SAMPLE_ROWS * SAMPLE_COLUMNS]
+    rows = []
+    for row in range(_sample_rows(run)):
+        of_class = shuffled[images.labels[shuffled] == row]
+        rows.append(np.resize(of_class if len(of_class) else shuffled, SAMPLE_COLUMNS))
+    return np.concatenate(rows)
+
+
+def _undecided_loss(config: TrainingConfig) -> float:
+    """The discriminator's loss when it gives real and generated images the same logit, 0."""
+    logits = np.zeros((1, 1), np.float32)
+    return float(gan_loss(config.loss).discriminator(logits, logits))
