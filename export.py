@@ -1,5 +1,6 @@
 """Takes a trained generator out of this program: python export.py --help"""
 
+import sys
 from pathlib import Path
 
 from command_line import DONE, ArgumentParser, import_tensorflow, one_line_errors, quiet_libraries, run_command
@@ -8,10 +9,11 @@ from runs import RunFolder
 
 PROGRAM = "export.py"
 EXAMPLES = """examples:
-  python export.py runs/mine --output page.html --title "My digits"          one page to play with, offline; send it
-  python export.py runs/mine --output generator.onnx                      for ONNX Runtime, in many languages
-  python export.py runs/mine --output generator.tflite --precision float16   for telephones, half the size
-  python export.py runs/mine --output model/                              TensorFlow's SavedModel
+  python export.py runs/mine --output page.html --title "My digits"           a page to play with, offline; send it
+  python export.py runs/mine --output generator.onnx                         for ONNX Runtime, in many languages
+  python export.py runs/mine --output generator.tflite --precision float16   for telephones, at half the size
+  python export.py runs/mine --output model/                                 TensorFlow's SavedModel
+  python export.py runs/mine --output share/                                 a folder to upload: run, page, card
 
 Every format takes float32 latents (n, latent_dim), and of a conditional run an int32 label for each, and returns the
 exact uint8 or uint16 pixels: the scaling of the run, rounding and clipping are inside. The written file is opened in
@@ -34,7 +36,7 @@ def main() -> int:
         )
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         from exporting.trained import TrainedGenerator
-        from exporting.writing import export_generator
+        from exporting.writing import cautions, export_generator
 
         with quiet_libraries():
             generator = TrainedGenerator.of(run, arguments.best)
@@ -44,6 +46,8 @@ def main() -> int:
           f"{exported.difference}")  # fmt: skip
     print(f"opened in {exported.reading.opened_in}: first image after {exported.reading.first_seconds:.2f} s, then "
           f"{exported.reading.images_per_second:.0f} images a second")  # fmt: skip
+    for caution in cautions(exported, request):
+        print(f"note: {caution}", file=sys.stderr)
     return DONE
 
 

@@ -32,7 +32,6 @@ PARTS = Path(__file__).resolve().parent / "page"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_SECONDS = 300
 DIRECTIONS, REACH = 8, 3.0  # sliders, and how far each goes: standard deviations of a latent value
-LARGE_FILE, MANY_OPERATIONS = 25_000_000, 300_000_000  # bytes that mail servers refuse; about 0.1 s a picture
 
 
 def write(path: Path, generator: TrainedGenerator, precision: str, title: str | None = None) -> None:

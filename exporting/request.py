@@ -7,10 +7,10 @@ from pathlib import Path
 
 from errors import InputError, words
 
-FORMATS = ("savedmodel", "onnx", "tflite", "page")
+FORMATS = ("savedmodel", "onnx", "tflite", "page", "share")
 PRECISIONS = ("float32", "float16")
 ENDINGS = {".onnx": "onnx", ".tflite": "tflite", ".html": "page"}
-FOLDERS = ("savedmodel",)
+FOLDERS = ("savedmodel", "share")
 PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
 
 
@@ -30,11 +30,11 @@ class ExportRequest:
     title: str | None = None
 
     def __post_init__(self) -> None:
-        if self.format == "page" and (self.raw or self.channels_first):
+        if self.format in ("page", "share") and (self.raw or self.channels_first):
             raise InputError(
                 words("expected no {raw} and {channels_first} for a page, which shows pixels"), "leave them out"
             )
-        if self.title is not None and self.format != "page":
+        if self.title is not None and self.format not in ("page", "share"):
             raise InputError(words("expected {title} with a page, got {}", self.format), "leave it out")
         _check_place(self.output, self.format in FOLDERS)
         for package in PACKAGES.get(self.format, ()):
@@ -46,9 +46,13 @@ class ExportRequest:
 
 
 def choose_format(output: Path, named: str | None) -> str:
-    """The format of `--format`, or by the ending of the output. Raises ValueError for an ending that says nothing."""
+    """The format of `--format`, or by the ending of the output; a folder is a SavedModel, one named share is shared.
+
+    Raises ValueError for an ending that says nothing.
+    """
     suffix = output.suffix.lower()
-    by_ending = ENDINGS.get(suffix) or ("savedmodel" if not suffix else None)
+    folder = "share" if output.name == "share" else "savedmodel"
+    by_ending = ENDINGS.get(suffix) or (None if suffix else folder)
     if named is None and by_ending is None:
         raise InputError(
             words(

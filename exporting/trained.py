@@ -22,6 +22,7 @@ class TrainedGenerator:
     """A generator with everything that turns its output into pixels.
 
     Attributes:
+        run: the run folder it comes from. weights: the .keras file in it.
         network: float32 (n, latent_dim + classes) -> scaled float32 (n, height, width, channels).
         factor, offset: float64; levels = scaled * factor + offset, one entry a channel or one for all. For a whitened
             run, levels = flat scaled @ factor + offset, (d, d) and (d,).
@@ -35,6 +36,8 @@ class TrainedGenerator:
         drawn: integer (64, height, width, channels), what generate.py draws of them.
     """
 
+    run: RunFolder
+    weights: Path
     network: "keras.Sequential"
     factor: np.ndarray
     offset: np.ndarray
@@ -61,7 +64,10 @@ class TrainedGenerator:
             )
         latents = latents_from_seeds(CHECKED_SEEDS, run.config.latent_dim)
         labels = np.resize(np.arange(len(classes), dtype=np.int32), len(latents)) if classes else None
+        weights = run.path / ("generator_best.keras" if best else "generator.keras")
         return cls(
+            run=run,
+            weights=weights,
             network=network,
             factor=scaler.line_back()[0],
             offset=scaler.line_back()[1],
@@ -70,7 +76,7 @@ class TrainedGenerator:
             image_dtype=run.image_dtype,
             latent_dim=run.config.latent_dim,
             class_names=classes,
-            metadata=_metadata(run, classes, best),
+            metadata=_metadata(run, classes, weights),
             latents=latents,
             labels=labels,
             drawn=generate_images(network, scaler, with_classes(latents, labels, len(classes))),
@@ -91,8 +97,7 @@ class TrainedGenerator:
         return np.rint(levels).clip(0, self.white).astype(self.image_dtype)
 
 
-def _metadata(run: RunFolder, classes: tuple[str, ...], best: bool) -> dict:
-    weights = run.path / ("generator_best.keras" if best else "generator.keras")
+def _metadata(run: RunFolder, classes: tuple[str, ...], weights: Path) -> dict:
     return {
         "format": FORMAT,
         "version": VERSION,

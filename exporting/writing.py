@@ -11,6 +11,9 @@ from exporting.request import FOLDERS, ExportRequest
 from exporting.trained import TrainedGenerator
 from files import atomic_folder, atomic_path
 
+LARGEST_MAIL = 25_000_000  # bytes
+SLOW_PAGE = 8  # images a second; below it, moving a slider no longer feels like moving
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -34,6 +37,19 @@ def export_generator(generator: TrainedGenerator, request: ExportRequest) -> Exp
         difference = Difference.between(images, generator.drawn)
         check_difference(difference, request.precision, generator.white)
         return Exported(_size(partial), reading, difference)
+
+
+def cautions(exported: Exported, request: ExportRequest) -> list[str]:
+    """What to know before a page is sent: that it is large, or slow even here."""
+    if request.format not in ("page", "share"):
+        return []
+    found, rate = [], exported.reading.images_per_second
+    if exported.size > LARGEST_MAIL:
+        smaller = "; --precision float16 halves it" if request.precision == "float32" else ""
+        found.append(f"{exported.size / 1e6:.0f} MB are more than many mail servers take{smaller}")
+    if rate < SLOW_PAGE:
+        found.append(f"a picture takes {1 / rate:.1f} s here, and longer on a telephone; sliders and walks will jump")
+    return found
 
 
 def _write_and_read(partial: Path, generator: TrainedGenerator, request: ExportRequest) -> Reading:
@@ -61,6 +77,11 @@ def _write_and_read(partial: Path, generator: TrainedGenerator, request: ExportR
 
             page.write(partial, generator, request.precision, request.title)
             return page.read(partial, generator, request.precision)
+        case "share":
+            from exporting import share
+
+            share.write(partial, generator, request.precision, request.title)
+            return share.read(partial, generator, request.precision)
 
 
 def _size(path: Path) -> int:

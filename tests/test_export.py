@@ -14,11 +14,12 @@ import pytest
 from conftest import small_images
 
 import export
+import generate
 from config import TrainingConfig
-from exporting.comparison import Difference, check_difference
+from exporting.comparison import Difference, Reading, check_difference
 from exporting.request import ExportRequest, choose_format
 from exporting.trained import TrainedGenerator
-from exporting.writing import export_generator
+from exporting.writing import Exported, cautions, export_generator
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
 from runs import RunFolder
@@ -123,6 +124,41 @@ def test_the_bounds_in_levels():
     for levels, precision, white in ((2, "float32", 255), (3, "float16", 255), (2, "float32", 65535)):
         with pytest.raises(ValueError, match="nothing was kept"):
             check_difference(Difference(levels, 5, 10), precision, white)
+
+
+def test_a_shared_folder_is_a_run_that_draws_the_same_and_tells_nothing_of_the_machine(
+    trained_run, image_file, tmp_path, monkeypatch, run_script
+):
+    monkeypatch.setattr("exporting.page.BROWSERS", ())
+    assert run_script(export, trained_run, "--output", tmp_path / "share").status == 0
+    shared = {str(path.relative_to(tmp_path / "share")) for path in (tmp_path / "share").rglob("*") if path.is_file()}
+    names = {
+        "config.json",
+        "preprocessing.json",
+        "generator.keras",
+        "discriminator.keras",
+        "metrics.jsonl",
+        "README.md",
+    }
+    assert shared == names | {"page.html", "grid.png", "scores.json", "samples/epoch_0002.png"}
+    for name in shared:
+        if not name.endswith((".keras", ".png")):
+            assert str(image_file.parent) not in (tmp_path / "share" / name).read_text(encoding="utf-8"), name
+    images = []
+    for run, output in ((trained_run, "own.npy"), (tmp_path / "share", "shared.npy")):
+        assert run_script(generate, run, "--count", 3, "--output", tmp_path / output).status == 0
+        images.append(np.load(tmp_path / output))
+    np.testing.assert_array_equal(*images)
+
+
+def test_a_page_that_is_large_or_slow_says_so():
+    reading = Reading(np.zeros(1), "chromium", 1.0, 2.0)
+    exported = Exported(30_000_000, reading, Difference(0, 0, 1))
+    page, file = (ExportRequest(Path(name), form) for name, form in (("x.html", "page"), ("x.tflite", "tflite")))
+    large, slow = cautions(exported, page)
+    assert "30 MB" in large and "float16" in large and "0.5 s" in slow
+    assert cautions(exported, file) == []
+    assert cautions(replace(exported, size=1000, reading=replace(reading, images_per_second=100.0)), page) == []
 
 
 MODES = ("normalize", "tanh", "center", "standardize", "positive_standardize", "pca", "zca")

@@ -1,0 +1,51 @@
+"""A folder to send or to upload: the run without its checkpoints, with a page to play with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from exporting import page
+from exporting.comparison import Reading
+from exporting.trained import TrainedGenerator
+from files import read_json, write_text
+from imaging import image_grid, save_image
+from runs import RunFolder
+
+COPIED = ("preprocessing.json", "discriminator.keras", "metrics.jsonl", "README.md")
+GRID_SIDE = 8
+
+
+def write(folder: Path, generator: TrainedGenerator, precision: str, title: str | None) -> None:
+    """Fills the folder, which is a run folder itself: generate.py draws from it, train.py --start-from begins with it.
+
+    config.json keeps the name of the data without the path, so that it tells nothing about the machine.
+    """
+    run = generator.run
+    for name in COPIED:
+        if (run.path / name).exists():
+            shutil.copyfile(run.path / name, folder / name)
+    shutil.copyfile(generator.weights, folder / "generator.keras")
+    settings = read_json(run.path / "config.json")
+    settings["config"]["data"] = Path(run.config.data).name
+    write_text(folder / "config.json", json.dumps(settings, indent=2) + "\n")
+    for picture in run.samples()[-1:]:  # the card shows it
+        (folder / "samples").mkdir()
+        shutil.copyfile(picture, folder / "samples" / picture.name)
+    save_image(folder / "grid.png", image_grid(generator.drawn, GRID_SIDE, GRID_SIDE))
+    write_text(folder / "scores.json", json.dumps(_scores(run), indent=2) + "\n")
+    page.write(folder / "page.html", generator, precision, title)
+
+
+def read(folder: Path, generator: TrainedGenerator, precision: str) -> Reading:
+    """What its page draws. Raises ValueError unless the folder opens as a run and draws the same images."""
+    copy = TrainedGenerator.of(RunFolder.open(folder))
+    if not np.array_equal(copy.drawn, generator.drawn):
+        raise ValueError("expected the copied run to draw what the run draws, got other images; try again")
+    return page.read(folder / "page.html", generator, precision)
+
+
+def _scores(run: RunFolder) -> dict:
+    """The last line of metrics.jsonl, which holds the losses and, if they were measured, the distances; {} without."""
+    return next(iter(run.load_metrics()[-1:]), {})
