@@ -199,7 +199,7 @@ BAD_USES = {
     "a discriminator": (swap_networks, ["x.onnx"], "expected a generator from"),
     "a damaged generator": (damage, ["x.onnx"], "whole Keras file"),
     "no generator yet": (lambda run: (run / "generator.keras").unlink(), ["x.onnx"], "generator.keras"),
-    "no best weights": (lambda run: None, ["x.onnx", "--best"], "--evaluate-every"),
+    "no best weights": (lambda run: None, ["x.onnx", "--best"], "leave --best out"),
     "an unknown ending": (lambda run: None, ["x.pth"], "expected --output to end in .onnx"),
     "an unknown format": (lambda run: None, ["x.onnx", "--format", "caffe"], "invalid choice"),
     "no such place": (lambda run: None, ["nowhere/x.onnx"], "expected an existing folder"),
