@@ -162,7 +162,10 @@ class TrainingConfig:
         Choice(("auto", "float32", "bfloat16")),
     )
     xla: str = option(
-        "off", RECIPE, "compile the train step of a single device with XLA (default {default})", Choice(("on", "off"))
+        "off",
+        RECIPE,
+        "compile the train step of a single device with XLA (default {default})",
+        Choice(("on", "off"), formerly=(("auto", "off"),)),
     )
 
     r1: float = option(0.5, REGULARIZERS, "weight of the gradient penalty at real images (default {default})", WEIGHT)

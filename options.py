@@ -78,10 +78,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several names or numbers; the help lists them in place of a metavar, unless there is one."""
+    """One of several names or numbers; the help lists them in place of a metavar, unless there is one.
+
+    formerly: names that were once there, and what stands for each today.
+    """
 
     names: tuple
     shown_as: str | None = None
+    formerly: tuple[tuple[str, str], ...] = ()
 
     @property
     def metavar(self) -> str:
@@ -92,7 +96,10 @@ class Choice:
         return " or ".join(map(str, self.names))
 
     def read(self, text: str) -> object:
-        return type(self.names[0])(text)
+        return self.restored(type(self.names[0])(text))
+
+    def restored(self, value: object) -> object:
+        return next((today for name, today in self.formerly if name == value), value)
 
     def fits(self, value: object) -> bool:
         return not isinstance(value, bool) and value in self.names
@@ -244,7 +251,8 @@ def restored_options(config: type, document: dict) -> dict:
     today = {one.formerly: name for name, one in options_of(config).items() if one.formerly}
     values = {today.get(name, name): value for name, value in document.items()}
     for name, one in options_of(config).items():
-        if isinstance(one.kind, (Names, Size)) and isinstance(values.get(name), list):
+        is_tuple = isinstance(one.kind, (Names, Size)) and isinstance(values.get(name), list)
+        if is_tuple or (isinstance(one.kind, Choice) and name in values):
             values[name] = one.kind.restored(values[name])
     return values
 

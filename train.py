@@ -98,7 +98,7 @@ def build_parser() -> ArgumentParser:
         metavar="N",
         default=1,
         help="steps that TensorFlow takes per call, a multiple of --penalty-interval; does not change the weights "
-        "(default %(default)s)",
+        "(default 1)",
     )
     run.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     run.add_argument(

@@ -84,6 +84,13 @@ def test_a_setting_that_is_missing_is_what_was_done_before_it_was_there(missing,
     assert getattr(run.config, missing) == held and run.unknown_settings == ()
 
 
+def test_a_value_that_is_no_longer_there_is_what_stands_for_it_today(copied_run):
+    from runs import RunFolder
+
+    run = RunFolder.open(copied_run("plain", change=lambda config: config.update(xla="auto")))
+    assert run.config.xla == "off" and run.unknown_settings == ()
+
+
 @draws
 def test_a_run_with_a_setting_less_draws_and_goes_on(copied_run, narrow_networks, run_script):
     run = copied_run("plain", change=lambda config: config.pop("maximum"))

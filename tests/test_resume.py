@@ -192,9 +192,15 @@ def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, run_script,
     assert_same_bits(uninterrupted("float32"), run)
 
 
-def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script):
+def test_more_epochs_go_on_and_a_finished_run_stays(image_file, tmp_path, run_script, monkeypatch):
+    """Batch statistics, which take as long as many steps, are measured once an epoch and no more at the end."""
+    from training.networks import Networks
+
+    update, updated = Networks.update_batch_statistics, []
+    monkeypatch.setattr(Networks, "update_batch_statistics", lambda self: updated.append(update(self)))
     common = ("--data", image_file, "--batch-size", 24, *QUICKEST)
     assert run_script(train, *common, "--run-dir", tmp_path / "long", "--epochs", 2).status == 0
+    assert len(updated) == 2
     assert run_script(train, *common, "--run-dir", tmp_path / "short", "--epochs", 1).status == 0
     assert run_script(train, "--run-dir", tmp_path / "short", "--resume", "--epochs", 2).status == 0
     first, second = final_state(tmp_path / "long"), final_state(tmp_path / "short")
