@@ -35,10 +35,10 @@ def load_images(
     """Loads a data set by name or path. Every image is decoded once, so that a damaged file is found now.
 
     Args:
-        data: "glyphs" (drawn here, no download), "mnist", "fashion_mnist", "cifar10" or "cifar100" (training images,
-            downloaded once by Keras); or the path of a folder of image files at any depth, of a .zip of such a
-            folder, of an .npy of shape (n, h, w) or (n, h, w, c), or of an .npz with the arrays images and labels, or
-            x_train and y_train, or one array alone. Sub-folders that hold all images are classes.
+        data: one of DATASET_NAMES, drawn here or downloaded once by Keras (its training images); or the path of a
+            folder of image files at any depth, of a .zip of such a folder, of an .npy of shape (n, h, w) or
+            (n, h, w, c), or of an .npz with the arrays images and labels, or x_train and y_train, or one array alone.
+            Sub-folders that hold all images are classes.
         options: the size, the channels, how many, and what to do with transparency.
         check_shape: called with the shape of the first image file, to refuse a size before all files are read.
         visit: called with all images in their order, as one array or several, such as `PixelScaler.partial_fit`. Files

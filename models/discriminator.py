@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from errors import InputError, words
 from models.layout import ImageLayout
 
 KERNEL = (5, 5)
@@ -19,9 +20,7 @@ def build_discriminator(
 
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
-        preset: "tutorial" (the printed layers, nothing between them; logits instead of the printed sigmoid, which the
-            loss applies), "dcgan" (leaky ReLU and dropout between the same layers, weights from N(0, 0.02)) or "r1gan"
-            (the convolutional network of Miyato et al. 2018 at half its width, without its last convolution).
+        preset: one of those below, each a function that says where its network comes from.
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
         class_count: 0 for one logit an image; otherwise a logit for each class, of which the image's own one counts
             (Mescheder, Geiger, Nowozin 2018).
@@ -43,7 +42,9 @@ def build_discriminator(
         case "r1gan":
             network = _r1gan_discriminator(layout, dtype, logits)
         case _:
-            raise ValueError(f"expected preset r1gan, dcgan or tutorial, got {preset!r}")
+            raise InputError(
+                words("expected a {preset} with a discriminator, got {!r}", preset), "choose one of config.PRESETS"
+            )
     return _spectrally_normalized(network) if spectral_normalization else network
 
 
@@ -57,6 +58,7 @@ def _spectrally_normalized(network: keras.Sequential) -> keras.Sequential:
 
 
 def _tutorial_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
+    """The printed layers, nothing between them; logits instead of the printed sigmoid, which the loss applies."""
     network = keras.Sequential(name="discriminator")
     network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
     for filters in layout.filters:
@@ -67,6 +69,8 @@ def _tutorial_discriminator(layout: ImageLayout, dtype: str, logits: int) -> ker
 
 
 def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
+    """Radford, Metz, Chintala 2015: leaky ReLU and dropout between the same layers, weights from N(0, 0.02)."""
+
     def weights() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02)
 
@@ -84,6 +88,8 @@ def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.
 
 
 def _r1gan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
+    """The convolutional network of Miyato et al. 2018 at half its width, without its last convolution."""
+
     def convolution(filters: int, kernel: int, strides: int) -> list[layers.Layer]:
         weights = keras.initializers.RandomNormal(stddev=0.02)
         convolve = layers.Conv2D(filters, kernel, strides, "same", kernel_initializer=weights, dtype=dtype)

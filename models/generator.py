@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from errors import InputError, words
 from models.layout import ImageLayout
 
 KERNEL = (5, 5)
@@ -21,10 +22,7 @@ def build_generator(
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
         latent_dim: length of a latent vector.
-        preset: "tutorial" (the printed layers of the tutorial this project grew from, nothing between them), "dcgan"
-            (Radford, Metz, Chintala 2015: batch normalisation and ReLU between the same layers, N(0, 0.02) weights) or
-            "r1gan" (the convolutional network of Miyato et al. 2018 at half its width: from 4×4 by kernels of 4×4,
-            after a first layer as those of Karras et al. 2019, in which what to draw can be settled before where).
+        preset: one of those below, each a function that says where its network comes from.
         output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
@@ -45,10 +43,11 @@ def build_generator(
             return _dcgan_generator(layout, input_length, output_activation, dtype)
         case "r1gan":
             return _r1gan_generator(layout, input_length, output_activation, dtype)
-    raise ValueError(f"expected preset r1gan, dcgan or tutorial, got {preset!r}")
+    raise InputError(words("expected a {preset} with a generator, got {!r}", preset), "choose one of config.PRESETS")
 
 
 def _tutorial_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
+    """The printed layers of the tutorial that this project grew from, nothing between them."""
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
     network = keras.Sequential(name="generator")
@@ -66,6 +65,7 @@ def _tutorial_generator(layout: ImageLayout, input_length: int, output_activatio
 
 
 def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
+    """Radford, Metz, Chintala 2015: batch normalization and ReLU between the same layers, weights from N(0, 0.02)."""
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
 
@@ -104,6 +104,10 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
 
 
 def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
+    """The convolutional network of Miyato et al. 2018 at half its width, from 4×4 by kernels of 4×4.
+
+    Its first layer is like those of Karras et al. 2019: what to draw can be settled before where.
+    """
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
 
     def weights() -> keras.initializers.Initializer:

@@ -15,6 +15,8 @@ from PIL import Image
 
 import generate
 import train
+from config import LOSSES, PRESETS
+from image_datasets import DATASET_NAMES
 from imaging import save_image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +117,7 @@ MISTAKES = [
     (train, "--schedule linear", "constant"),
     (train, "--xla on --distribute mirrored", "expected --distribute or --xla on, got both"),
     (train, "--data missing/path", "'missing/path'; check the spelling"),
-    (train, "--data cifar11", "glyphs, mnist, fashion_mnist, cifar10, cifar100"),
+    (train, "--data cifar11", ", ".join(DATASET_NAMES)),
     (train, "--data empty", "got none among 0 files"),
     (train, "--data texts", "got none among 1 files"),
     (train, "--data corrupt", "corrupt/2.png"),
@@ -141,8 +143,8 @@ MISTAKES = [
     (train, "--data good.npy --batch-size 0", "expected a whole number from 2"),
     (train, "--data good.npy --batch-size 1", "--batch-size: expected a whole number from 2, got '1'"),
     (train, "--data good.npy --epochs many", "expected a whole number from 1, got 'many'"),
-    (train, "--preset stylegan", "--preset: expected r1gan or dcgan or tutorial, got 'stylegan'"),
-    (train, "--loss wgan", "--loss: expected non_saturating or hinge or wasserstein or relativistic, got 'wgan'"),
+    (train, "--preset stylegan", f"--preset: expected {' or '.join(PRESETS)}, got 'stylegan'"),
+    (train, "--loss wgan", f"--loss: expected {' or '.join(LOSSES)}, got 'wgan'"),
     (train, "--scaling guess", "or pca or zca, got 'guess'"),
     (train, "--data good.npy --batch-size 4 --scaling positive_standardize", "lossless"),
     (train, "--learning-rate 7", "--learning-rate: expected a number above 0 and below 1 (0.0002 is usual), got '7'"),
@@ -165,7 +167,7 @@ MISTAKES = [
     (train, "--resume --run-dir cut", "expected a whole checkpoint"),
     (train, "--resume --run-dir foreign", "it belongs to another run"),
     (train, "--resume --run-dir unread", "unread/metrics.jsonl, line 1: expected JSON"),
-    (train, "--resume --run-dir changed", "or wasserstein or relativistic, got 'wgan'"),
+    (train, "--resume --run-dir changed", f"{' or '.join(LOSSES)}, got 'wgan'"),
     (train, "--data secret.zip", "secret.zip/1.png: expected a readable file"),
     (train, "--data alpha", "--alpha white"),
     (

@@ -1,5 +1,6 @@
 """What the pages say is done here: every command and block of Python, every recipe, every example in a docstring."""
 
+import ast
 import doctest
 import importlib
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +21,11 @@ import evaluate
 import export
 import generate
 import train
-from config import TrainingConfig
+from config import LOSSES, PRESETS, TrainingConfig
 from docs import house
+from image_datasets import DATASET_NAMES
 from imaging import save_image
+from preprocessing import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -375,10 +379,17 @@ def test_yaml_is_valid(name):
 # The recipes of CONTRIBUTING.md, tried on a copy of the project
 
 RECIPES = {
-    "A loss": {"training/losses.py", "config.py"},
+    "A loss": {"training/losses.py", "config.py", "tests/test_losses.py"},
     "A data set": {"image_datasets/loading.py"},
     "A network": {"models/generator.py", "models/discriminator.py", "config.py"},
-    "A scaling": {"pixels/settings.py"},
+    "A scaling": {"pixels/settings.py", "preprocessing.py"},
+}
+# What there is already, and what the recipe adds to it.
+ADDED = {
+    "A loss": (LOSSES, "least_squares"),
+    "A data set": (DATASET_NAMES, "stripes"),
+    "A network": (tuple(PRESETS), "dense"),
+    "A scaling": (MODES, "half"),
 }
 TRY_RECIPES = """
 import sys
@@ -440,13 +451,48 @@ def test_a_recipe_is_short_stays_in_its_room_and_fits_alone(title, project_copy)
     assert outcome.returncode == 0, f"{outcome.stderr}; bring the recipe in CONTRIBUTING.md up to date"
 
 
-@pytest.mark.slow
-def test_the_recipes_work(project_copy):
+@pytest.fixture(scope="module")
+def changed_copy(project_copy, tmp_path_factory) -> Path:
+    """A copy with all recipes applied."""
+    folder = tmp_path_factory.mktemp("changed") / "project"
+    shutil.copytree(project_copy, folder)
     for title in RECIPES:
-        assert apply_recipe(title, project_copy).returncode == 0, title
+        assert apply_recipe(title, folder).returncode == 0, title
+    return folder
+
+
+def lists_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the words of each tuple, list, dictionary and string of a file, docstrings too.
+
+    Not of the dictionaries of tests: they hold what is expected for each name, and a test looks each name up.
+    """
+    kinds = (ast.Tuple, ast.List, ast.Set, ast.JoinedStr) + (() if path.parent.name == "tests" else (ast.Dict,))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, kinds):
+            words = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            yield node.lineno, " ".join(word for word in words if isinstance(word, str))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+@pytest.mark.parametrize("title", RECIPES)
+def test_a_recipe_leaves_no_list_stale(title, changed_copy):
+    """Whatever lists all that there was before lists what was added, too; so a recipe need not name more places."""
+    names, added = ADDED[title]
+    stale = [
+        f"{path.relative_to(changed_copy)}:{line}"
+        for path in changed_copy.rglob("*.py")
+        for line, text in lists_of(path)
+        if {*names} <= {*re.findall(r"\w+", text)} and added not in re.findall(r"\w+", text)
+    ]
+    assert not stale, f"take the names from where they are kept: {stale}"
+
+
+@pytest.mark.slow
+def test_the_recipes_work(changed_copy):
     changed = sorted(set().union(*RECIPES.values()))
     for arguments in (["check", "-q"], ["format", "--check", "-q"]):
-        assert subprocess.run([sys.executable, "-m", "ruff", *arguments, *changed], cwd=project_copy).returncode == 0
-    result = subprocess.run([sys.executable, "-c", TRY_RECIPES], cwd=project_copy, capture_output=True, text=True)
+        assert subprocess.run([sys.executable, "-m", "ruff", *arguments, *changed], cwd=changed_copy).returncode == 0
+    result = subprocess.run([sys.executable, "-c", TRY_RECIPES], cwd=changed_copy, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert list((project_copy / "tried" / "samples").glob("epoch_0001.png"))
+    assert list((changed_copy / "tried" / "samples").glob("epoch_0001.png"))

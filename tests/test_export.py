@@ -21,7 +21,7 @@ from exporting.request import ExportRequest, choose_format
 from exporting.trained import TrainedGenerator
 from exporting.writing import Exported, cautions, export_generator
 from image_datasets import ImageSet
-from preprocessing import PixelScaler
+from preprocessing import MODES, PixelScaler
 from runs import RunFolder
 from training.networks import build_networks
 
@@ -159,9 +159,6 @@ def test_a_page_that_is_large_or_slow_says_so():
     assert "30 MB" in large and "float16" in large and "0.5 s" in slow
     assert cautions(exported, file) == []
     assert cautions(replace(exported, size=1000, reading=replace(reading, images_per_second=100.0)), page) == []
-
-
-MODES = ("normalize", "tanh", "center", "standardize", "positive_standardize", "pca", "zca")
 
 
 @pytest.mark.parametrize("mode", MODES)

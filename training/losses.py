@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from config import LOSSES
+from errors import InputError, words
+
 
 @dataclass(frozen=True)
 class GanLoss:
@@ -58,7 +61,7 @@ def relativistic_generator_loss(real_logits: tf.Tensor, generated_logits: tf.Ten
 
 
 def gan_loss(name: str) -> GanLoss:
-    """The loss of a name: "non_saturating", "hinge", "wasserstein" or "relativistic". Raises ValueError for others."""
+    """The loss of a name, one of `config.LOSSES`. Raises InputError for others."""
     match name:
         case "non_saturating":
             return GanLoss(non_saturating_discriminator_loss, non_saturating_generator_loss)
@@ -68,4 +71,4 @@ def gan_loss(name: str) -> GanLoss:
             return GanLoss(wasserstein_discriminator_loss, hinge_generator_loss)
         case "relativistic":
             return GanLoss(relativistic_discriminator_loss, relativistic_generator_loss, pairs=True)
-    raise ValueError(f"expected loss non_saturating, hinge, wasserstein or relativistic, got {name!r}")
+    raise InputError(words("expected {loss} to be {}, got {!r}", " or ".join(LOSSES), name))
