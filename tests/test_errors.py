@@ -13,7 +13,7 @@ from imaging import ImageFileError
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEAK_OF_OPTIONS = ("train.py", "generate.py", "evaluate.py", "export.py", "command_line.py", "options.py")
-STILL_DO = ("image_datasets/loading.py", "training/loop.py")
+STILL_DO = ("image_datasets/loading.py",)
 
 
 def parser(*options: str) -> ArgumentParser:

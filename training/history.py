@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from errors import InputError, words
 from runs import RunFolder
 from training.networks import Networks
 
@@ -88,6 +89,8 @@ def restore_history(run: RunFolder, networks: Networks) -> History:
         raise ValueError(f"expected {error} in {run.latest_checkpoint()}, got none; remove it") from error
     last = step // run.steps_per_epoch
     if run.config.epochs < last:
-        raise ValueError(f"expected --epochs of at least {last}, which are done, got {run.config.epochs}")
+        raise InputError(
+            words("expected {epochs} of at least {}, which are done, got {}", last, run.config.epochs), "choose more"
+        )
     records = [record for record in records if record["step"] <= step]
     return History(step, seconds, epoch_seconds, losses, scores, records)

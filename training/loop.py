@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from errors import Explained, Words, words
 from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
@@ -20,11 +21,11 @@ from training.recorder import Recorder, SilentRecorder
 from training.step import Readings, TrainStep
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(Explained, RuntimeError):
     """A loss or a weight is no longer a finite number; the message has the step, the values and the way back."""
 
 
-class ImagesUnreadable(RuntimeError):
+class ImagesUnreadable(Explained, RuntimeError):
     """Images that could be read when training began no longer can; the message names the file."""
 
 
@@ -139,8 +140,8 @@ class Training:
         for losses, scores, logits in steps:
             self._check_finite(losses)
             self.history.add_step(losses, scores)
-            words = "losses G {:.2f} D {:.2f}".format(*losses)
-            bar.advance(self.run.config.batch_size, self._epoch_words, words)
+            shown = "losses G {:.2f} D {:.2f}".format(*losses)
+            bar.advance(self.run.config.batch_size, self._epoch_words, shown)
             self.recorder.show_step(*logits)
 
     def _next_batches(self, feed: Feed, count: int) -> list:
@@ -149,7 +150,8 @@ class Training:
         except ValueError as error:  # a file that has changed or gone since it was checked
             if self._amid_epoch:
                 self.recorder.save_state(self._finite_state())
-            raise ImagesUnreadable(f"{error}; the state is saved, mend it and go on with --resume") from error
+            way_out = words("the state is saved, mend it and go on with {resume}")
+            raise ImagesUnreadable(str(error), way_out) from error
 
     def _end_epoch(self, bar: ProgressBar, pictures: bool) -> None:
         config = self.run.config
@@ -166,7 +168,8 @@ class Training:
             if not np.isfinite(values).all():
                 raise TrainingDiverged(
                     f"expected finite weights, got {values[~np.isfinite(values)].flat[0]} in {name} after step "
-                    f"{self.history.step}; {self._way_back()}"
+                    f"{self.history.step}",
+                    self._way_back(),
                 )
         return state | self.history.state()
 
@@ -174,15 +177,14 @@ class Training:
         if not all(map(math.isfinite, losses)):
             raise TrainingDiverged(
                 f"expected finite losses, got generator {losses[0]} and discriminator {losses[1]} in step "
-                f"{self.history.step}; {self._way_back()}"
+                f"{self.history.step}",
+                self._way_back(),
             )
 
-    def _way_back(self) -> str:
+    def _way_back(self) -> Words:
         path = self.run.latest_checkpoint()
-        advice = "with a lower --learning-rate or --precision float32"
-        if path is None:
-            return f"there is no checkpoint yet; start again {advice}"
-        return f"the last good checkpoint is {path}; start a new run {advice}"
+        good = "there is no checkpoint yet" if path is None else f"the last good checkpoint is {path}"
+        return (f"{good}; ", *words("start a new run with a lower {learning_rate} or {precision=float32}"))
 
 
 def _read(readings: Readings) -> tuple[tuple[float, ...], tuple[float, ...], tuple[np.ndarray, np.ndarray]]:
