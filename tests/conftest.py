@@ -12,6 +12,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 QUICK = ("--preset", "dcgan", "--precision", "float32")  # half as many layers to compile as the default, and dropout
 QUICKEST = ("--preset", "tutorial", "--precision", "float32")  # fewer still, where the law is not about networks
+STATISTICS = (
+    "training.networks.STATISTICS_BATCHES",
+    1,
+)  # of 16, half the time of a small run; test_step.py has the law
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ def run_script(capfd, monkeypatch):
     def run(script, *arguments) -> Outcome:
         from command_line import run_command
 
+        if script.__name__ == "train":
+            monkeypatch.setattr(*STATISTICS)
         monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as left:
@@ -61,11 +67,10 @@ def train_here(*arguments) -> None:
     """train.py in this process, for fixtures that outlive a test; a test itself has `run_script`."""
     import train
 
-    before, sys.argv = sys.argv, ["train.py", *map(str, arguments)]
-    try:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+        monkeypatch.setattr(*STATISTICS)
         assert train.main() == 0
-    finally:
-        sys.argv = before
 
 
 @pytest.fixture(scope="session")

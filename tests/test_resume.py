@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import QUICK, QUICKEST, train_here
+from conftest import QUICK, QUICKEST, STATISTICS, train_here
 
 import train
 from progress import ProgressBar
@@ -33,8 +33,10 @@ def command(image_file: Path, run: Path, precision: str) -> list[str]:
 
 def start(arguments: list[str], sabotage: str = "") -> subprocess.Popen:
     """train.py in a process of its own; `sabotage` is Python that runs before it."""
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'train.py'\n{sabotage}\n"
-    program += "import train, command_line; command_line.run_command(train.main)"
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'train.py'\n"
+    program += "import train, command_line; command_line.import_tensorflow()\n"
+    program += f"import {STATISTICS[0].rpartition('.')[0]}; {STATISTICS[0]} = {STATISTICS[1]}\n{sabotage}\n"
+    program += "command_line.run_command(train.main)"
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
