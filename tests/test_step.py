@@ -257,7 +257,7 @@ def test_penalty_is_half_the_squared_slope_at_its_own_images(name):
     game = discriminator_gradient(r1=0.0)
     found = discriminator_gradient(**{"r1": 0.0, "penalty_interval": 1} | {name: HEAVY}) - game
     by_hand = gradient_by_hand(
-        lambda judge, real, drawn: 0.5 * HEAVY * tf.reduce_mean(squared_slopes(judge, real if name == "r1" else drawn))
+        lambda network, *both: 0.5 * HEAVY * tf.reduce_mean(squared_slopes(network, both[name == "r2"]))
     )
     assert_same_direction_and_length(found, by_hand)
 
@@ -267,7 +267,7 @@ def test_gradient_penalty_has_its_weight():
     game = discriminator_gradient(preset="tutorial")
     found = discriminator_gradient(preset="tutorial", gradient_penalty=HEAVY) - game
     by_hand = gradient_by_hand(
-        lambda judge, real, drawn: HEAVY * tf.reduce_mean((tf.sqrt(squared_slopes(judge, real)) - 1.0) ** 2),
+        lambda network, real, drawn: HEAVY * tf.reduce_mean((tf.sqrt(squared_slopes(network, real)) - 1.0) ** 2),
         preset="tutorial",
     )
     assert_same_direction_and_length(found, by_hand)

@@ -3,8 +3,8 @@
 With few images a discriminator learns them by heart; changed at random they are never the same twice (Zhao et al. 2020,
 "Differentiable augmentation for data-efficient GAN training"). The generator must not learn to draw the changes. While
 enough images stay as they are it does not (Karras et al. 2020, "Training generative adversarial networks with limited
-data": a chance of change below 0.8), so each kind touches an image with the chance `CHANCE`. Mirroring has a chance of
-one half, which makes left and right equal on purpose.
+data": a chance of change below 0.8), so each augmentation touches an image with the chance `CHANCE`. Mirroring has a
+chance of one half, which makes left and right equal on purpose.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from functools import partial
 
 import tensorflow as tf
 
-CHANCE = 0.7  # of each kind but mirror, for each image
+CHANCE = 0.7  # of each augmentation but mirror, for each image
 MIRROR_CHANCE = 0.5
 BRIGHTNESS = 0.25  # of the value range, up or down
 TRANSLATION = 1 / 8  # of a side, either way
@@ -28,24 +28,24 @@ def draw_whole(sampler: Callable, shape: tuple, seed: tf.Tensor, axis: int = 0) 
 
 
 def augment(
-    images: tf.Tensor, kinds: tuple[str, ...], span: float, seed: tf.Tensor, draw: Draw = draw_whole
+    images: tf.Tensor, augmentations: tuple[str, ...], span: float, seed: tf.Tensor, draw: Draw = draw_whole
 ) -> tf.Tensor:
-    """Changes each image at random, every kind by itself, in the order of `kinds`.
+    """Changes each image at random, by every augmentation for itself, in their order.
 
     Args:
         images: float32 (batch, height, width, channels).
-        kinds: of "color" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated),
-            "cutout" (a square of the image's mean colour) and "mirror" (left and right exchanged).
+        augmentations: of "color" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated),
+            "cutout" (a square of the image's mean color) and "mirror" (left and right exchanged).
         span: width of the value range of the images, 2 for [-1, 1].
         seed: int32 (2,), from which all draws follow.
         draw: where the images are a part of a batch, what gives their part of its numbers.
 
     Returns:
-        Images of the same shape; slopes flow through every kind. Raises ValueError for an unknown kind.
+        Images of the same shape; slopes flow through all of them. Raises ValueError for an unknown name.
     """
-    for number, kind in enumerate(kinds):
-        seeds = tf.random.split(seed + tf.constant([0, number]), 2)
-        match kind:
+    for index, name in enumerate(augmentations):
+        seeds = tf.random.split(seed + tf.constant([0, index]), 2)
+        match name:
             case "color":
                 changed = _color(images, span, seeds[0], draw)
             case "translation":
@@ -55,19 +55,19 @@ def augment(
             case "mirror":
                 changed = images[:, :, ::-1]
             case _:
-                raise ValueError(f"expected augmentations of color, translation, cutout and mirror, got {kind!r}")
+                raise ValueError(f"expected augmentations of color, translation, cutout and mirror, got {name!r}")
         chosen = draw(tf.random.stateless_uniform, (tf.shape(images)[0], 1, 1, 1), seeds[1])
-        chosen = chosen < (MIRROR_CHANCE if kind == "mirror" else CHANCE)
+        chosen = chosen < (MIRROR_CHANCE if name == "mirror" else CHANCE)
         images = tf.where(chosen, changed, images)
     return images
 
 
 def _color(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Adds a grey, and moves every pixel towards or away from its own grey and the image's mean."""
+    """Adds a gray, and moves every pixel towards or away from its own gray and the image's mean."""
     draws = draw(tf.random.stateless_uniform, (3, tf.shape(images)[0], 1, 1, 1), seed, axis=1)
     images = images + (draws[0] * 2.0 - 1.0) * BRIGHTNESS * span
-    grey = tf.reduce_mean(images, axis=-1, keepdims=True)
-    images = grey + (images - grey) * (draws[1] * 2.0)  # saturation 0 to 2
+    gray = tf.reduce_mean(images, axis=-1, keepdims=True)
+    images = gray + (images - gray) * (draws[1] * 2.0)  # saturation 0 to 2
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     return mean + (images - mean) * (draws[2] + 0.5)  # contrast 0.5 to 1.5
 
@@ -89,7 +89,7 @@ def _gather_columns(images: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
 
 def _cutout(images: tf.Tensor, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Covers a square around a random point, cut at the border, with the image's mean colour."""
+    """Covers a square around a random point, cut at the border, with the image's mean color."""
     inside = tf.ones((tf.shape(images)[0], 1, 1, 1), tf.bool)
     for axis, side in ((1, images.shape[1]), (2, images.shape[2])):
         length = round(side * CUTOUT)

@@ -5,13 +5,13 @@ import numpy as np
 
 from config import TrainingConfig
 from image_datasets import ImageSet
-from imaging import image_grid
+from imaging import image_grid, save_image
 from models.sampling import generate_images, latents_from_seeds, with_classes
 from preprocessing import PixelScaler
 from runs import RunFolder
 from training.history import History
 from training.losses import gan_loss
-from training.plots import draw_comparison, plot_distance, plot_losses, plot_scores
+from training.plots import comparison_sheet, plot_distance, plot_losses, plot_scores
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
 MOST_CLASS_ROWS = 16  # of a conditional run, whose rows are its classes and whose columns are seeds 0 to 7
@@ -58,7 +58,8 @@ def draw_real_beside_samples(
     title = f"generated, epoch {step / run.steps_per_epoch:.3g}"
     real = images.images[chosen[cells]]
     names = run.class_names[:rows] if run.class_count else ()
-    draw_comparison(run.path / "comparison.png", real, generated, side, title, scaler.maximum_, names)
+    sheet = comparison_sheet(real, generated, side, title, scaler.maximum_, names)
+    save_image(run.path / "comparison.png", sheet)
 
 
 def _sample_rows(run: RunFolder) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from drawing.sheets import PADDING, Panel, draw_sheet
 from files import atomic_path
-from imaging import load_image, save_animation, save_image, to_display
+from imaging import load_image, save_animation, to_display
 
 GENERATOR_COLOR, DISCRIMINATOR_COLOR = "#d55e00", "#0072b2"
 RECALL_COLOR, COVERAGE_COLOR = "#009e73", "#cc79a7"
@@ -106,24 +106,23 @@ def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best
         _finish(figure, lower, title)
 
 
-def draw_comparison(
-    path: str | os.PathLike,
+def comparison_sheet(
     real: np.ndarray,
     generated: np.ndarray,
     columns: int,
     title: str,
     maximum: float,
     row_names: Sequence[str] = (),
-) -> None:
-    """Real images on the left, as many generated ones on the right, enlarged by a whole factor.
+) -> np.ndarray:
+    """Real images on the left, as many generated ones on the right, enlarged by a whole factor: uint8 (h, w, channels).
 
-    uint8 or uint16 (n, height, width, channels) each; of uint16 `maximum` becomes white. title: of the generated ones.
-    row_names: the class of each row, for a conditional run.
+    Both are uint8 or uint16 (n, height, width, channels); of uint16 `maximum` becomes white.
+    title: of the generated ones. row_names: the class of each row, for a conditional run.
     """
     halves = ((real, "real"), (generated, title))
     panels = [Panel(to_display(images, maximum), columns, title=words) for images, words in halves]
     scale = max(1, COMPARISON_SIDE // (columns * (real.shape[2] + PADDING)))
-    save_image(path, draw_sheet(panels, scale, row_names))
+    return draw_sheet(panels, scale, row_names)
 
 
 class Spans(NamedTuple):

@@ -1,0 +1,32 @@
+"""benchmarks/same_bits.py tells runs apart by every bit of their weights, and by nothing that a clock measured."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def fingerprint(monkeypatch, tmp_path):
+    """A function of the arrays of a checkpoint."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import same_bits
+
+    def of(**arrays) -> str:
+        np.savez(tmp_path / "step_000000001.npz", **arrays)
+        return same_bits.fingerprint(tmp_path / "step_000000001.npz")
+
+    return of
+
+
+def test_one_bit_is_another_fingerprint_and_a_clock_is_not(fingerprint):
+    weights = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    changed = weights.copy()
+    changed.view(np.uint32)[2, 1] ^= 1
+    first = fingerprint(**{"generator/0": weights, "progress/seconds": np.ones(2)})
+    assert first == fingerprint(**{"progress/seconds": np.zeros(2), "generator/0": weights})
+    others = [{"generator/0": changed}, {"generator/0": weights.T}, {"generator/1": weights}]
+    others.append({"generator/0": weights.astype(np.float64)})
+    assert len({first, *(fingerprint(**arrays) for arrays in others)}) == 5
