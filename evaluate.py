@@ -93,7 +93,15 @@ def build_parser() -> ArgumentParser:
     real.add_argument(
         "--against", metavar="NAME|PATH", help="compare with these images; --data then only trains the classifier"
     )
-    how = parser.add_argument_group("how")
+    add_how(parser.add_argument_group("how"))
+    add_image_files(parser.add_argument_group("image files"))
+    where = parser.add_argument_group("where")
+    where.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+    where.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
+    return parser
+
+
+def add_how(how: argparse._ActionsContainer) -> None:
     how.add_argument(
         "--features",
         type=converter(FEATURES),
@@ -116,7 +124,10 @@ def build_parser() -> ArgumentParser:
         action="store_true",
         help="leave out the second column, real images against other real images, which needs twice as many",
     )
-    files = parser.add_argument_group("image files")
+
+
+def add_image_files(files: argparse._ActionsContainer) -> None:
+    """The options of train.py for image files, in the words of this script."""
     add_option(
         files,
         TrainingConfig,
@@ -126,10 +137,6 @@ def build_parser() -> ArgumentParser:
     add_option(files, TrainingConfig, "channels", "convert IMAGES to grayscale (1) or RGB (3)")
     add_option(files, TrainingConfig, "alpha", "transparent images, as in train.py (default: an error)")
     add_option(files, TrainingConfig, "cmyk")
-    where = parser.add_argument_group("where")
-    where.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
-    where.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
-    return parser
 
 
 def check_output(path: Path | None) -> None:

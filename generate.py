@@ -91,9 +91,14 @@ def load_training_images(arguments: argparse.Namespace, run: RunFolder) -> Image
 def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Writes images from a trained generator.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
-    which = parser.add_argument_group(
-        "which images (default: a grid of 64, starting at --seed)"
-    ).add_mutually_exclusive_group()
+    which = parser.add_argument_group("which images (default: a grid of 64, starting at --seed)")
+    add_which(which.add_mutually_exclusive_group())
+    add_how(parser.add_argument_group("how"))
+    add_where(parser.add_argument_group("where"))
+    return parser
+
+
+def add_which(which: argparse._ActionsContainer) -> None:
     which.add_argument("--count", type=positive_integer, metavar="N", help="N images, starting at --seed")
     which.add_argument("--seeds", type=seed_list, metavar="LIST", help="these seeds, such as 0-7,12")
     which.add_argument(
@@ -115,7 +120,9 @@ def build_parser() -> ArgumentParser:
         help="the closest image it can generate to this image file, or to each image in an .npy (n, height, width, "
         "channels); prints each root-mean-square error in levels",
     )
-    how = parser.add_argument_group("how")
+
+
+def add_how(how: argparse._ActionsContainer) -> None:
     how.add_argument("--seed", type=seed_number, default=0, metavar="N", help="the first seed (default 0)")
     how.add_argument(
         "--class",
@@ -155,7 +162,9 @@ def build_parser() -> ArgumentParser:
     how.add_argument(
         "--best", action="store_true", help="use the weights with the best distance, which --evaluate-every kept"
     )
-    where = parser.add_argument_group("where")
+
+
+def add_where(where: argparse._ActionsContainer) -> None:
     where.add_argument("--rows", type=positive_integer, metavar="N", help="rows of the grid (default: 8, or as needed)")
     where.add_argument(
         "--columns", type=positive_integer, metavar="N", help="columns of the grid (default: 8, or as needed)"
@@ -179,7 +188,6 @@ def build_parser() -> ArgumentParser:
         metavar="FILE",
         help="with --project: write the latent vectors it found, an .npy for --latents",
     )
-    return parser
 
 
 def truncation(text: str) -> float:

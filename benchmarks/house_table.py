@@ -59,9 +59,7 @@ def project_files(root: Path) -> list[Path]:
 def house_files(root: Path) -> list[Path]:
     """The Python files of the program itself."""
     return [
-        path
-        for path in project_files(root)
-        if path.suffix == ".py" and path.relative_to(root).parts[0] not in BESIDE
+        path for path in project_files(root) if path.suffix == ".py" and path.relative_to(root).parts[0] not in BESIDE
     ]
 
 

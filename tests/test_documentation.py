@@ -1,6 +1,5 @@
 """What the pages say is done here: every command and block of Python, every recipe, every example in a docstring."""
 
-import ast
 import doctest
 import importlib
 import re
@@ -9,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import evaluate
 import export
 import generate
 import train
+from benchmarks.house_table import copy_project, recipe_of, stale_lists
 from config import LOSSES, PRESETS, TrainingConfig
 from docs import house
 from image_datasets import DATASET_NAMES
@@ -419,34 +418,23 @@ assert pytest.main(["tests/test_losses.py", "-k", "least_squares", "-p", "no:cac
 """
 
 
-def recipe(title: str) -> str:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    return re.search(rf"^### {title}\n.*?^```diff\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
-
-
 def apply_recipe(title: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", "apply", *options], cwd=folder, input=recipe(title), capture_output=True, text=True)
+    words = recipe_of(ROOT, title)
+    return subprocess.run(["git", "apply", *options], cwd=folder, input=words, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def project_copy(tmp_path_factory) -> Path:
-    """The files of the project, in a git repository of their own."""
     folder = tmp_path_factory.mktemp("copy") / "project"
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    for name in names:
-        if name.endswith((".py", ".toml")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    copy_project(ROOT, folder)
     return folder
 
 
 @pytest.mark.parametrize("title", RECIPES)
 def test_a_recipe_is_short_stays_in_its_room_and_fits_alone(title, project_copy):
-    added = re.findall(r"^\+(?!\+\+)", recipe(title), re.MULTILINE)
+    added = re.findall(r"^\+(?!\+\+)", recipe_of(ROOT, title), re.MULTILINE)
     assert 0 < len(added) < 30
-    assert set(re.findall(r"^\+\+\+ b/(.*)$", recipe(title), re.MULTILINE)) == RECIPES[title]
+    assert set(re.findall(r"^\+\+\+ b/(.*)$", recipe_of(ROOT, title), re.MULTILINE)) == RECIPES[title]
     outcome = apply_recipe(title, project_copy, "--check")
     assert outcome.returncode == 0, f"{outcome.stderr}; bring the recipe in CONTRIBUTING.md up to date"
 
@@ -461,31 +449,11 @@ def changed_copy(project_copy, tmp_path_factory) -> Path:
     return folder
 
 
-def lists_of(path: Path) -> Iterator[tuple[int, str]]:
-    """The line and the words of each tuple, list, dictionary and string of a file, docstrings too.
-
-    Not of the dictionaries of tests: they hold what is expected for each name, and a test looks each name up.
-    """
-    kinds = (ast.Tuple, ast.List, ast.Set, ast.JoinedStr) + (() if path.parent.name == "tests" else (ast.Dict,))
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, kinds):
-            words = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
-            yield node.lineno, " ".join(word for word in words if isinstance(word, str))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.lineno, node.value
-
-
 @pytest.mark.parametrize("title", RECIPES)
 def test_a_recipe_leaves_no_list_stale(title, changed_copy):
     """Whatever lists all that there was before lists what was added, too; so a recipe need not name more places."""
-    names, added = ADDED[title]
-    stale = [
-        f"{path.relative_to(changed_copy)}:{line}"
-        for path in changed_copy.rglob("*.py")
-        if path.parent.name != "benchmarks"  # which compare some recipes, and stay comparable
-        for line, text in lists_of(path)
-        if {*names} <= {*re.findall(r"\w+", text)} and added not in re.findall(r"\w+", text)
-    ]
+    names, new = ADDED[title]
+    stale = stale_lists(changed_copy, set(names), new)
     assert not stale, f"take the names from where they are kept: {stale}"
 
 
