@@ -313,7 +313,7 @@ def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> i
         return BAD_INPUT
     curves = "distance.png" if training.history.best else "losses.png"
     if is_chief:
-        print(f"done: look at {run.path / 'comparison.png'}, {run.path / 'progress.gif'} and {run.path / curves}")
+        print(f"done: look at {run.path / 'report.html'}, or {run.path / 'comparison.png'} and {run.path / curves}")
     return DONE
 
 

@@ -24,7 +24,7 @@ from runs import RunFolder
 REPORT, CARD = "report.html", "README.md"
 MOST_CLASSES_LISTED = 20
 PICTURES = {
-    "comparison.png": "Real images beside generated ones. Judge variety as well as sharpness: if many generated images "
+    "comparison.png": "Real images beside generated ones. Look at variety as well as sharpness: if many generated images "
     "look alike, the generator has collapsed.",
     "progress.gif": "The same latent vectors after each epoch.",
     "distance.png": "Fréchet distance to the real images: lower is better. Recall and coverage fall when the generator "
@@ -62,6 +62,7 @@ figcaption { margin-top: 0.4rem; color: var(--soft); font-size: 0.9rem; max-widt
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 0 1.5rem; }
 pre { margin: 0.25rem 0 1rem; padding: 0.7rem 0.9rem; background: var(--tile); border-radius: 8px;
   white-space: pre-wrap; overflow-wrap: anywhere; font: 0.88rem/1.45 ui-monospace, monospace; }
+pre span { display: inline-block; max-width: 100%; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 th, td { padding: 0.3rem 0.6rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
@@ -196,13 +197,18 @@ def _commands(run: RunFolder) -> str:
     commands = {
         "More images": f"python generate.py {folder} --rows 8 --columns 8 --seed 64",
         "One exact PNG per seed": f"python generate.py {folder} --seeds 0-99 --output images/",
-        "Is it copying? Its images beside the nearest training images": f"python generate.py {folder} --nearest 5",
-        "Go on training": f"python train.py --run-dir {folder} --resume --epochs {2 * run.config.epochs}",
+        "Does it copy? Its images beside the nearest training images": f"python generate.py {folder} --nearest 5",
+        "Continue training": f"python train.py --run-dir {folder} --resume --epochs {2 * run.config.epochs}",
         "Measure how close it is to the real images": f"python evaluate.py {folder}",
     }
     if run.config.schedule == "cosine":  # which was laid out for its number of epochs
-        del commands["Go on training"]
-    return "".join(f"<p>{html.escape(words)}:</p><pre>{html.escape(line)}</pre>" for words, line in commands.items())
+        del commands["Continue training"]
+    return "".join(f"<p>{html.escape(words)}:</p><pre>{_unbroken(line)}</pre>" for words, line in commands.items())
+
+
+def _unbroken(command: str) -> str:
+    """Its words as elements, so that a narrow window breaks lines between them and not after a hyphen."""
+    return " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
 
 
 def _image_facts(run: RunFolder, images: ImageSet) -> dict[str, str]:
