@@ -24,8 +24,8 @@ from runs import RunFolder
 REPORT, CARD = "report.html", "README.md"
 MOST_CLASSES_LISTED = 20
 PICTURES = {
-    "comparison.png": "Real images beside generated ones. Look at variety as well as sharpness: if many generated images "
-    "look alike, the generator has collapsed.",
+    "comparison.png": "Real images beside generated ones. Look at variety as well as sharpness: if many generated "
+    "images look alike, the generator has collapsed.",
     "progress.gif": "The same latent vectors after each epoch.",
     "distance.png": "Fréchet distance to the real images: lower is better. Recall and coverage fall when the generator "
     "makes fewer kinds of images.",
