@@ -56,15 +56,15 @@ def main() -> int:
         if run and arguments.json:
             run.check_output(arguments.json, "json")
         subject = None if run else load(arguments.subject, arguments)
-        reference, labelled = load_real_images(arguments, run, subject)
+        reference, labeled = load_real_images(arguments, run, subject)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         if run:
-            batches, count, requested = batches_of_run(run, reference, labelled, arguments)
+            batches, count, requested = batches_of_run(run, reference, labeled, arguments)
         else:
             batches, count, requested = *batches_of_images(subject, arguments), None
-        extractor = open_extractor(arguments, labelled, cache)
+        extractor = open_extractor(arguments, labeled, cache)
         real = features_of_real_images(arguments, reference, extractor, cache)
-        features = extractor.extract(batches, "images to judge", count)
+        features = extractor.extract(batches, "generated images", count)
         weights, seed = (("best" if arguments.best else "last"), arguments.seed) if run else (None, None)
         evaluated = Evaluated(arguments.subject, features, weights, seed, requested)
         report = Report.of(evaluated, real, extractor, arguments.count, not arguments.no_floor)
@@ -213,12 +213,12 @@ def load_real_images(
 
 
 def batches_of_run(
-    run: RunFolder, reference: ImageSet, labelled: ImageSet, arguments: argparse.Namespace
+    run: RunFolder, reference: ImageSet, labeled: ImageSet, arguments: argparse.Namespace
 ) -> tuple[Iterator[np.ndarray], int, tuple[str, ...] | None]:
     """What the run's generator draws, how many images that will be, and the class that is asked for of each, if any."""
     seeds = range(arguments.seed, arguments.seed + arguments.count)
     latents = latents_from_seeds(seeds, run.config.latent_dim)
-    labels = classes_to_draw(run, (reference, labelled), len(latents))
+    labels = classes_to_draw(run, (reference, labeled), len(latents))
     inputs = with_classes(latents, labels, run.class_count)
     requested = tuple(run.class_names[label] for label in labels) if run.class_count else None
     return generate_batches(run.load_generator(arguments.best), run.load_scaler(), inputs), len(inputs), requested
@@ -244,7 +244,7 @@ def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple
 # Features. Modules that need TensorFlow are imported where they are used, so that --help and mistakes are quick
 
 
-def open_extractor(arguments: argparse.Namespace, labelled: ImageSet, cache: Cache):
+def open_extractor(arguments: argparse.Namespace, labeled: ImageSet, cache: Cache):
     if arguments.features == "efficientnet":
         from evaluation.efficientnet import open_efficientnet
 
@@ -255,7 +255,7 @@ def open_extractor(arguments: argparse.Namespace, labelled: ImageSet, cache: Cac
         return open_inception()
     from evaluation.classifier import open_classifier
 
-    return open_classifier(labelled, cache)
+    return open_classifier(labeled, cache)
 
 
 def features_of_real_images(arguments: argparse.Namespace, reference: ImageSet, extractor, cache: Cache) -> Reference:

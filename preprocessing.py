@@ -405,8 +405,8 @@ def scale_image(
             f"expected a mode for one image, got {mode!r}, which needs many images; use PixelScaler({mode!r})"
         )
     check_array(image)
-    grey = image.ndim == 2
-    check_shape(image.shape, (None, None) if grey else (None, None, CHANNEL_COUNTS))
+    gray = image.ndim == 2
+    check_shape(image.shape, (None, None) if gray else (None, None, CHANNEL_COUNTS))
     scaler = PixelScaler(
         mode,
         "image" if statistics is None else "dataset",
@@ -416,7 +416,7 @@ def scale_image(
         statistics=statistics,
         value_range=value_range,
     )
-    images = image[None, ..., None] if grey else image[None]
+    images = image[None, ..., None] if gray else image[None]
     return scaler.fit(images).transform(images).reshape(image.shape)
 
 

@@ -141,7 +141,7 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
         check_outside(arguments.run_dir, config.data)
         return None, config
     if arguments.run_dir is None:
-        raise ValueError("expected --run-dir with --resume, got none; name the run to go on with")
+        raise ValueError("expected --run-dir with --resume, got none; name the run to continue")
     run = RunFolder.open(arguments.run_dir)
     run.check_settings_known()
     run.check_own_folders()
@@ -295,7 +295,7 @@ def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> i
             training.train(tensorboard, steps_per_execution)
     except TrainingStopped as stopped:
         print(
-            f"{PROGRAM}: stopped, the state is saved; go on with: {PROGRAM} --run-dir {run.path} --resume",
+            f"{PROGRAM}: stopped, the state is saved; continue with: {PROGRAM} --run-dir {run.path} --resume",
             file=sys.stderr,
         )
         return INTERRUPTED if stopped.signal_number == signal.SIGINT else 128 + stopped.signal_number
@@ -307,7 +307,7 @@ def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> i
         return BAD_INPUT
     except OSError as error:
         print(
-            f"{PROGRAM}: error: the run could not be written: {error}; free the disk and go on with --resume",
+            f"{PROGRAM}: error: the run could not be written: {error}; free the disk and continue with --resume",
             file=sys.stderr,
         )
         return BAD_INPUT

@@ -40,7 +40,7 @@ def table_rows(run: RunFolder) -> list[str]:
 
     generator, rows = TrainedGenerator.of(run), []
     height, width, channels = generator.image_shape
-    kind = f"{height}×{width}, {'grey' if channels == 1 else 'RGB'}, {8 * generator.drawn.itemsize} bits"
+    kind = f"{height}×{width}, {'gray' if channels == 1 else 'RGB'}, {8 * generator.drawn.itemsize} bits"
     kind += f", {len(generator.class_names)} classes" if generator.class_names else ""
     for precision in ("float32", "float16"):
         for form, name in FILES.items():

@@ -70,11 +70,11 @@ def draw_curves(paths: list[Path], output: Path) -> None:
 
     figure = Figure(figsize=(9, 3.4), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
-    for path, colour, marker in zip(paths, cycle(("#0072b2", "#d55e00", "#009e73", "#cc79a7")), cycle("osv^")):
+    for path, color, marker in zip(paths, cycle(("#0072b2", "#d55e00", "#009e73", "#cc79a7")), cycle("osv^")):
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         records = [record for record in records if "frechet_distance" in record]
         minutes = [record["seconds"] / 60 for record in records]
-        how = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1.2}
+        how = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.2}
         name = path.parent.name if path.stem == "metrics" else path.stem
         left.plot(minutes, [record["frechet_distance"] for record in records], label=name, **how)
         for field, style in (("recall", "-"), ("coverage", "--")):

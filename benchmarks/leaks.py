@@ -2,7 +2,7 @@
 
 python benchmarks/leaks.py --data cifar10-train.zip without.npy with.npy
 
-Cutout covers a square of half of either side with one colour; where the border cuts it, a quarter of either side is
+Cutout covers a square of half of either side with one color; where the border cuts it, a quarter of either side is
 left. So images that it touched hold a flat square of a quarter of a side, and a generator that has learned to draw them
 draws more of these than one that never met cutout. The table has the share of images that hold one, by how many levels
 its pixels may differ within a channel: for real images, for the same after cutout as the discriminator would see them,

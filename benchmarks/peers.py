@@ -79,7 +79,7 @@ def tensorflow_tutorial(image_shape: tuple[int, int, int], seed: int):
 def pytorch_example(image_shape: tuple[int, int, int], seed: int):
     """PyTorch's example "dcgan" (pytorch/examples), one doubling less for 32×32 images than for its 64×64.
 
-    64 filters next to the image, 4×4 kernels, batch normalisation in both networks, weights from N(0, 0.02), batch 64,
+    64 filters next to the image, 4×4 kernels, batch normalization in both networks, weights from N(0, 0.02), batch 64,
     Adam with rate 0.0002 and beta1 0.5, float32; the discriminator is updated first, real and generated images in
     batches of their own.
     """
@@ -90,7 +90,7 @@ def pytorch_example(image_shape: tuple[int, int, int], seed: int):
     def weights() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02)
 
-    def normalisation() -> layers.Layer:
+    def normalization() -> layers.Layer:
         gammas = keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
         return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gammas)
 
@@ -100,10 +100,10 @@ def pytorch_example(image_shape: tuple[int, int, int], seed: int):
     generator = keras.Sequential([keras.Input((LATENT_DIM,)), layers.Reshape((1, 1, LATENT_DIM))])
     generator.add(convolution(layers.Conv2DTranspose, 64 << (doublings - 1), strides=1, padding="valid"))
     for level in reversed(range(doublings - 1)):
-        generator.add(normalisation())
+        generator.add(normalization())
         generator.add(layers.ReLU())
         generator.add(convolution(layers.Conv2DTranspose, 64 << level))
-    generator.add(normalisation())
+    generator.add(normalization())
     generator.add(layers.ReLU())
     generator.add(convolution(layers.Conv2DTranspose, channels))
     generator.add(layers.Activation("tanh"))
@@ -112,7 +112,7 @@ def pytorch_example(image_shape: tuple[int, int, int], seed: int):
     for level in range(doublings):
         discriminator.add(convolution(layers.Conv2D, 64 << level))
         if level:
-            discriminator.add(normalisation())
+            discriminator.add(normalization())
         discriminator.add(layers.LeakyReLU(0.2))
     discriminator.add(convolution(layers.Conv2D, 1, strides=1, padding="valid"))
     discriminator.add(layers.Flatten())

@@ -324,13 +324,13 @@ def draw_curves(entries: list[dict], recipes: list[str], against: str, words: st
     """A curve for each recipe and seed, by either classifier, against the entry of that name."""
     from matplotlib.figure import Figure
 
-    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+    colors = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
     figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, field, title in zip(
         panels, ("distance", "second_distance"), ("the project's classifier", "a second classifier"), strict=True
     ):
-        for recipe, colour, style in zip(recipes, colours * 9, ("-", "--", "-.", ":") * 16, strict=False):
+        for recipe, color, style in zip(recipes, colors * 9, ("-", "--", "-.", ":") * 16, strict=False):
             for seed in sorted({entry["seed"] for entry in entries if entry["recipe"] == recipe}):
                 mine = [entry for entry in entries if (entry["recipe"], entry["seed"]) == (recipe, seed)]
                 label = recipe if seed == min(entry["seed"] for entry in entries if entry["recipe"] == recipe) else None
@@ -338,7 +338,7 @@ def draw_curves(entries: list[dict], recipes: list[str], against: str, words: st
                     [entry[against] for entry in mine],
                     [entry[field] for entry in mine],
                     style,
-                    color=colour,
+                    color=color,
                     label=label,
                     marker="o",
                     markersize=3,

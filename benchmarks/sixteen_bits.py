@@ -56,7 +56,7 @@ def mri_slice() -> np.ndarray:
 
 
 def elevations() -> np.ndarray:
-    """uint16 (344, 403): metres above the sea."""
+    """uint16 (344, 403): meters above the sea."""
     from matplotlib.cbook import get_sample_data
 
     with get_sample_data("jacksboro_fault_dem.npz") as archive:

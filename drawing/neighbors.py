@@ -27,7 +27,7 @@ def nearest_images(images: np.ndarray, candidates: np.ndarray, count: int) -> tu
             f"got {candidates.shape} and {candidates.dtype}"
         )
     if not 1 <= count <= len(candidates):
-        raise ValueError(f"expected a number of neighbours from 1 to {len(candidates)}, got {count}; ask for fewer")
+        raise ValueError(f"expected a number of neighbors from 1 to {len(candidates)}, got {count}; ask for fewer")
     rows = images.reshape(len(images), -1).astype(np.float64)
     own_squares = np.square(rows).sum(axis=1)[:, np.newaxis]
     best_squares = np.full((len(images), 0), np.inf)

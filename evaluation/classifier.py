@@ -1,4 +1,4 @@
-"""A small classifier, trained once on labelled images and kept: its last layer but one gives features.
+"""A small classifier, trained once on labeled images and kept: its last layer but one gives features.
 
 It needs no download and suits images that are no photographs, such as digits. Numbers from one classifier compare with
 each other only.

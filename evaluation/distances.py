@@ -22,8 +22,8 @@ def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, d) -> float64 (d,) and (d, d), with n − 1 below the sum. Raises ValueError for fewer than two rows."""
     features = _checked(features, least=2)
     mean = features.mean(axis=0)
-    centred = features - mean
-    return mean, centred.T @ centred / (len(features) - 1)
+    centered = features - mean
+    return mean, centered.T @ centered / (len(features) - 1)
 
 
 def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> float:
@@ -102,21 +102,21 @@ def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return similarity * similarity * similarity
 
 
-# Neighbourhoods
+# Neighborhoods
 
 
 def precision_recall(
-    real: np.ndarray, generated: np.ndarray, neighbours: int = PRECISION_NEIGHBOURS
+    real: np.ndarray, generated: np.ndarray, neighbors: int = PRECISION_NEIGHBOURS
 ) -> tuple[float, float]:
     """Improved precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991).
 
-    Around each row lies a ball that reaches its `neighbours`-th nearest row of the same set. Precision is the share of
+    Around each row lies a ball that reaches its `neighbors`-th nearest row of the same set. Precision is the share of
     generated rows within any real ball (are they like real ones?), recall the share of real rows within any generated
     ball (can they be generated?). Balls contain their surface, as in the authors' program. Raises ValueError unless
-    there are more rows than neighbours.
+    there are more rows than neighbors.
     """
-    real, generated = _checked_pair(real, generated, least=neighbours + 1)
-    real_radii, generated_radii = _squared_radii(real, neighbours), _squared_radii(generated, neighbours)
+    real, generated = _checked_pair(real, generated, least=neighbors + 1)
+    real_radii, generated_radii = _squared_radii(real, neighbors), _squared_radii(generated, neighbors)
     precise, recalled = np.zeros(len(generated), bool), np.zeros(len(real), bool)
     for rows, distances in _blocks(real, generated):
         precise |= (distances <= real_radii[rows, np.newaxis]).any(axis=0)
@@ -125,38 +125,38 @@ def precision_recall(
 
 
 def density_coverage(
-    real: np.ndarray, generated: np.ndarray, neighbours: int = COVERAGE_NEIGHBOURS
+    real: np.ndarray, generated: np.ndarray, neighbors: int = COVERAGE_NEIGHBOURS
 ) -> tuple[float, float]:
     """Density and coverage: Naeem et al. 2020 (arXiv:2002.09797).
 
-    Density is how many real balls a generated row lies in, divided by `neighbours`: about 1 for two sets of one origin,
+    Density is how many real balls a generated row lies in, divided by `neighbors`: about 1 for two sets of one origin,
     and above 1 where generated rows crowd at the densest places. Coverage is the share of real balls with any generated
     row in it. Unlike precision and recall they hardly move with a few outliers. Balls are open, as in the authors'
-    program. Raises ValueError unless there are more rows than neighbours.
+    program. Raises ValueError unless there are more rows than neighbors.
     """
-    real, generated = _checked_pair(real, generated, least=neighbours + 1)
-    radii = _squared_radii(real, neighbours)
+    real, generated = _checked_pair(real, generated, least=neighbors + 1)
+    radii = _squared_radii(real, neighbors)
     inside, covered = 0, np.zeros(len(real), bool)
     for rows, distances in _blocks(real, generated):
         within = distances < radii[rows, np.newaxis]
         inside += np.count_nonzero(within)
         covered[rows] = within.any(axis=1)
-    return float(inside / (neighbours * len(generated))), float(covered.mean())
+    return float(inside / (neighbors * len(generated))), float(covered.mean())
 
 
-def _squared_radii(features: np.ndarray, neighbours: int) -> np.ndarray:
-    """The squared distance of each row to its `neighbours`-th nearest other row."""
+def _squared_radii(features: np.ndarray, neighbors: int) -> np.ndarray:
+    """The squared distance of each row to its `neighbors`-th nearest other row."""
     radii = np.empty(len(features))
     for rows, distances in _blocks(features, features):
         distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf  # not to itself
-        radii[rows] = np.partition(distances, neighbours - 1, axis=1)[:, neighbours - 1]
+        radii[rows] = np.partition(distances, neighbors - 1, axis=1)[:, neighbors - 1]
     return radii
 
 
 def _blocks(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Squared Euclidean distances of some rows of `first` to all of `second`, block by block."""
-    centre = first.mean(axis=0)  # distances stay, rounding shrinks
-    first, second = first - centre, second - centre
+    center = first.mean(axis=0)  # distances stay, rounding shrinks
+    first, second = first - center, second - center
     first_lengths, second_lengths = (np.einsum("ij,ij->i", rows, rows) for rows in (first, second))
     for start in range(0, len(first), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(first)))

@@ -36,7 +36,7 @@ def open_efficientnet() -> FeatureExtractor:
     """
     network = build_efficientnet(read_weights(find_weights()))
 
-    @tf.function  # traced for each shape: grey and RGB take different ways
+    @tf.function  # traced for each shape: gray and RGB take different ways
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, None]:
         return network(efficientnet_input(images), training=False), None
 

@@ -103,7 +103,7 @@ def open_inception() -> FeatureExtractor:
             words("pass {features=classifier}"),
         ) from error
 
-    @tf.function  # traced for each shape: grey and RGB take different ways
+    @tf.function  # traced for each shape: gray and RGB take different ways
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, None]:
         return network(inception_input(images), training=False), None
 

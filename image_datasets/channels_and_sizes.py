@@ -21,5 +21,5 @@ def with_channels(images: np.ndarray, channels: int | None) -> np.ndarray:
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    grey = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-    return np.rint(grey).astype(images.dtype)[..., np.newaxis]
+    gray = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    return np.rint(gray).astype(images.dtype)[..., np.newaxis]

@@ -1,4 +1,4 @@
-"""The embedded data set: digits drawn from the fonts that Matplotlib carries, endless, labelled and seeded."""
+"""The embedded data set: digits drawn from the fonts that Matplotlib carries, endless, labeled and seeded."""
 
 import colorsys
 from functools import cache
@@ -39,7 +39,7 @@ MAX_SHIFT = 0.03  # of the frame
 def draw_glyphs(
     count: int, image_size: tuple[int, int] = (32, 32), seed: int = 0, start: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws `count` digits, each with its own font, colours, rotation, shear, scale and position.
+    """Draws `count` digits, each with its own font, colors, rotation, shear, scale and position.
 
     Image i depends on (seed, start + i) and the size alone, so a larger set begins with the smaller one.
 
@@ -63,7 +63,7 @@ def _draw_glyph(height: int, width: int, random: np.random.Generator) -> tuple[n
     label = int(random.integers(len(DIGITS)))
     outline = _digit_outline(FONT_FILES[random.integers(len(FONT_FILES))], DIGITS[label], height)
     coverage = _place(outline, height, width, random)[..., np.newaxis]
-    ground, ink = _pick_colours(random)
+    ground, ink = _pick_colors(random)
     return np.rint(ground + coverage * (ink - ground)).astype(np.uint8), label
 
 
@@ -80,8 +80,8 @@ def _place(outline: Image.Image, height: int, width: int, random: np.random.Gene
     drawn = scale * np.array([[cosine, -sine], [sine, cosine]]) @ np.array([[1.0, shear], [0.0, 1.0]])
     # Pillow asks, for each pixel of the frame, where in the outline to look: the inverse of the drawn transformation.
     look = np.linalg.inv(drawn)
-    centre = np.array([frame_width, frame_height]) / 2 + shift
-    offset = np.array([outline.width, outline.height]) / 2 - look @ centre
+    center = np.array([frame_width, frame_height]) / 2 + shift
+    offset = np.array([outline.width, outline.height]) / 2 - look @ center
     coefficients = (*look[0], offset[0], *look[1], offset[1])
     placed = outline.transform(
         (frame_width, frame_height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
@@ -89,8 +89,8 @@ def _place(outline: Image.Image, height: int, width: int, random: np.random.Gene
     return np.asarray(placed.reduce(SUPERSAMPLING), np.float64) / 255
 
 
-def _pick_colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A dark, coloured ground and a light ink of any hue, each float64 (3,), 0..255."""
+def _pick_colors(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A dark, colored ground and a light ink of any hue, each float64 (3,), 0..255."""
     ground = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.08, 0.22), random.uniform(0.2, 0.7))
     ink = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.76, 0.94), random.uniform(0.3, 1.0))
     return np.array(ground) * 255, np.array(ink) * 255

@@ -14,7 +14,7 @@ class ReadingOptions:
             None: as they are; then all must have one size.
         image_count: how many of the images to take, the same random ones each time, or how many glyphs to draw
             (None: 20,000).
-        channels: 1 turns color into grey (ITU-R 601 luma), 3 repeats grey. None: as they are; then all must agree.
+        channels: 1 turns color into gray (ITU-R 601 luma), 3 repeats gray. None: as they are; then all must agree.
         alpha: transparent pixels of image files: "drop" takes the stored colors, "white" and "black" put them on that
             ground. None: an error.
         cmyk: "convert" turns CMYK files into RGB. None: an error.

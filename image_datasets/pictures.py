@@ -134,7 +134,7 @@ def _kind(image: np.ndarray) -> tuple[int, int, int, str]:
 def _mixed_error(path: Path, kinds: Counter) -> str:
     most_common = kinds.most_common(5)
     found = ", ".join(
-        f"{height}x{width} {'grey' if channels == 1 else 'RGB'} {dtype} ({count})"
+        f"{height}x{width} {'gray' if channels == 1 else 'RGB'} {dtype} ({count})"
         for (height, width, channels, dtype), count in most_common
     )
     more = f" and {len(kinds) - 5} more" if len(kinds) > 5 else ""

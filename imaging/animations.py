@@ -41,7 +41,7 @@ def save_animation(
 ) -> None:
     """Writes uint8 or uint16 frames (N, H, W, C) as an endless GIF, for screens; whole or not at all.
 
-    Grey frames and frames of at most 256 colors are exact; others get 256 colors of their own each, dithered. uint16
+    Gray frames and frames of at most 256 colors are exact; others get 256 colors of their own each, dithered. uint16
     goes through `to_display`, `maximum` becoming white. Times are seconds, rounded to GIF's hundredths;
     `last_frame_seconds` holds the last frame longer, None for as long as the others. `scale` enlarges each pixel to a
     square of that side. `captions`, one for each frame or none, stand above the frames.
@@ -98,7 +98,7 @@ def _captioned(picture: Image.Image, words: str) -> Image.Image:
 
 
 def _palette_picture(frame: np.ndarray) -> Image.Image:
-    """uint8 (H, W, 1 or 3) -> a Pillow picture of grey levels, or of the best 256 colors for this frame."""
+    """uint8 (H, W, 1 or 3) -> a Pillow picture of gray levels, or of the best 256 colors for this frame."""
     frame = np.ascontiguousarray(frame)
     if frame.shape[2] == 1:
         return Image.fromarray(frame[..., 0])

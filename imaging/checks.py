@@ -8,7 +8,7 @@ def checked_set(images: np.ndarray, name: str) -> np.ndarray:
     check_dtype(images, name)
     expected = f"expected {name} of shape (N, H, W, 1) or (N, H, W, 3), got {images.shape}"
     if images.ndim == 3:
-        raise ValueError(f"{expected}; pass {name}[..., np.newaxis] for grey, or {name}[np.newaxis] for one image")
+        raise ValueError(f"{expected}; pass {name}[..., np.newaxis] for gray, or {name}[np.newaxis] for one image")
     if images.ndim == 4 and images.shape[3] not in (1, 3) and images.shape[1] in (1, 3):
         raise ValueError(f"{expected}, which is channels-first; pass np.moveaxis({name}, 1, -1)")
     if images.ndim != 4 or images.shape[3] not in (1, 3):

@@ -59,19 +59,19 @@ def load_image(
     max_pixels: int | None = MAX_PIXELS,
     name: str | None = None,
 ) -> np.ndarray:
-    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C 1 (grey) or 3 (RGB), upright.
+    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C 1 (gray) or 3 (RGB), upright.
 
-    The values are the stored ones, with three conversions that lose nothing: palettes become the RGB colours they stand
-    for; grey of 1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Colour profiles
+    The values are the stored ones, with three conversions that lose nothing: palettes become the RGB colors they stand
+    for; gray of 1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Color profiles
     are not. What would lose something has to be asked for.
 
     Args:
         source: a path or an open binary file (a member of a zip, say); `name` is what messages call it. The content
             decides the format, not the suffix.
-        alpha: pixels that are not opaque (RGBA, grey with alpha, tRNS) are an error unless "drop" takes the stored
-            colours, or "white" or "black" puts the image on that ground. An alpha channel that is opaque everywhere is
+        alpha: pixels that are not opaque (RGBA, gray with alpha, tRNS) are an error unless "drop" takes the stored
+            colors, or "white" or "black" puts the image on that ground. An alpha channel that is opaque everywhere is
             left out.
-        cmyk: CMYK is an error unless "convert", Pillow's plain conversion without colour profiles.
+        cmyk: CMYK is an error unless "convert", Pillow's plain conversion without color profiles.
         frame: files of several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from
             0.
         max_pixels: a larger width times height is an error before anything is decoded, and so are more than 64 MiB of
@@ -173,7 +173,7 @@ def _check_size(width: int, height: int, max_pixels: int | None) -> None:
 
 def _check_ratio(picture: Image.Image, data: bytes) -> None:
     """Raises ImageFileError for a small file that would fill much memory."""
-    deep = picture.mode.startswith("I") or _is_deep_colour_png(data)
+    deep = picture.mode.startswith("I") or _is_deep_color_png(data)
     bands = 3 if picture.mode == "P" else len(picture.getbands())
     size = math.prod(picture.size) * bands * (2 if deep else 1)
     if size > max(LARGE_PICTURE, HIGHEST_RATIO * len(data)):
@@ -213,14 +213,14 @@ def _decode_picture(
         if _is_deep_rgb_tiff(picture):
             orientation = picture.tag_v2.get(_ORIENTATION, 1)
             pixels = _decode_deep_tiff(data, frame or 0)
-        elif _is_deep_colour_png(data):
+        elif _is_deep_color_png(data):
             pixels = _decode_deep_png(data, frame or 0)
         elif picture.format == "TIFF":
             pixels = _decode_tiff(picture, cmyk)
         else:
             pixels = _decode_with_pillow(picture, cmyk)
         if pixels.shape[2] in (2, 4) or "transparency" in picture.info:
-            pixels = _without_alpha(pixels, _transparent_colour(picture, data), alpha)
+            pixels = _without_alpha(pixels, _transparent_color(picture, data), alpha)
         if picture.format != "TIFF":  # Pillow turns a TIFF itself, in load()
             orientation = _exif_orientation(picture)
     return _upright(pixels, orientation)
@@ -234,7 +234,7 @@ def _unidentified_reason(data: bytes) -> str:
         )
     if kind == "TIFF":
         return (
-            "expected a TIFF of 8- or 16-bit grey or RGB, got one that is damaged or holds pixels of another kind"
+            "expected a TIFF of 8- or 16-bit gray or RGB, got one that is damaged or holds pixels of another kind"
             " (floating point, 64 bits, more channels); convert it with tifffile and save_image"
         )
     return (
@@ -287,19 +287,19 @@ def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
             " tifffile and choose their range with save_image(..., low=, high=)"
         )
     if bits == 16 and picture.mode == "CMYK":
-        raise ImageFileError("expected grey or RGB, got CMYK of 16 bits; convert it to RGB first")
+        raise ImageFileError("expected gray or RGB, got CMYK of 16 bits; convert it to RGB first")
     if 0 in tags.get(_EXTRA_SAMPLES, ()) and alpha != "drop":
         raise ImageFileError(
-            "expected grey or RGB, got an extra channel beside the colours",
+            "expected gray or RGB, got an extra channel beside the colors",
             words("pass {alpha=drop} to leave it out"),
             "save it without that channel",
         )
     if picture.mode in ("P", "PA"):
-        colours = np.asarray(tags.get(_COLOR_MAP, (0,)))
-        # Palettes of 8-bit colours are stored as v * 257 or, by older programs, v * 256.
-        if (colours % 257).any() and (colours % 256).any():
+        colors = np.asarray(tags.get(_COLOR_MAP, (0,)))
+        # Palettes of 8-bit colors are stored as v * 257 or, by older programs, v * 256.
+        if (colors % 257).any() and (colors % 256).any():
             raise ImageFileError(
-                "expected a palette of 8-bit colours, got one of 16-bit colours; convert it to RGB first"
+                "expected a palette of 8-bit colors, got one of 16-bit colors; convert it to RGB first"
             )
 
 
@@ -326,8 +326,8 @@ def _is_deep_rgb_tiff(picture: Image.Image) -> bool:
     )
 
 
-def _is_deep_colour_png(data: bytes) -> bool:
-    """16 bits and colour or alpha (types 2, 4, 6), by the bytes of the IHDR chunk; Pillow would return 8 bits."""
+def _is_deep_color_png(data: bytes) -> bool:
+    """16 bits and color or alpha (types 2, 4, 6), by the bytes of the IHDR chunk; Pillow would return 8 bits."""
     return data.startswith(_PNG_SIGNATURE) and data[24] == 16 and data[25] in (2, 4, 6)
 
 
@@ -357,7 +357,7 @@ def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[frame]
         if 1 in page.extrasamples:
-            raise ImageFileError("expected plain alpha, got 16-bit colours multiplied by their alpha; convert it first")
+            raise ImageFileError("expected plain alpha, got 16-bit colors multiplied by their alpha; convert it first")
         try:
             pixels = page.asarray()
         except ValueError as error:
@@ -375,7 +375,7 @@ def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
 
 
 def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
-    """The bytes of a PNG of 16-bit RGB, RGBA or grey with alpha -> uint16 (H, W, 2, 3 or 4)."""
+    """The bytes of a PNG of 16-bit RGB, RGBA or gray with alpha -> uint16 (H, W, 2, 3 or 4)."""
     if frame:
         raise ImageFileError(f"expected frame=0 of an animated PNG of 16 bits, got frame={frame}; convert it to .tif")
     tf = import_tensorflow("read")
@@ -384,7 +384,7 @@ def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
 
 
 def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
-    """An opened picture of at most 8 bits, or grey of 16 -> uint8 or uint16 (H, W, 1 to 4)."""
+    """An opened picture of at most 8 bits, or gray of 16 -> uint8 or uint16 (H, W, 1 to 4)."""
     mode = picture.mode
     if mode in ("RGB", "L", "RGBA", "LA"):
         pixels = np.array(picture)
@@ -394,7 +394,7 @@ def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
             pixels = 65535 - pixels  # white is zero; Pillow turns this round for 8 bits only
     elif mode == "CMYK" and cmyk is None:
         raise ImageFileError(
-            "expected grey or RGB, got CMYK for printing",
+            "expected gray or RGB, got CMYK for printing",
             words("pass {cmyk=convert} for Pillow's plain conversion"),
             "save it as RGB",
         )
@@ -409,43 +409,43 @@ def _converted_mode(picture: Image.Image) -> str:
         return "RGBA" if "transparency" in picture.info else "RGB"
     targets = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
     if picture.mode not in targets:
-        raise ImageFileError(f"expected grey or RGB, got Pillow's mode {picture.mode!r}; convert it to .png first")
+        raise ImageFileError(f"expected gray or RGB, got Pillow's mode {picture.mode!r}; convert it to .png first")
     return targets[picture.mode]
 
 
-def _transparent_colour(picture: Image.Image, data: bytes) -> np.ndarray | None:
-    """The one colour that tRNS declares transparent, in the values of the decoded pixels; None without one."""
-    colour = picture.info.get("transparency")
-    if colour is None or picture.mode == "P":
+def _transparent_color(picture: Image.Image, data: bytes) -> np.ndarray | None:
+    """The one color that tRNS declares transparent, in the values of the decoded pixels; None without one."""
+    color = picture.info.get("transparency")
+    if color is None or picture.mode == "P":
         return None
     depth = data[24] if picture.format == "PNG" else 8
-    # PNG stores the colour in the depth of the file, with two bytes whatever the depth.
-    return (np.atleast_1d(colour) & (2**depth - 1)) * {1: 255, 2: 85, 4: 17}.get(depth, 1)
+    # PNG stores the color in the depth of the file, with two bytes whatever the depth.
+    return (np.atleast_1d(color) & (2**depth - 1)) * {1: 255, 2: 85, 4: 17}.get(depth, 1)
 
 
-def _without_alpha(pixels: np.ndarray, transparent_colour: np.ndarray | None, alpha: str | None) -> np.ndarray:
+def _without_alpha(pixels: np.ndarray, transparent_color: np.ndarray | None, alpha: str | None) -> np.ndarray:
     """uint8 or uint16 (H, W, 1 to 4) -> (H, W, 1 or 3): opaque, or put on a ground as `alpha` says."""
     maximum = np.iinfo(pixels.dtype).max
     if pixels.shape[2] in (2, 4):
-        colours, opacity = np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1:]
-    elif transparent_colour is not None:
-        colours = pixels
-        opacity = np.where((pixels == transparent_colour).all(axis=-1, keepdims=True), 0, maximum)
+        colors, opacity = np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1:]
+    elif transparent_color is not None:
+        colors = pixels
+        opacity = np.where((pixels == transparent_color).all(axis=-1, keepdims=True), 0, maximum)
     else:
         return pixels
     if alpha == "drop" or (opacity == maximum).all():
-        return colours
+        return colors
     if alpha is None:
         count = int((opacity != maximum).sum())
         raise ImageFileError(
             f"expected opaque pixels, got {count} that are transparent or partly so",
             words("pass {alpha=white} or {alpha=black} for the ground behind them"),
-            words("pass {alpha=drop} to take the stored colours"),
-            "save it as grey or RGB, all of it opaque",
+            words("pass {alpha=drop} to take the stored colors"),
+            "save it as gray or RGB, all of it opaque",
         )
     ground = maximum if alpha == "white" else 0
     opacity = opacity.astype(np.uint64)
-    blended = colours * opacity + np.uint64(ground) * (
+    blended = colors * opacity + np.uint64(ground) * (
         np.uint64(maximum) - opacity
     )  # integers: exact before the rounding
     return ((blended + np.uint64(maximum // 2)) // np.uint64(maximum)).astype(pixels.dtype)

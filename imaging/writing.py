@@ -166,7 +166,7 @@ def check_format(path: Path, pixels: np.ndarray) -> None:
         raise ImageFileError(f"{path}: expected a lossless format, got JPEG, which changes the values; save as .png")
     if suffix == ".gif":
         raise ImageFileError(
-            f"{path}: expected a format that holds {got}, got GIF, a palette of 256 colours of 8 bits; save as .png, or"
+            f"{path}: expected a format that holds {got}, got GIF, a palette of 256 colors of 8 bits; save as .png, or"
             " use save_animation for moving pictures"
         )
     if suffix not in EXACT_SUFFIXES:
@@ -179,7 +179,7 @@ def check_format(path: Path, pixels: np.ndarray) -> None:
         )
     if suffix == ".webp" and not _is_rgb(pixels):
         raise ImageFileError(
-            f"{path}: expected RGB for .webp, which has no grey images, got {pixels.shape}; save as .png"
+            f"{path}: expected RGB for .webp, which has no gray images, got {pixels.shape}; save as .png"
         )
     if suffix == ".webp" and max(pixels.shape) > 16383:
         raise ImageFileError(

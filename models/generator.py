@@ -72,8 +72,8 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
     def weights() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02)
 
-    def normalise_and_activate() -> list[layers.Layer]:
-        # A bias before batch normalisation would be subtracted again, so the layers before it have none.
+    def normalize_and_activate() -> list[layers.Layer]:
+        # A bias before batch normalization would be subtracted again, so the layers before it have none.
         return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
 
     def transposed(filters: int, strides: int, use_bias: bool = False) -> layers.Layer:
@@ -87,14 +87,14 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
             layers.Dense(
                 height * width * layout.base_filters, use_bias=False, kernel_initializer=weights(), dtype=dtype
             ),
-            *normalise_and_activate(),
+            *normalize_and_activate(),
             layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 8, 8, 256)
             transposed(first, strides=1),  # (batch, 8, 8, 128)
-            *normalise_and_activate(),
+            *normalize_and_activate(),
             *(
                 layer
                 for filters in rest
-                for layer in (transposed(filters, strides=2), *normalise_and_activate())  # (batch, 16, 16, 64)
+                for layer in (transposed(filters, strides=2), *normalize_and_activate())  # (batch, 16, 16, 64)
             ),
             transposed(layout.channels, strides=2, use_bias=True),  # (batch, 32, 32, 3)
             layers.Activation(output_activation, dtype="float32", name="images"),
@@ -113,19 +113,19 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
     def weights() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02)
 
-    def normalise_and_activate() -> list[layers.Layer]:
+    def normalize_and_activate() -> list[layers.Layer]:
         return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
 
     def connected(units: int) -> list[layers.Layer]:
         dense = layers.Dense(units, use_bias=False, kernel_initializer=weights(), dtype=dtype)
-        return [dense, *normalise_and_activate()]
+        return [dense, *normalize_and_activate()]
 
     def doubled(filters: int) -> list[layers.Layer]:
         # 4×4 with a stride of 2: every pixel is reached by as many weights, so there is no chequered pattern.
         doubling = layers.Conv2DTranspose(
             filters, 4, 2, "same", use_bias=False, kernel_initializer=weights(), dtype=dtype
         )
-        return [doubling, *normalise_and_activate()]
+        return [doubling, *normalize_and_activate()]
 
     return keras.Sequential(
         [

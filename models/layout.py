@@ -35,7 +35,7 @@ class ImageLayout:
             if side % SIDE_STEP or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
                 raise _size_error(self.height, self.width)
         if self.channels not in (1, 3):
-            raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to grey or RGB")
+            raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to gray or RGB")
 
     @classmethod
     def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan") -> "ImageLayout":

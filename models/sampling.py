@@ -38,7 +38,7 @@ def latents_from_seeds(seeds: Iterable[int], latent_dim: int) -> np.ndarray:
 
 
 def walk_latents(latents: np.ndarray, steps: int) -> np.ndarray:
-    """Legs between neighbours: float32 (n, latent_dim) -> (n - 1, steps + 1, latent_dim), both ends of a leg included.
+    """Legs between neighbors: float32 (n, latent_dim) -> (n - 1, steps + 1, latent_dim), both ends of a leg included.
 
     Along great circles, the length going over evenly from one end's to the other's: halfway between two normal vectors
     a straight line passes points far shorter than any the generator has seen (White 2016, "Sampling generative

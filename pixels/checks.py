@@ -212,9 +212,9 @@ def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
             return "this looks like one image; add an axis with array[None], or use scale_image"
         if shape[0] in CHANNEL_COUNTS:
             return "this looks like one channels-first image (c, h, w); use np.moveaxis(array, 0, -1)[None]"
-        return "this looks like grey images without a channel axis; add it with array[..., None]"
+        return "this looks like gray images without a channel axis; add it with array[..., None]"
     if len(expected) == 4 and len(shape) == 2:
-        return "this looks like one grey image; add both axes with array[None, ..., None], or use scale_image"
+        return "this looks like one gray image; add both axes with array[None, ..., None], or use scale_image"
     if len(shape) != len(expected):
         return f"it has {len(shape)} axes and must have {len(expected)}; use array.reshape only when sure of the order"
     if (
@@ -227,9 +227,9 @@ def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
     if len(shape) >= 3 and shape[-1] == 4 and not _channels_fit(shape, expected):
         return "four channels look like RGBA; blend the alpha or drop it with array[..., :3]"
     if len(shape) >= 3 and shape[-1] == 2 and not _channels_fit(shape, expected):
-        return "two channels look like grey and alpha; drop the alpha with array[..., :1]"
+        return "two channels look like gray and alpha; drop the alpha with array[..., :1]"
     if not _channels_fit(shape, expected):
-        return "convert between grey and color first" if shape[-1] in CHANNEL_COUNTS else "use 1 or 3 channels, last"
+        return "convert between gray and color first" if shape[-1] in CHANNEL_COUNTS else "use 1 or 3 channels, last"
     return "resize or crop the images, or expect their own shape"
 
 

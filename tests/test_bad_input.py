@@ -186,7 +186,7 @@ MISTAKES = [
     (generate, "run --steps 3", "expected --walk or --direction with --steps"),
     (generate, "run --project odd/0.png", "odd/0.png: expected"),
     (generate, "run --project float.npy", "float.npy: expected"),
-    (generate, "run --project alpha/1.png", "transparent or partly so; save it as grey or RGB, all of it opaque"),
+    (generate, "run --project alpha/1.png", "transparent or partly so; save it as gray or RGB, all of it opaque"),
     (generate, "run --project many.npz", "expected the arrays images and labels"),
     (generate, "run --project good.npy --class none", "expected a conditional run with --class"),
     (generate, "run --project good/0.png --output z.npy", "expected --output to be an image file"),

@@ -50,7 +50,7 @@ def digits() -> np.ndarray:
 
 @functools.cache
 def elevations() -> np.ndarray:
-    """uint16 (344, 403): metres."""
+    """uint16 (344, 403): meters."""
     with cbook.get_sample_data("jacksboro_fault_dem.npz") as archive:
         return archive["elevation"].astype(np.uint16)
 
@@ -202,7 +202,7 @@ def sixteen_bits_come_back() -> list[str]:
     return [f"{np.count_nonzero((ours == array) & (pillows == array)):,}", f"{array.size:,}"]
 
 
-def grey_file() -> list[str]:
+def gray_file() -> list[str]:
     ours, pillows = written_and_read(np.arange(11, dtype=np.uint8).reshape(1, 11))
     assert pillows.ndim == 2
     return ["7", str(ours[0, 7]), str(pillows[0, 7])]
@@ -215,7 +215,7 @@ def floats_into_png() -> list[str]:
         return [error_of(save_image, path, floats), error_of(Image.fromarray(floats).save, path)]
 
 
-def sixteen_bits_in_colour() -> list[str]:
+def sixteen_bits_in_color() -> list[str]:
     array = np.random.default_rng(0).integers(0, 65_536, (16, 16, 3), dtype=np.uint16)
     ours, pillows = written_and_read(array)
     return [error_of(Image.fromarray, array), str(pillows.dtype), str(np.count_nonzero(ours != array)), "768"]
@@ -294,18 +294,18 @@ def scaled_by_all(
     return scaler.transform(images).astype(np.float64)
 
 
-def centred_before() -> list[str]:
+def centered_before() -> list[str]:
     scaled = [scaled_by_all(images, "center", "before_normalize") for images in (photograph()[None], digits())]
     lowest, highest = min(values.min() for values in scaled), max(values.max() for values in scaled)
     return [f"{lowest:g}", f"{highest:g}", *(four(values.mean()) for values in scaled)]
 
 
-def centred_after() -> list[str]:
+def centered_after() -> list[str]:
     scaled = scaled_by_all(photograph()[None], "center")
     return [four(scaled.min()), four(scaled.max())]
 
 
-def centred_mean() -> list[str]:
+def centered_mean() -> list[str]:
     scaled = scaled_by_all(photograph()[None], "center", "pixels", per_channel=True)
     return [four(np.abs(scaled.mean(axis=(0, 1, 2))).max())]
 
@@ -494,9 +494,9 @@ MEASURED: dict[str, Callable[[], list[str]]] = {
     "B5": levels_that_change,
     "B6": values_outside,
     "B7": sixteen_bits_come_back,
-    "B8": grey_file,
+    "B8": gray_file,
     "B9": floats_into_png,
-    "B10": sixteen_bits_in_colour,
+    "B10": sixteen_bits_in_color,
     "B11": elevations_in_eight_bits,
     "B12": bits_of_the_scan,
     "B13": limits_of_scipy,
@@ -504,9 +504,9 @@ MEASURED: dict[str, Callable[[], list[str]]] = {
     "C1": normalized,
     "C2": largest_value,
     "C3": normalize_needs_nothing,
-    "C4": centred_before,
-    "C5": centred_after,
-    "C6": centred_mean,
+    "C4": centered_before,
+    "C5": centered_after,
+    "C6": centered_mean,
     "C7": narrow_sums,
     "C8": keras_sums,
     "C9": not_a_bell,

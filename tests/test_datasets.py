@@ -72,7 +72,7 @@ def test_every_format_is_read(tmp_path, suffix):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_both_depths_grey_and_rgb(tmp_path, dtype, channels):
+def test_both_depths_gray_and_rgb(tmp_path, dtype, channels):
     expected = picture(channels=channels, dtype=dtype)
     save_image(tmp_path / "image.png", expected)
     loaded = load_images(tmp_path).images
@@ -89,15 +89,15 @@ def test_mixed_sizes_are_an_error_that_lists_them_unless_a_size_is_given(tmp_pat
 
 
 def test_mixed_channels_are_an_error_unless_chosen(tmp_path):
-    save_image(tmp_path / "colour.png", np.full((20, 20, 3), (255, 0, 0), np.uint8))
-    save_image(tmp_path / "grey.png", np.full((20, 20, 1), 7, np.uint8))
+    save_image(tmp_path / "color.png", np.full((20, 20, 3), (255, 0, 0), np.uint8))
+    save_image(tmp_path / "gray.png", np.full((20, 20, 1), 7, np.uint8))
     with pytest.raises(ValueError, match="--channels 1 or --channels 3"):
         load_images(tmp_path)
-    in_colour, in_grey = (
+    in_color, in_gray = (
         load_images(tmp_path, ReadingOptions(channels=3)).images,
         load_images(tmp_path, ReadingOptions(channels=1)).images,
     )
-    assert in_colour[1, 0, 0].tolist() == [7, 7, 7] and in_grey[:, 0, 0, 0].tolist() == [76, 7]  # 0.299 · 255
+    assert in_color[1, 0, 0].tolist() == [7, 7, 7] and in_gray[:, 0, 0, 0].tolist() == [76, 7]  # 0.299 · 255
 
 
 def test_mixed_depths_are_an_error(tmp_path):
@@ -133,10 +133,10 @@ def test_alpha_and_cmyk_need_a_choice(tmp_path, mode):
     assert (chosen == 255).all()
 
 
-def test_npy_is_mapped_not_read_and_grey_gets_its_axis(tmp_path):
+def test_npy_is_mapped_not_read_and_gray_gets_its_axis(tmp_path):
     images = RANDOM.integers(0, 256, (5, 16, 16), np.uint8)
-    np.save(tmp_path / "grey.npy", images)
-    loaded = load_images(tmp_path / "grey.npy")
+    np.save(tmp_path / "gray.npy", images)
+    loaded = load_images(tmp_path / "gray.npy")
     np.testing.assert_array_equal(loaded.images[..., 0], images)
     assert isinstance(loaded.images.base, np.memmap) or isinstance(loaded.images, np.memmap)
 
@@ -153,7 +153,7 @@ def test_npz_layouts(tmp_path, keys):
 
 def test_resizing_arrays_cuts_to_the_aspect(tmp_path):
     images = np.zeros((2, 20, 40, 3), np.uint8)
-    images[:, :, 10:30] = 200  # the centred square
+    images[:, :, 10:30] = 200  # the centered square
     np.save(tmp_path / "wide.npy", images)
     resized = load_images(tmp_path / "wide.npy", ReadingOptions((16, 16))).images
     assert resized.shape == (2, 16, 16, 3) and (resized == 200).all()
@@ -403,7 +403,7 @@ def test_no_network_is_one_line_that_says_what_to_do(keras_cache, monkeypatch, n
 # Glyphs
 
 
-def test_glyphs_are_seeded_labelled_and_any_number_and_size():
+def test_glyphs_are_seeded_labeled_and_any_number_and_size():
     images, labels = draw_glyphs(30, (48, 80), seed=3)
     again, _ = draw_glyphs(10, (48, 80), seed=3)
     assert images.shape == (30, 48, 80, 3) and images.dtype == np.uint8 and set(labels) <= set(range(10))
@@ -427,7 +427,7 @@ def test_glyphs_fill_the_frame_with_contrast():
 
 
 def test_glyph_digits_can_be_told_apart():
-    """Nearest neighbours name nearly all digits: the drawing is legible and the labels belong to it."""
+    """Nearest neighbors name nearly all digits: the drawing is legible and the labels belong to it."""
     images, labels = draw_glyphs(3000)
     light = images.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
     light = light.reshape(len(light), -1)

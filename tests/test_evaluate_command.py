@@ -123,10 +123,10 @@ def test_classes_are_drawn_as_often_as_in_the_images_to_compare_with(trained_run
     images, names = small_images(6), run.class_names
     own = ImageSet("own", images, np.arange(6) % 3, names)
     others = ImageSet("others", images, np.array([2, 2, 2, 2, 2, 0]), names)
-    unlabelled, foreign = ImageSet("unlabelled", images), ImageSet("foreign", images, np.zeros(6, int), ("cat", "dog"))
+    unlabeled, foreign = ImageSet("unlabeled", images), ImageSet("foreign", images, np.zeros(6, int), ("cat", "dog"))
     drawn = evaluate.classes_to_draw(run, (others, own), 12)
     assert np.bincount(drawn, minlength=3).tolist() == [2, 0, 10]
-    for first in (unlabelled, foreign):
+    for first in (unlabeled, foreign):
         drawn = evaluate.classes_to_draw(run, (first, own), 12)
         assert np.bincount(drawn, minlength=3).tolist() == [4, 4, 4]
 
@@ -155,7 +155,7 @@ def test_inception_needs_no_labels_and_says_what_it_is_not(judge, monkeypatch, t
 
 
 @pytest.fixture
-def unlabelled(tmp_path) -> Path:
+def unlabeled(tmp_path) -> Path:
     np.save(tmp_path / "plain.npy", small_images(12))
     return tmp_path / "plain.npy"
 
@@ -168,17 +168,17 @@ def refusal(run_script, *arguments) -> str:
     return outcome.stderr
 
 
-def test_what_cannot_be_judged_is_refused_in_one_line(run_script, trained_run, image_file, unlabelled, cache, tmp_path):
+def test_what_cannot_be_judged_is_refused_in_one_line(run_script, trained_run, image_file, unlabeled, cache, tmp_path):
     def refused(*arguments) -> str:
         return refusal(run_script, *arguments, "--cache", cache)
 
     assert "a run folder or images" in refused(tmp_path / "nothing")
-    assert "--data or --against" in refused(unlabelled)
-    assert "--features inception" in refused(unlabelled, "--against", unlabelled)
-    assert "--seed with a run" in refused(unlabelled, "--data", image_file, "--seed", 3)
+    assert "--data or --against" in refused(unlabeled)
+    assert "--features inception" in refused(unlabeled, "--against", unlabeled)
+    assert "--seed with a run" in refused(unlabeled, "--data", image_file, "--seed", 3)
     assert "no --image-size with a run" in refused(trained_run, "--image-size", 32)
     assert "--count of at least 6" in refused(trained_run, "--count", 5)
-    assert "at least 6 images" in refused(unlabelled, "--data", few(tmp_path))
+    assert "at least 6 images" in refused(unlabeled, "--data", few(tmp_path))
     assert "--json to be a file" in refused(trained_run, "--json", tmp_path / "no" / "scores.json")
     assert "a cache folder" in refusal(run_script, trained_run, "--cache", image_file)
 

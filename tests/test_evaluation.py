@@ -121,10 +121,10 @@ def test_kernel_distance_follows_from_the_seed():
     assert kernel_distance(REAL, GENERATED, seed=3) != kernel_distance(REAL, GENERATED, seed=4)
 
 
-# Neighbourhoods
+# Neighborhoods
 
 
-def direct_neighbourhoods(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, float, float, float]:
+def direct_neighborhoods(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, float, float, float]:
     """Precision, recall, density and coverage as the papers write them, pair by pair."""
 
     def radius(points: np.ndarray, i: int) -> float:
@@ -142,14 +142,14 @@ def direct_neighbourhoods(real: np.ndarray, generated: np.ndarray, k: int) -> tu
 
 
 @pytest.mark.parametrize("block_rows", [7, 512])
-@pytest.mark.parametrize("neighbours", [1, 3, 5])
-def test_neighbourhoods_equal_a_double_loop(monkeypatch, block_rows, neighbours):
+@pytest.mark.parametrize("neighbors", [1, 3, 5])
+def test_neighborhoods_equal_a_double_loop(monkeypatch, block_rows, neighbors):
     monkeypatch.setattr(distances, "BLOCK_ROWS", block_rows)
     real, generated = REAL[:41] + 1e3, GENERATED[:30] + 1e3
-    precision, recall, density, coverage = direct_neighbourhoods(real, generated, neighbours)
+    precision, recall, density, coverage = direct_neighborhoods(real, generated, neighbors)
     assert 0 < precision < 1 and 0 < recall < 1 and 0 < coverage < 1, "a case that can tell"
-    assert precision_recall(real, generated, neighbours) == pytest.approx((precision, recall))
-    assert density_coverage(real, generated, neighbours) == pytest.approx((density, coverage))
+    assert precision_recall(real, generated, neighbors) == pytest.approx((precision, recall))
+    assert density_coverage(real, generated, neighbors) == pytest.approx((density, coverage))
 
 
 def test_a_set_compared_with_itself_and_with_one_far_away():
@@ -167,12 +167,12 @@ def test_one_image_drawn_again_and_again_is_precise_and_recalls_that_image_alone
 
 
 def test_equal_images_are_equal_whatever_the_rounding():
-    """With every real image twice, the ball of one neighbour is a point, and the same point lies in it."""
+    """With every real image twice, the ball of one neighbor is a point, and the same point lies in it."""
     points = DRAWS.normal(3, 1, size=(30, 50))
-    assert precision_recall(np.repeat(points, 2, axis=0), np.tile(points, (2, 1)), neighbours=1) == (1, 1)
+    assert precision_recall(np.repeat(points, 2, axis=0), np.tile(points, (2, 1)), neighbors=1) == (1, 1)
 
 
-def test_neighbourhoods_do_not_hold_all_distances_at_once():
+def test_neighborhoods_do_not_hold_all_distances_at_once():
     first, second = DRAWS.normal(size=(2, 3500, 8))  # 98 MB, if it did
     tracemalloc.start()
     precision_recall(first, second)
@@ -269,15 +269,15 @@ def test_inception_is_asked_for_with_its_weights_and_says_what_it_is_not(small_i
     assert "not the weights of the FID in papers" in extractor.description
 
 
-def test_grey_is_repeated_and_sixteen_bits_are_not_cut(small_inception):
+def test_gray_is_repeated_and_sixteen_bits_are_not_cut(small_inception):
     from evaluation.features import open_inception
 
     extractor, images = open_inception(), small_images(4)
-    grey = images[..., :1]
+    gray = images[..., :1]
     in_eight_bits = extractor.extract([images], "", 4).values
     np.testing.assert_allclose(extractor.extract([images.astype(np.uint16) * 257], "", 4).values, in_eight_bits, 1e-4)
     np.testing.assert_array_equal(
-        extractor.extract([grey], "", 4).values, extractor.extract([np.repeat(grey, 3, axis=-1)], "", 4).values
+        extractor.extract([gray], "", 4).values, extractor.extract([np.repeat(gray, 3, axis=-1)], "", 4).values
     )
     fine = np.full((1, 16, 16, 1), 30_000, np.uint16)
     assert (extractor.extract([fine], "", 1).values != extractor.extract([fine + 1], "", 1).values).any()
@@ -291,7 +291,7 @@ def test_inception_input_is_resized_with_a_wide_filter():
     assert shrunk.shape == (1, 299, 299, 3)
     np.testing.assert_allclose(
         shrunk[:, 9:-9, 9:-9], 0.0, atol=0.02
-    )  # mid-grey; without the filter it is white or black
+    )  # mid-gray; without the filter it is white or black
     ramp = np.linspace(0, 1, 32, dtype=np.float32)[np.newaxis, np.newaxis, :, np.newaxis]
     grown = np.asarray(inception_input(np.repeat(ramp, 32, axis=1)))
     assert grown.min() == -1 and grown.max() == 1 and (np.diff(grown[0, 150, 20:-20, 0]) > 0).all()
@@ -330,11 +330,11 @@ def test_efficientnet_names_what_a_photograph_shows():
     assert 652 in named[0].argsort()[-5:], "652 is the class military uniform of ImageNet"
 
 
-def test_efficientnet_takes_grey_as_rgb_of_three_equal_channels():
+def test_efficientnet_takes_gray_as_rgb_of_three_equal_channels():
     from evaluation.efficientnet import efficientnet_input
 
-    grey = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)
-    inputs = np.asarray(efficientnet_input(grey))
+    gray = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)
+    inputs = np.asarray(efficientnet_input(gray))
     assert inputs.shape == (1, 112, 112, 3) and (inputs == inputs[..., :1]).all()
     white = np.asarray(efficientnet_input(np.ones((1, 32, 32, 3), np.float32)))
     np.testing.assert_allclose(white, 1.0, atol=1e-5)  # (255 - 127) / 128

@@ -48,7 +48,7 @@ def make_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sixteen_bits(make_run) -> Path:
-    """Grey, 16 bits, told the classes, and an unbounded scaling: everything that the small run is not."""
+    """Gray, 16 bits, told the classes, and an unbounded scaling: everything that the small run is not."""
     images = small_images(channels=1, dtype=np.uint16)
     return make_run(images, conditional=True, scaling="standardize")
 

@@ -1,7 +1,7 @@
 """Odd and bad image files and arrays, one row each: what goes in, and the array or the error that comes out.
 
 Files are made by Pillow, tifffile or, where neither writes them, by the few lines of `png` below: never by the code
-under test. `GREY` and `RGB` are the stored values of most of them.
+under test. `GRAY` and `RGB` are the stored values of most of them.
 """
 
 import io
@@ -18,15 +18,15 @@ import imaging
 
 tifffile = pytest.importorskip("tifffile")
 
-GREY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
-RGB = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)
-DEEP_GREY = GREY.astype(np.uint16) * 257 + np.arange(12, dtype=np.uint16).reshape(3, 4)
-DEEP_RGB = np.stack([DEEP_GREY, 65535 - DEEP_GREY, DEEP_GREY // 3], axis=-1)
+GRAY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
+RGB = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)
+DEEP_GRAY = GRAY.astype(np.uint16) * 257 + np.arange(12, dtype=np.uint16).reshape(3, 4)
+DEEP_RGB = np.stack([DEEP_GRAY, 65535 - DEEP_GRAY, DEEP_GRAY // 3], axis=-1)
 RAMP_ALPHA = np.array([[0, 128, 255, 255]] * 3, np.uint8)
 OPAQUE = np.full((3, 4), 255, np.uint8)
 PALETTE = bytes([10, 20, 30, 200, 100, 50, 255, 255, 0, 7, 7, 7])
 INDICES = np.arange(12, dtype=np.uint8).reshape(3, 4) % 4
-COLOURS = np.frombuffer(PALETTE, np.uint8).reshape(4, 3)[INDICES]
+COLORS = np.frombuffer(PALETTE, np.uint8).reshape(4, 3)[INDICES]
 
 
 def pillow(pixels, file_format, **options):
@@ -70,14 +70,14 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def png(samples, depth, colour_type, *chunks, size=(4, 3)):
-    """A PNG of any depth. samples: (H, W * channels); colour_type: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha."""
+def png(samples, depth, color_type, *chunks, size=(4, 3)):
+    """A PNG of any depth. samples: (H, W * channels); color_type: 0 gray, 2 RGB, 3 palette, 4 and 6 with alpha."""
     bits = np.unpackbits(np.asarray(samples, ">u2").view(np.uint8).reshape(*samples.shape, 2), axis=-1)[
         ..., 16 - depth :
     ]
     rows = np.packbits(bits.reshape(len(samples), -1), axis=-1)
     pixels = b"".join(b"\0" + row.tobytes() for row in rows)  # filter 0
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, color_type, 0, 0, 0))
     return (
         b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
     )
@@ -102,14 +102,14 @@ def animation(file_format, **options):
     return picture_bytes(frames[0], file_format, save_all=True, append_images=frames[1:], duration=100, **options)
 
 
-def with_alpha(colours, alpha):
-    return np.concatenate([colours.reshape(3, 4, -1), alpha[..., np.newaxis]], axis=-1)
+def with_alpha(colors, alpha):
+    return np.concatenate([colors.reshape(3, 4, -1), alpha[..., np.newaxis]], axis=-1)
 
 
-def over(colours, alpha, ground, maximum=255):
+def over(colors, alpha, ground, maximum=255):
     """The same image put on a ground, in exact fractions: rint has no ties here but the half, which goes up."""
-    colours, alpha = colours.reshape(3, 4, -1).astype(float), alpha[..., np.newaxis].astype(float)
-    return np.floor((colours * alpha + ground * (maximum - alpha)) / maximum + 0.5).astype(
+    colors, alpha = colors.reshape(3, 4, -1).astype(float), alpha[..., np.newaxis].astype(float)
+    return np.floor((colors * alpha + ground * (maximum - alpha)) / maximum + 0.5).astype(
         np.uint8 if maximum == 255 else np.uint16
     )
 
@@ -125,15 +125,15 @@ def bomb():
 
 DEEP_ALPHA = RAMP_ALPHA.astype(np.uint16) * 257
 DEEP_RGBA = with_alpha(DEEP_RGB, DEEP_ALPHA)
-DEEP_GREY_ALPHA = with_alpha(DEEP_GREY, DEEP_ALPHA)
-ONE_BIT = (GREY > 99).astype(np.uint8)
-TWO_BIT = GREY // 80
-FOUR_BIT = GREY // 16
-CMYK = np.stack([GREY, GREY // 2, 255 - GREY, GREY // 4], axis=-1)
+DEEP_GRAY_ALPHA = with_alpha(DEEP_GRAY, DEEP_ALPHA)
+ONE_BIT = (GRAY > 99).astype(np.uint8)
+TWO_BIT = GRAY // 80
+FOUR_BIT = GRAY // 16
+CMYK = np.stack([GRAY, GRAY // 2, 255 - GRAY, GRAY // 4], axis=-1)
 GOOD_PNG, GOOD_TIFF = pillow(RGB, "PNG"), pillow(RGB, "TIFF")
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
 CONVERTED_CMYK = np.array(Image.frombytes("CMYK", (4, 3), CMYK.tobytes()).convert("RGB"))
-PAGES = np.stack([GREY, 255 - GREY])
+PAGES = np.stack([GRAY, 255 - GRAY])
 
 
 def replaced(pixels, level, ground):
@@ -144,14 +144,14 @@ def key(*levels):
     return chunk(b"tRNS", struct.pack(f">{len(levels)}H", *levels))
 
 
-def deep_png(pixels, colour_type, *chunks):
-    return png(pixels.reshape(3, -1), 16, colour_type, *chunks)
+def deep_png(pixels, color_type, *chunks):
+    return png(pixels.reshape(3, -1), 16, color_type, *chunks)
 
 
 # name: (content of the file, keywords of load_image, expected array or words of the error)
 FILES = {
     # --- depth: what other readers cut to 8 bits
-    "PNG grey 16 bits": (pillow(DEEP_GREY, "PNG"), {}, DEEP_GREY),
+    "PNG gray 16 bits": (pillow(DEEP_GRAY, "PNG"), {}, DEEP_GRAY),
     "PNG RGB 16 bits": (deep_png(DEEP_RGB, 2), {}, DEEP_RGB),
     "PNG RGB 16 bits, gamma is not applied": (
         deep_png(DEEP_RGB, 2, chunk(b"gAMA", struct.pack(">I", 10000))),
@@ -165,22 +165,22 @@ FILES = {
         {"alpha": "white"},
         over(DEEP_RGB, DEEP_ALPHA, 65535, 65535),
     ),
-    "PNG grey and alpha 16 bits": (deep_png(DEEP_GREY_ALPHA, 4), {"alpha": "drop"}, DEEP_GREY),
-    "PNG grey 1 bit": (png(ONE_BIT, 1, 0), {}, ONE_BIT * 255),
-    "PNG grey 2 bits": (png(TWO_BIT, 2, 0), {}, TWO_BIT * 85),
-    "PNG grey 4 bits": (png(FOUR_BIT, 4, 0), {}, FOUR_BIT * 17),
-    "TIFF grey 1 bit": (picture_bytes(Image.fromarray(ONE_BIT * 255).convert("1"), "TIFF"), {}, ONE_BIT * 255),
-    "TIFF grey 12 bits, kept as stored": (tiff_of_12_bits(DEEP_GREY >> 4), {}, DEEP_GREY >> 4),
-    "TIFF grey 16 bits, big-endian": (tiff(DEEP_GREY, byteorder=">"), {}, DEEP_GREY),
-    "TIFF grey 16 bits, white is zero": (tiff(DEEP_GREY, "miniswhite"), {}, 65535 - DEEP_GREY),
-    "TIFF grey 8 bits, white is zero": (tiff(GREY, "miniswhite"), {}, 255 - GREY),
+    "PNG gray and alpha 16 bits": (deep_png(DEEP_GRAY_ALPHA, 4), {"alpha": "drop"}, DEEP_GRAY),
+    "PNG gray 1 bit": (png(ONE_BIT, 1, 0), {}, ONE_BIT * 255),
+    "PNG gray 2 bits": (png(TWO_BIT, 2, 0), {}, TWO_BIT * 85),
+    "PNG gray 4 bits": (png(FOUR_BIT, 4, 0), {}, FOUR_BIT * 17),
+    "TIFF gray 1 bit": (picture_bytes(Image.fromarray(ONE_BIT * 255).convert("1"), "TIFF"), {}, ONE_BIT * 255),
+    "TIFF gray 12 bits, kept as stored": (tiff_of_12_bits(DEEP_GRAY >> 4), {}, DEEP_GRAY >> 4),
+    "TIFF gray 16 bits, big-endian": (tiff(DEEP_GRAY, byteorder=">"), {}, DEEP_GRAY),
+    "TIFF gray 16 bits, white is zero": (tiff(DEEP_GRAY, "miniswhite"), {}, 65535 - DEEP_GRAY),
+    "TIFF gray 8 bits, white is zero": (tiff(GRAY, "miniswhite"), {}, 255 - GRAY),
     "TIFF RGB 16 bits": (tiff(DEEP_RGB, "rgb"), {}, DEEP_RGB),
     "TIFF RGB 16 bits, big-endian": (tiff(DEEP_RGB, "rgb", byteorder=">"), {}, DEEP_RGB),
     "TIFF RGB 16 bits, deflated": (tiff(DEEP_RGB, "rgb", compression="zlib"), {}, DEEP_RGB),
     "TIFF RGB 16 bits, in planes": (tiff(np.moveaxis(DEEP_RGB, -1, 0), "rgb", planarconfig="separate"), {}, DEEP_RGB),
     "TIFF RGB 16 bits, turned": (tiff(DEEP_RGB, "rgb", extratags=[(274, 3, 1, 6)]), {}, np.rot90(DEEP_RGB, -1)),
     "TIFF RGB 8 bits, turned": (tiff(RGB, "rgb", extratags=[(274, 3, 1, 6)]), {}, np.rot90(RGB, -1)),
-    "TIFF grey 16 bits, turned": (tiff(DEEP_GREY, extratags=[(274, 3, 1, 8)]), {}, np.rot90(DEEP_GREY)),
+    "TIFF gray 16 bits, turned": (tiff(DEEP_GRAY, extratags=[(274, 3, 1, 8)]), {}, np.rot90(DEEP_GRAY)),
     "TIFF RGB 8 bits, in planes": (tiff(np.moveaxis(RGB, -1, 0), "rgb", planarconfig="separate"), {}, RGB),
     "TIFF RGBA 16 bits": (tiff(DEEP_RGBA, "rgb", extrasamples=["unassalpha"]), {}, "transparent or partly so"),
     "TIFF RGBA 16 bits, black": (
@@ -193,16 +193,16 @@ FILES = {
         {},
         "multiplied by their alpha",
     ),
-    "TIFF signed 16 bits": (tiff(GREY.astype(np.int16)), {}, "got 16-bit signed integer pixels"),
-    "TIFF signed 8 bits": (tiff(GREY.astype(np.int8)), {}, "got 8-bit signed integer pixels"),
-    "TIFF unsigned 32 bits": (tiff(GREY.astype(np.uint32)), {}, "got 32-bit unsigned integer pixels"),
-    "TIFF float 32 bits": (tiff(GREY.astype(np.float32)), {}, "got 32-bit floating-point pixels"),
-    "TIFF float 64 bits": (tiff(GREY.astype(np.float64)), {}, "holds pixels of another kind"),
+    "TIFF signed 16 bits": (tiff(GRAY.astype(np.int16)), {}, "got 16-bit signed integer pixels"),
+    "TIFF signed 8 bits": (tiff(GRAY.astype(np.int8)), {}, "got 8-bit signed integer pixels"),
+    "TIFF unsigned 32 bits": (tiff(GRAY.astype(np.uint32)), {}, "got 32-bit unsigned integer pixels"),
+    "TIFF float 32 bits": (tiff(GRAY.astype(np.float32)), {}, "got 32-bit floating-point pixels"),
+    "TIFF float 64 bits": (tiff(GRAY.astype(np.float64)), {}, "holds pixels of another kind"),
     "TIFF RGB float": (tiff(RGB.astype(np.float32), "rgb"), {}, "floating"),
     "TIFF RGB and a channel more": (
         tiff(with_alpha(RGB, RAMP_ALPHA), "rgb", extrasamples=["unspecified"]),
         {},
-        "an extra channel beside the colours",
+        "an extra channel beside the colors",
     ),
     "TIFF RGB and a channel more, dropped": (
         tiff(with_alpha(RGB, RAMP_ALPHA), "rgb", extrasamples=["unspecified"]),
@@ -210,49 +210,49 @@ FILES = {
         RGB,
     ),
     "TIFF palette": (
-        tiff(GREY, "palette", colormap=np.arange(768, dtype=np.uint16).reshape(3, 256) % 256 * 257),
+        tiff(GRAY, "palette", colormap=np.arange(768, dtype=np.uint16).reshape(3, 256) % 256 * 257),
         {},
-        np.stack([GREY] * 3, axis=-1),
+        np.stack([GRAY] * 3, axis=-1),
     ),
-    "TIFF palette of 16-bit colours": (
-        tiff(GREY, "palette", colormap=np.arange(768, dtype=np.uint16).reshape(3, 256) * 85),
+    "TIFF palette of 16-bit colors": (
+        tiff(GRAY, "palette", colormap=np.arange(768, dtype=np.uint16).reshape(3, 256) * 85),
         {},
-        "a palette of 8-bit colours, got one of 16-bit colours",
+        "a palette of 8-bit colors, got one of 16-bit colors",
     ),
     # --- palettes and alpha
-    "PNG palette": (picture_bytes(palette_picture(), "PNG"), {}, COLOURS),
-    "PNG palette of 4 bits": (png(INDICES, 4, 3, chunk(b"PLTE", PALETTE)), {}, COLOURS),
-    "GIF palette": (picture_bytes(palette_picture(), "GIF"), {}, COLOURS),
-    "BMP palette": (picture_bytes(palette_picture(), "BMP"), {}, COLOURS),
-    "PNG palette, one colour transparent": (picture_bytes(palette_picture(1), "PNG"), {}, "got 3 that are transparent"),
+    "PNG palette": (picture_bytes(palette_picture(), "PNG"), {}, COLORS),
+    "PNG palette of 4 bits": (png(INDICES, 4, 3, chunk(b"PLTE", PALETTE)), {}, COLORS),
+    "GIF palette": (picture_bytes(palette_picture(), "GIF"), {}, COLORS),
+    "BMP palette": (picture_bytes(palette_picture(), "BMP"), {}, COLORS),
+    "PNG palette, one color transparent": (picture_bytes(palette_picture(1), "PNG"), {}, "got 3 that are transparent"),
     "PNG palette, partly transparent": (
         png(INDICES, 8, 3, chunk(b"PLTE", PALETTE), chunk(b"tRNS", bytes([255, 0, 128]))),
         {"alpha": "white"},
-        over(COLOURS, np.array([255, 0, 128, 255], np.uint8)[INDICES], 255),
+        over(COLORS, np.array([255, 0, 128, 255], np.uint8)[INDICES], 255),
     ),
-    "PNG palette, transparent colour unused": (
+    "PNG palette, transparent color unused": (
         png(INDICES % 2, 8, 3, chunk(b"PLTE", PALETTE), chunk(b"tRNS", bytes([255, 255, 0]))),
         {},
         np.frombuffer(PALETTE, np.uint8).reshape(4, 3)[INDICES % 2],
     ),
     "GIF transparent": (picture_bytes(palette_picture(2), "GIF", transparency=2), {}, "transparent or partly so"),
-    "PNG grey, one level transparent": (png(GREY, 8, 0, key(40)), {}, "got 1 that are transparent"),
-    "PNG grey 2 bits, one level transparent": (
+    "PNG gray, one level transparent": (png(GRAY, 8, 0, key(40)), {}, "got 1 that are transparent"),
+    "PNG gray 2 bits, one level transparent": (
         png(TWO_BIT, 2, 0, key(2)),
         {"alpha": "white"},
         replaced(TWO_BIT * 85, 170, 255),
     ),
-    "PNG grey 16 bits, one level transparent": (
-        deep_png(DEEP_GREY, 0, key(int(DEEP_GREY[1, 1]))),
+    "PNG gray 16 bits, one level transparent": (
+        deep_png(DEEP_GRAY, 0, key(int(DEEP_GRAY[1, 1]))),
         {"alpha": "black"},
-        replaced(DEEP_GREY, DEEP_GREY[1, 1], 0),
+        replaced(DEEP_GRAY, DEEP_GRAY[1, 1], 0),
     ),
-    "PNG RGB, one colour transparent": (
+    "PNG RGB, one color transparent": (
         png(RGB.reshape(3, -1), 8, 2, key(*RGB[2, 3].tolist())),
         {"alpha": "black"},
         RGB * np.not_equal(RGB, RGB[2, 3]).any(axis=-1, keepdims=True),
     ),
-    "PNG RGB 16 bits, one colour transparent": (
+    "PNG RGB 16 bits, one color transparent": (
         deep_png(DEEP_RGB, 2, key(*DEEP_RGB[2, 3].tolist())),
         {},
         "got 1 that are transparent",
@@ -262,14 +262,14 @@ FILES = {
     "PNG RGBA, on white": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "white"}, over(RGB, RAMP_ALPHA, 255)),
     "PNG RGBA, on black": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "black"}, over(RGB, RAMP_ALPHA, 0)),
     "PNG RGBA, opaque": (pillow(with_alpha(RGB, OPAQUE), "PNG"), {}, RGB),
-    "PNG grey and alpha": (
-        pillow(with_alpha(GREY, RAMP_ALPHA), "PNG"),
+    "PNG gray and alpha": (
+        pillow(with_alpha(GRAY, RAMP_ALPHA), "PNG"),
         {"alpha": "white"},
-        over(GREY, RAMP_ALPHA, 255),
+        over(GRAY, RAMP_ALPHA, 255),
     ),
     "WebP RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "WEBP", lossless=True), {}, "transparent or partly so"),
-    "TIFF grey and alpha": (pillow(with_alpha(GREY, RAMP_ALPHA), "TIFF"), {"alpha": "drop"}, GREY),
-    # --- colours
+    "TIFF gray and alpha": (pillow(with_alpha(GRAY, RAMP_ALPHA), "TIFF"), {"alpha": "drop"}, GRAY),
+    # --- colors
     "JPEG CMYK": (
         picture_bytes(Image.frombytes("CMYK", (4, 3), CMYK.tobytes()), "JPEG"),
         {},
@@ -315,7 +315,7 @@ FILES = {
     "PNG animation, frame 1": (animation("PNG"), {"frame": 1}, 255 - RGB),
     "WebP animation, frame 1": (animation("WEBP", lossless=True), {"frame": 1}, 255 - RGB),
     "TIFF pages": (tiff(PAGES), {}, "got 2 frames"),
-    "TIFF page 1": (tiff(PAGES), {"frame": 1}, 255 - GREY),
+    "TIFF page 1": (tiff(PAGES), {"frame": 1}, 255 - GRAY),
     "TIFF page 2 of 2": (tiff(PAGES), {"frame": 2}, "expected a frame from 0 to 1, got frame=2"),
     "TIFF RGB 16 bits, page 1": (tiff(np.stack([DEEP_RGB, 65535 - DEEP_RGB]), "rgb"), {"frame": 1}, 65535 - DEEP_RGB),
     "MPO, a JPEG of two": (animation("MPO"), {}, np.array(Image.open(io.BytesIO(animation("MPO"))))),
@@ -330,7 +330,7 @@ FILES = {
         "a whole PNG file, got one that is truncated or damaged",
     ),
     "PNG RGB 16 bits, cut": (deep_png(DEEP_RGB, 2)[:80], {}, "a whole PNG file, got one that is truncated or damaged"),
-    "PNG with one bit flipped": (flipped(pillow(DEEP_GREY, "PNG"), 56), {}, "wrong checksum of the pixels"),
+    "PNG with one bit flipped": (flipped(pillow(DEEP_GRAY, "PNG"), 56), {}, "wrong checksum of the pixels"),
     "JPEG cut": (pillow(NOISE, "JPEG")[:2000], {}, "a whole JPEG file, got one that is truncated or damaged"),
     "TIFF cut": (pillow(NOISE, "TIFF")[:5000], {}, "TIFF"),
     "TIFF RGB 16 bits, cut": (tiff(NOISE.astype(np.uint16), "rgb")[:9000], {}, "truncated or damaged"),
@@ -341,10 +341,10 @@ FILES = {
     "too many pixels": (GOOD_PNG, {"max_pixels": 11}, "at most 11 pixels, got 4 x 3 = 12"),
     "as many pixels as allowed": (GOOD_PNG, {"max_pixels": 12}, RGB),
     # --- NPY
-    "NPY grey": (npy(GREY), {}, GREY),
+    "NPY gray": (npy(GRAY), {}, GRAY),
     "NPY RGB 16 bits, big-endian": (npy(DEEP_RGB.astype(">u2")), {}, DEEP_RGB),
     "NPY in Fortran order": (npy(np.asfortranarray(RGB)), {}, RGB),
-    "NPY float": (npy(GREY.astype(np.float32)), {}, "expected uint8 or uint16 values, got float32"),
+    "NPY float": (npy(GRAY.astype(np.float32)), {}, "expected uint8 or uint16 values, got float32"),
     "NPY objects": (npy(np.array([[{"a": 1}]], object)), {}, "pickled objects, which can run code; never loaded"),
     "NPY of many images": (npy(np.zeros((5, 3, 4, 3), np.uint8)), {}, "which is a set of images"),
     "NPY channels first": (npy(np.moveaxis(RGB, -1, 0)), {}, "which is channels-first"),
@@ -352,7 +352,7 @@ FILES = {
     "NPY of a negative size": (npy_of_shape((-4, 4)), {}, "which has no pixels"),
     "NPY of a huge size": (npy_of_shape((9_000_000, 9_000_000)), {}, "may be a decompression bomb"),
     "NPY cut": (npy(RGB)[:-1], {}, "expected 36 bytes of values, got 35"),
-    "a pickle": (pickle.dumps(GREY), {}, "none of them"),
+    "a pickle": (pickle.dumps(GRAY), {}, "none of them"),
 }
 
 
@@ -399,40 +399,40 @@ def test_text_file_object():
 
 # name: (file name, array, keywords of save_image, exception, words of the error)
 REFUSED = {
-    "float": ("a.png", GREY / 255, {}, TypeError, "got float64.*low= and high="),
-    "bool": ("a.png", GREY > 9, {}, TypeError, "got bool.*black and white"),
-    "int8": ("a.png", GREY.astype(np.int8), {}, TypeError, "got int8"),
-    "negative": ("a.png", GREY.astype(np.int64) - 1, {}, TypeError, "got int64.*check the range"),
-    "uint32": ("a.tif", GREY.astype(np.uint32), {}, TypeError, "got uint32"),
-    "complex": ("a.npy", GREY.astype(complex), {}, TypeError, "got complex128"),
+    "float": ("a.png", GRAY / 255, {}, TypeError, "got float64.*low= and high="),
+    "bool": ("a.png", GRAY > 9, {}, TypeError, "got bool.*black and white"),
+    "int8": ("a.png", GRAY.astype(np.int8), {}, TypeError, "got int8"),
+    "negative": ("a.png", GRAY.astype(np.int64) - 1, {}, TypeError, "got int64.*check the range"),
+    "uint32": ("a.tif", GRAY.astype(np.uint32), {}, TypeError, "got uint32"),
+    "complex": ("a.npy", GRAY.astype(complex), {}, TypeError, "got complex128"),
     "objects": ("a.npy", np.array([[{}]]), {}, TypeError, "got object"),
     "list": ("a.png", [[1, 2], [3, 4]], {}, TypeError, "got int64"),
-    "masked": ("a.png", np.ma.masked_equal(GREY, 40), {}, TypeError, "got a masked array"),
-    "JPEG": ("a.jpg", GREY, {}, ValueError, "JPEG, which changes the values; save as .png"),
-    "GIF": ("a.gif", GREY, {}, ValueError, "GIF, a palette of 256 colours"),
-    "GIF 16 bits": ("a.gif", DEEP_GREY, {}, ValueError, "uint16 of shape .* got GIF"),
-    "BMP 16 bits": ("a.bmp", DEEP_GREY, {}, ValueError, "holds 8 bits, got uint16"),
+    "masked": ("a.png", np.ma.masked_equal(GRAY, 40), {}, TypeError, "got a masked array"),
+    "JPEG": ("a.jpg", GRAY, {}, ValueError, "JPEG, which changes the values; save as .png"),
+    "GIF": ("a.gif", GRAY, {}, ValueError, "GIF, a palette of 256 colors"),
+    "GIF 16 bits": ("a.gif", DEEP_GRAY, {}, ValueError, "uint16 of shape .* got GIF"),
+    "BMP 16 bits": ("a.bmp", DEEP_GRAY, {}, ValueError, "holds 8 bits, got uint16"),
     "WebP 16 bits": ("a.webp", DEEP_RGB, {}, ValueError, "holds 8 bits, got uint16"),
-    "WebP grey": ("a.webp", GREY, {}, ValueError, "no grey images"),
+    "WebP gray": ("a.webp", GRAY, {}, ValueError, "no gray images"),
     "WebP too wide": ("a.webp", np.zeros((1, 16384, 3), np.uint8), {}, ValueError, "at most 16383 pixels"),
-    "unknown suffix": ("a.xyz", GREY, {}, ValueError, "ending in .png, .*got '.xyz'"),
-    "no suffix": ("a", GREY, {}, ValueError, "got 'no suffix'"),
+    "unknown suffix": ("a.xyz", GRAY, {}, ValueError, "ending in .png, .*got '.xyz'"),
+    "no suffix": ("a", GRAY, {}, ValueError, "got 'no suffix'"),
     "channels first": ("a.png", np.moveaxis(RGB, -1, 0), {}, ValueError, "channels-first; pass np.moveaxis"),
     "alpha": ("a.png", np.zeros((8, 8, 4), np.uint8), {}, ValueError, "last channel is alpha"),
     "five channels": ("a.png", np.zeros((4, 4, 5), np.uint8), {}, ValueError, "got \\(4, 4, 5\\)"),
     "many images": ("a.png", np.zeros((2, 4, 4, 3), np.uint8), {}, ValueError, "a set of images"),
-    "a row": ("a.png", GREY[0], {}, ValueError, "got \\(4,\\)"),
+    "a row": ("a.png", GRAY[0], {}, ValueError, "got \\(4,\\)"),
     "empty": ("a.png", np.zeros((0, 4), np.uint8), {}, ValueError, "no pixels"),
-    "missing folder": ("nowhere/a.png", GREY, {}, ValueError, "existing folder"),
-    "a folder": ("folder.png", GREY, {}, ValueError, "got a folder"),
-    "low alone": ("a.png", GREY, {"low": 0}, ValueError, "together"),
-    "low above high": ("a.png", GREY, {"low": 9, "high": 3}, ValueError, "low < high"),
-    "low equal to high": ("a.png", GREY, {"low": 3, "high": 3}, ValueError, "low < high"),
-    "low infinite": ("a.png", GREY, {"low": -np.inf, "high": 3}, ValueError, "finite"),
+    "missing folder": ("nowhere/a.png", GRAY, {}, ValueError, "existing folder"),
+    "a folder": ("folder.png", GRAY, {}, ValueError, "got a folder"),
+    "low alone": ("a.png", GRAY, {"low": 0}, ValueError, "together"),
+    "low above high": ("a.png", GRAY, {"low": 9, "high": 3}, ValueError, "low < high"),
+    "low equal to high": ("a.png", GRAY, {"low": 3, "high": 3}, ValueError, "low < high"),
+    "low infinite": ("a.png", GRAY, {"low": -np.inf, "high": 3}, ValueError, "finite"),
     "NaN": ("a.png", np.array([[0, np.nan]]), {"low": 0, "high": 1}, ValueError, "1 NaN, the first at \\(0, 1\\)"),
-    "dtype alone": ("a.png", GREY, {"dtype": np.uint16}, ValueError, "only beside low= and high="),
-    "dtype float": ("a.png", GREY, {"low": 0, "high": 1, "dtype": np.float32}, TypeError, "uint8 or uint16"),
-    "stretched complex": ("a.png", GREY.astype(complex), {"low": 0, "high": 1}, TypeError, "real numbers"),
+    "dtype alone": ("a.png", GRAY, {"dtype": np.uint16}, ValueError, "only beside low= and high="),
+    "dtype float": ("a.png", GRAY, {"low": 0, "high": 1, "dtype": np.float32}, TypeError, "uint8 or uint16"),
+    "stretched complex": ("a.png", GRAY.astype(complex), {"low": 0, "high": 1}, TypeError, "real numbers"),
 }
 
 
@@ -449,10 +449,10 @@ ODD_ARRAYS = {
     "big-endian": DEEP_RGB.astype(">u2"),
     "Fortran order": np.asfortranarray(DEEP_RGB),
     "negative strides": DEEP_RGB[::-1, ::-1],
-    "every second": np.repeat(DEEP_GREY, 2, axis=1)[:, ::2],
+    "every second": np.repeat(DEEP_GRAY, 2, axis=1)[:, ::2],
     "one pixel": DEEP_RGB[:1, :1],
     "one row": RGB[:1],
-    "one column and channel": GREY[:, :1, np.newaxis],
+    "one column and channel": GRAY[:, :1, np.newaxis],
 }
 
 

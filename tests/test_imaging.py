@@ -289,7 +289,7 @@ def test_a_missing_library_is_named(suffix, module, words, tmp_path, monkeypatch
         imaging.load_image(path)
     with pytest.raises(imaging.ImageFileError, match=words):
         imaging.save_image(tmp_path / f"new{suffix}", array)
-    imaging.save_image(path, array[..., 0])  # grey needs neither
+    imaging.save_image(path, array[..., 0])  # gray needs neither
 
 
 # ------------------------------------------------------------------------------------------------------- the stretch
@@ -362,7 +362,7 @@ def test_fit_only_cuts_when_cutting_is_enough(shape, rows, columns):
     np.testing.assert_array_equal(imaging.fit_image(image, (32, 32)), image[slice(*rows), slice(*columns)])
 
 
-def test_fit_cuts_the_centre():
+def test_fit_cuts_the_center():
     image = np.zeros((20, 60, 1), np.uint8)
     image[:, 20:40] = 200
     assert (imaging.fit_image(image, (10, 10)) == 200).all()
@@ -433,7 +433,7 @@ def test_grid_without_padding_is_exactly_rows_by_columns():
     assert imaging.image_grid(images, 4, 8, padding=0).shape == (4 * 4, 8 * 16, 3)
 
 
-def test_grid_background_is_white_or_a_colour():
+def test_grid_background_is_white_or_a_color():
     images = np.zeros((3, 2, 2, 3), np.uint16)
     assert imaging.image_grid(images)[-1, -1].tolist() == [65535] * 3
     assert imaging.image_grid(images, background=(1, 2, 300))[-1, -1].tolist() == [1, 2, 300]
@@ -487,7 +487,7 @@ def frames_of(path):
     return [imaging.load_image(path, frame=index) for index in range(count)], durations, loop
 
 
-def test_grey_animation_is_exact_and_loops(tmp_path):
+def test_gray_animation_is_exact_and_loops(tmp_path):
     levels = every_level(np.uint8, 1)
     frames = np.stack([levels, levels[::-1], levels.T])[..., np.newaxis]
     imaging.save_animation(tmp_path / "a.gif", frames, seconds_per_frame=0.25, last_frame_seconds=2)
@@ -498,15 +498,15 @@ def test_grey_animation_is_exact_and_loops(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
-def test_animation_of_few_colours_is_exact(tmp_path):
+def test_animation_of_few_colors_is_exact(tmp_path):
     rng = np.random.default_rng(0)
-    colours = rng.integers(0, 256, (3, 250, 3)).astype(np.uint8)
-    frames = np.stack([palette[rng.integers(0, 250, (20, 30))] for palette in colours])
+    colors = rng.integers(0, 256, (3, 250, 3)).astype(np.uint8)
+    frames = np.stack([palette[rng.integers(0, 250, (20, 30))] for palette in colors])
     imaging.save_animation(tmp_path / "a.gif", frames)
     np.testing.assert_array_equal(frames_of(tmp_path / "a.gif")[0], frames)
 
 
-def test_animation_of_many_colours_is_near(tmp_path):
+def test_animation_of_many_colors_is_near(tmp_path):
     rows, columns = np.mgrid[0:128, 0:128]
     frames = np.stack(
         [np.stack([40 + rows * 1.1, (rows + columns) * 0.7, np.full(rows.shape, blue)], -1) for blue in (10, 200)]

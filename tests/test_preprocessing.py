@@ -865,9 +865,9 @@ def test_scale_image_uses_the_images_own_statistics(mode, per_channel):
     axes = (0, 1) if per_channel else None
     mean, std = (getattr(image.astype(np.float64), name)(axis=axes) for name in ("mean", "std"))
     np.testing.assert_allclose(scale_image(image, mode, per_channel), reference(image, mode, mean, std), atol=1e-6)
-    grey = scale_image(image[..., 0], mode, per_channel)
-    assert grey.shape == image.shape[:2]
-    np.testing.assert_array_equal(grey, scale_image(image[..., :1], mode, per_channel)[..., 0])
+    gray = scale_image(image[..., 0], mode, per_channel)
+    assert gray.shape == image.shape[:2]
+    np.testing.assert_array_equal(gray, scale_image(image[..., :1], mode, per_channel)[..., 0])
 
 
 def test_scale_image_refuses():

@@ -327,14 +327,14 @@ def test_averaged_generator_follows_with_its_half_life():
 
 @pytest.mark.parametrize("labels", [[], [0, 1], [0, 0, 0, 1, 0, 0, 0, 0], range(10)], ids=str)
 def test_averaged_generator_is_given_batch_statistics_of_its_own(labels):
-    """Its moving mean and variance are those of what its first normalisation is given, not the live generator's."""
+    """Its moving mean and variance are those of what its first normalization is given, not the live generator's."""
     labels, class_count = np.array(labels, np.int64), len(set(labels))
     config = config_of(conditional=class_count > 0, precision="float32")
     networks = build_networks(config, SHAPE, "tanh", class_count, labels=labels)
     step = TrainStep(networks, config)
     for number in range(20):
         step(BATCH._replace(labels=np.arange(8) % max(1, class_count)), number)
-    dense, normalisation = networks.averaged_generator.layers[:2]
+    dense, normalization = networks.averaged_generator.layers[:2]
     kernel = dense.kernel.numpy()
     kernel[100:] *= 20.0  # classes that differ more than latents do
     dense.kernel.assign(kernel)
@@ -349,10 +349,10 @@ def test_averaged_generator_is_given_batch_statistics_of_its_own(labels):
         classes = np.eye(class_count, dtype=np.float32)[draws.choice(labels, size=20_000)]
         latents = np.concatenate([latents, classes], axis=1)
     outputs = np.asarray(dense(latents))
-    deviations = np.abs(normalisation.moving_mean.numpy() - outputs.mean(axis=0)) / outputs.std(axis=0)
+    deviations = np.abs(normalization.moving_mean.numpy() - outputs.mean(axis=0)) / outputs.std(axis=0)
     assert deviations.max() < 0.2  # of 1,024 draws against 20,000, over thousands of units
-    np.testing.assert_allclose(normalisation.moving_variance.numpy(), outputs.var(axis=0), rtol=0.35)
-    assert normalisation.momentum == 0.9
+    np.testing.assert_allclose(normalization.moving_variance.numpy(), outputs.var(axis=0), rtol=0.35)
+    assert normalization.momentum == 0.9
     live = networks.generator.layers[1].moving_variance.numpy()
     assert np.abs(np.log(live / outputs.var(axis=0))).mean() > 0.1, "the live statistics would have done"
 

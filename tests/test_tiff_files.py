@@ -11,7 +11,7 @@ from PIL import Image
 from imaging import ImageFileError, load_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (16, 20, 3)).astype(np.uint8)
-GREY = RGB[..., 0].copy()
+GRAY = RGB[..., 0].copy()
 LENGTH, STRIP_BYTES = 257, 279
 
 
@@ -45,12 +45,12 @@ WHOLE = {
     "plain": written(RGB, photometric="rgb"),
     "strips": written(RGB, photometric="rgb", rowsperstrip=5),
     "planes": written(np.moveaxis(RGB, -1, 0), photometric="rgb", planarconfig="separate"),
-    "grey": written(GREY),
-    "grey 16": written(GREY.astype(np.uint16) * 257),
+    "gray": written(GRAY),
+    "gray 16": written(GRAY.astype(np.uint16) * 257),
     "rgb 16": written(RGB.astype(np.uint16) * 257, photometric="rgb"),
     "tiles": written(np.tile(RGB, (2, 2, 1)), photometric="rgb", tile=(16, 16)),
     **{name: packed(RGB, name) for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")},
-    **{name: packed(GREY > 127, name) for name in ("group3", "group4", "tiff_ccitt")},
+    **{name: packed(GRAY > 127, name) for name in ("group3", "group4", "tiff_ccitt")},
 }
 
 
@@ -74,11 +74,11 @@ def test_strips_that_are_cut_short_are_refused(name, capfd):
 def test_pages_are_counted_to_an_end(monkeypatch):
     monkeypatch.setattr("imaging.reading.MOST_PAGES", 3)
     file = io.BytesIO()
-    pages = [Image.fromarray(GREY + np.uint8(index)) for index in range(5)]
+    pages = [Image.fromarray(GRAY + np.uint8(index)) for index in range(5)]
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
     with pytest.raises(ImageFileError, match="expected one image, got 3 frames"):
         load_image(io.BytesIO(file.getvalue()))
-    np.testing.assert_array_equal(load_image(io.BytesIO(file.getvalue()), frame=2)[..., 0], GREY + np.uint8(2))
+    np.testing.assert_array_equal(load_image(io.BytesIO(file.getvalue()), frame=2)[..., 0], GRAY + np.uint8(2))
 
 
 def test_a_small_file_does_not_fill_the_memory(monkeypatch):

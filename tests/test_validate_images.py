@@ -95,19 +95,19 @@ REFUSED = [
     ("scalar array", np.zeros((), np.uint8), {}, ValueError, r"got \(\); it has 0 axes"),
     ("one row", np.zeros(12, np.uint8), {}, ValueError, r"got \(12,\); it has 1 axes and must have 4"),
     (
-        "one grey image",
+        "one gray image",
         images()[0, ..., 0],
         {},
         ValueError,
-        r"expected images of shape \(n, h, w, 1 or 3\), got \(4, 5\); .*one grey",
+        r"expected images of shape \(n, h, w, 1 or 3\), got \(4, 5\); .*one gray",
     ),
-    ("one colour image", images()[0], {}, ValueError, r"got \(4, 5, 3\); this looks like one image; .*array\[None\]"),
+    ("one color image", images()[0], {}, ValueError, r"got \(4, 5, 3\); this looks like one image; .*array\[None\]"),
     (
-        "grey, no channel axis",
+        "gray, no channel axis",
         images()[..., 0],
         {},
         ValueError,
-        r"got \(2, 4, 5\); .*grey images without a channel axis",
+        r"got \(2, 4, 5\); .*gray images without a channel axis",
     ),
     ("one channels-first", np.zeros((3, 4, 5), np.uint8), {}, ValueError, r"channels-first image \(c, h, w\)"),
     (
@@ -117,7 +117,7 @@ REFUSED = [
         ValueError,
         r"got \(2, 3, 4, 5\); .*channels-first \(n, c, h, w\)",
     ),
-    ("grey channels-first", np.zeros((2, 1, 4, 5), np.uint8), {}, ValueError, "channels-first .*moveaxis"),
+    ("gray channels-first", np.zeros((2, 1, 4, 5), np.uint8), {}, ValueError, "channels-first .*moveaxis"),
     (
         "channels-first, asked",
         np.zeros((9, 3, 4, 4), np.uint8),
@@ -126,7 +126,7 @@ REFUSED = [
         "channels-first",
     ),
     ("RGBA", images(channels=4), {}, ValueError, "four channels look like RGBA"),
-    ("grey and alpha", images(channels=2), {}, ValueError, "two channels look like grey and alpha"),
+    ("gray and alpha", images(channels=2), {}, ValueError, "two channels look like gray and alpha"),
     ("spectral", images(channels=12), {}, ValueError, "use 1 or 3 channels"),
     ("video", np.zeros((2, 8, 4, 5, 3), np.uint8), {}, ValueError, "it has 5 axes and must have 4"),
     ("no images", images(count=0), {}, ValueError, r"expected at least one image .* got shape \(0, 4, 5, 3\)"),
@@ -146,11 +146,11 @@ REFUSED = [
         r"expected images of shape \(3, 4, 5, 3\), got \(2, 4, 5, 3\)",
     ),
     (
-        "grey, asked colour",
+        "gray, asked color",
         images(channels=1),
         {"shape": (None, 4, 5, 3)},
         ValueError,
-        "convert between grey and color",
+        "convert between gray and color",
     ),
     (
         "too bright",
@@ -199,7 +199,7 @@ REFUSED = [
 ACCEPTED = [
     ("plain", images(), images(), {}),
     ("uint16", images(dtype=np.uint16), images(dtype=np.uint16), {}),
-    ("grey", images(channels=1), images(channels=1), {}),
+    ("gray", images(channels=1), images(channels=1), {}),
     ("one pixel", images(1, 1, 1, 1), images(1, 1, 1, 1), {}),
     ("big-endian", images(dtype=">u2"), images(dtype=np.uint16), {}),
     ("little-endian", images(dtype="<u2"), images(dtype=np.uint16), {}),
@@ -218,7 +218,7 @@ ACCEPTED = [
     ("wildcards", images(), images(), {"shape": (None, None, 5, 3)}),
     ("exact shape", images(), images(), {"shape": [2, 4, 5, 3], "dtype": "uint8"}),
     ("one image, asked", images()[0], images()[0], {"shape": (4, 5, 3)}),
-    ("one grey image, asked", images()[0, ..., 0], images()[0, ..., 0].copy(), {"shape": (None, None)}),
+    ("one gray image, asked", images()[0, ..., 0], images()[0, ..., 0].copy(), {"shape": (None, None)}),
     ("three of three channels", images(3, 3, 3, 3), images(3, 3, 3, 3), {}),
 ]
 

@@ -150,7 +150,7 @@ class Training:
         except ValueError as error:  # a file that has changed or gone since it was checked
             if self._amid_epoch:
                 self.recorder.save_state(self._finite_state())
-            way_out = words("the state is saved, mend it and go on with {resume}")
+            way_out = words("the state is saved; repair the file and continue with {resume}")
             raise ImagesUnreadable(str(error), way_out) from error
 
     def _end_epoch(self, bar: ProgressBar, pictures: bool) -> None:
