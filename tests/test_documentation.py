@@ -344,6 +344,22 @@ def test_the_readmes_commands_are_seen_at_once_and_whole():
     assert "![" not in before and len(before.splitlines()) < 20, "the first two commands come before the pictures"
 
 
+# The core
+
+
+def test_the_core_is_as_long_as_the_readme_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    stated = {
+        name: int(lines) for name, lines in re.findall(r"^\| \[`([\w/.]+)`\]\(\1\) \| (\d+) \|", text, re.MULTILINE)
+    }
+    assert len(stated) > 10
+    for name, lines in stated.items():
+        actual = len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        assert abs(lines - actual) <= 5 + 0.1 * actual, f"{name} has {actual} lines"
+    (total,) = re.findall(r"^Some ([\d,]+) lines hold the idea", text, re.MULTILINE)
+    assert abs(int(total.replace(",", "")) - sum(stated.values())) <= 100, f"they are {sum(stated.values())} in all"
+
+
 # Contributing
 
 
