@@ -1,0 +1,291 @@
+"""Short trainings that are killed, or whose writes fail, or of which there are many at once; see soak.py.
+
+TensorFlow is imported once, and each training is a fork of this process, so that a trial takes a few seconds. Calls
+that write are spoiled by a small library (faults.c) that is loaded before the C library.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from files import check_keras_file, load_arrays
+from imaging import load_image
+from preprocessing import PixelScaler
+from runs import RunFolder, RunIsBusy
+
+TRAINERS = 8
+EPOCHS = 200
+SETTINGS = "--epochs 2 --batch-size 8 --preset tutorial --precision float32"
+CRASHED = 99
+
+
+class Trials:
+    """One method a part; each is given the number of its trial and yields what came of it.
+
+    folder: where everything lies; `work` in it is emptied, `found` keeps what went wrong.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.seed = folder, seed
+        self.work, self.found = folder / "work", folder / "found"
+        self.data = self.work / "images.npz"
+
+    def __enter__(self) -> "Trials":
+        library = self.folder / "faults.so"
+        if os.environ.get("LD_PRELOAD") != str(library):  # once more, with the library
+            source = Path(__file__).with_name("faults.c")
+            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+            os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"LD_PRELOAD": str(library)})
+        from command_line import import_tensorflow
+
+        import_tensorflow()
+        import training.loop
+        import training.networks  # noqa: F401
+
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir()
+        images = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 1)).astype(np.uint8)
+        np.savez(self.data, images=images)
+        run, log = self.work / "reference", self.work / "calls.txt"
+        start = time.monotonic()
+        status, _ = self.train(run, FAULT_FOLDER=str(run), FAULT_LOG=str(log), FAULT_AT="0")
+        if status != 0:
+            raise RuntimeError(f"expected a whole training, got status {status}: {self.words()}")
+        self.seconds = time.monotonic() - start
+        self.weights = weights_of(run)
+        self.calls = in_order_of_interest(log.read_text().splitlines(), run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    # The parts
+
+    def kills(self, number: int) -> Iterator[dict]:
+        """SIGKILL at a random moment, or within a call that writes; then the run goes on to its end."""
+        random = np.random.default_rng([self.seed, number])
+        if number % 2:
+            call, what = self.calls[number // 2 % len(self.calls)]
+            fault = {"FAULT_AT": str(call), "FAULT_KIND": "kill"}
+            yield self._interrupted("kills within a write", number, fault, None, what)
+        else:
+            delay = float(random.uniform(0.02, 1.0)) * self.seconds
+            yield self._interrupted("kills at a random moment", number, {}, delay, f"after {delay:.2f} s")
+
+    def faults(self, number: int) -> Iterator[dict]:
+        """A full disk, then an input/output error, at one call that writes; then the run goes on to its end."""
+        call, what = self.calls[number // 2 % len(self.calls)]
+        kind = ("full", "io")[number % 2]
+        title = {"full": "no space left at a write", "io": "input/output error at a write"}[kind]
+        yield self._interrupted(title, number, {"FAULT_AT": str(call), "FAULT_KIND": kind}, None, what)
+
+    def trainers(self, number: int) -> Iterator[dict]:
+        """Many trainers that begin at once: each gets a folder of its own; of those that name one, one gets it."""
+        folder = self.work / f"at-once-{number}"
+        folder.mkdir()
+        named = number % 2 == 1
+        statuses = at_once([lambda: self._create(folder, Path("new") if named else None)] * TRAINERS)
+        runs = [RunFolder.open(path.parent) for path in folder.glob("**/config.json")]
+        expected = [0] + [2] * (TRAINERS - 1) if named else [0] * TRAINERS
+        right = sorted(statuses) == expected and len(runs) == statuses.count(0)
+        what = f"{TRAINERS} trainers at once, {'the same new folder' if named else 'no folder named'}"
+        outcome = "as it should be" if right else f"WRONG: statuses {sorted(statuses)}, {len(runs)} runs"
+        shutil.rmtree(folder)
+        yield {"what": what, "outcome": outcome}
+
+    def epochs(self, number: int) -> Iterator[dict]:
+        """Many short epochs: neither memory nor descriptors grow after the first quarter. Once."""
+        if number:
+            return
+        run = self.work / "long"
+        child = self.start(run, ["--epochs", str(EPOCHS)])
+        sizes: dict[int, tuple[int, int]] = {}
+        while not ended(child):
+            time.sleep(0.2)
+            with contextlib.suppress(OSError):
+                epoch = (run / "metrics.jsonl").read_text().count("\n")
+                sizes.setdefault(epoch, size_of(child))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        quarter, last = (
+            sizes[min(sizes, key=lambda epoch, at=at: abs(epoch - at))] for at in (EPOCHS // 4, EPOCHS - 5)
+        )
+        words = f"{quarter[0]} → {last[0]} MiB, {quarter[1]} → {last[1]} descriptors"
+        grown = status != 0 or last[0] > 1.05 * quarter[0] or last[1] > quarter[1]
+        shutil.rmtree(run, ignore_errors=True)
+        yield {"what": f"{EPOCHS} epochs", "outcome": f"{'WRONG: ' if grown else ''}{words}, status {status}"}
+
+    # What they stand on
+
+    def _interrupted(self, title: str, number: int, fault: dict, delay: float | None, what: str) -> dict:
+        run = self.work / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        status, killed = self.train(run, delay=delay, FAULT_FOLDER=str(run), **fault)
+        words = self.words()
+        outcome = self._judge(run, status, killed, words, bool(fault) and fault["FAULT_KIND"] != "kill")
+        if outcome.startswith("WRONG"):
+            self.found.mkdir(exist_ok=True)
+            kept = self.found / f"{title.replace('/', '-').replace(' ', '-')}-{number}"
+            shutil.copytree(run, kept / "run", dirs_exist_ok=True) if run.exists() else kept.mkdir(exist_ok=True)
+            (kept / "words.txt").write_text(f"{what}\nstatus {status}\n{words}\nthen\n{self.words()}\n{outcome}\n")
+        return {"what": title, "outcome": outcome, "where": what, "status": status}
+
+    def _judge(self, run: Path, status: int, killed: bool, words: str, failed: bool) -> str:
+        if failed and (status not in (0, 1, 2) or words.count("\n") > 1 or "Traceback" in words):
+            return f"WRONG: status {status}, {words.count(chr(10))} lines"
+        damaged = damaged_file(run)
+        if damaged:
+            return f"WRONG: a damaged file, {damaged}"
+        begun = (run / "config.json").exists()
+        status, _ = self.train(run, ["--resume"] if begun else [])
+        if status != 0:
+            return f"WRONG: status {status} when it goes on"
+        if not same(weights_of(run), self.weights):
+            return "WRONG: other weights"
+        if damaged_file(run) or list(run.rglob(".*.partial*")):
+            return "WRONG: something is left behind"
+        return "identical after going on" if begun else "identical, begun anew"
+
+    def train(
+        self, run: Path, more: list[str] | None = None, delay: float | None = None, **environment: str
+    ) -> tuple[int, bool]:
+        """Trains in a fork; its exit status, below 0 for a signal, and whether it was killed here after `delay` s."""
+        child = self.start(run, more or [], environment)
+        killed = False
+        if delay is not None:
+            end = time.monotonic() + delay
+            while time.monotonic() < end and not ended(child):
+                time.sleep(0.005)
+            if not ended(child):
+                os.kill(child, signal.SIGKILL)
+                killed = True
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), killed
+
+    def start(self, run: Path, more: list[str], environment: dict[str, str] | None = None) -> int:
+        """The number of a process that trains; what it writes to standard error is in `words`."""
+
+        def train() -> int:
+            import train
+            from command_line import run_command
+
+            os.environ.update(environment or {})
+            sys.argv = ["train.py", "--data", str(self.data), "--run-dir", str(run), *SETTINGS.split(), *more]
+            for number, name in ((1, "output.txt"), (2, "words.txt")):
+                file = os.open(self.work / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                os.dup2(file, number)
+            run_command(train.main)
+            return CRASHED
+
+        return fork(train)
+
+    def words(self) -> str:
+        return (self.work / "words.txt").read_text(errors="replace")
+
+    def _create(self, folder: Path, path: Path | None) -> int:
+        """Begins a run as train.py does; 0, or 2 when it is refused."""
+        from config import TrainingConfig
+        from image_datasets import load_images
+
+        os.chdir(folder)
+        images = load_images(self.data)
+        config = TrainingConfig(data=str(self.data), batch_size=8, precision="float32")
+        try:
+            RunFolder.create(path, config, images, PixelScaler().fit(images.images))
+            return 0
+        except (RunIsBusy, ValueError):
+            return 2
+
+
+def in_order_of_interest(lines: list[str], run: Path) -> list[tuple[int, str]]:
+    """The number of each call that writes and its words: the first of every kind, then the second of every kind, …"""
+    seen: dict[str, int] = {}
+    ranked = []
+    for number, line in enumerate(lines, 1):
+        name, _, path = line.partition(" ")
+        parts = path.removeprefix(f"{run}/").split(".")
+        kind = f"{name} {'.'.join(part for part in parts if len(part) != 8 and part != 'partial')}"
+        seen[kind] = seen.get(kind, 0) + 1
+        ranked.append((seen[kind], number, f"call {number}, {kind}"))
+    return [(number, words) for _, number, words in sorted(ranked)]
+
+
+def weights_of(run: Path) -> dict[str, np.ndarray]:
+    """The last state, without the time it took."""
+    newest = RunFolder.open(run).load_checkpoint()
+    return {name: value for name, value in newest.items() if name != "progress/seconds"}
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def damaged_file(run: Path) -> str | None:
+    """A file with its final name that is not whole; None when all are."""
+    readers: dict[str, Callable[[Path], object]] = {
+        ".json": lambda path: json.loads(path.read_text()),
+        ".jsonl": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
+        ".keras": check_keras_file,
+        ".npz": lambda path: dict(load_arrays(path)),
+        ".png": load_image,
+    }
+    for path in sorted(run.rglob("*")):
+        if path.is_file() and not path.name.startswith(".") and path.suffix in readers:
+            try:
+                readers[path.suffix](path)
+            except Exception as error:
+                return f"{path.relative_to(run)} ({type(error).__name__})"
+    return None
+
+
+def at_once(works: list[Callable[[], int]]) -> list[int]:
+    """What each of several functions returns that begin at the same moment, in processes of their own."""
+    ready, go = os.pipe()
+
+    def wait_and(work: Callable[[], int]) -> int:
+        os.close(go)
+        os.read(ready, 1)
+        return work()
+
+    children = [fork(lambda work=work: wait_and(work)) for work in works]
+    os.close(go)  # lets all of them go
+    os.close(ready)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def fork(work: Callable[[], int]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    status = CRASHED
+    try:
+        status = work()
+    except SystemExit as left:
+        status = left.code or 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def ended(child: int) -> bool:
+    """Whether a process has ended; it is not waited for."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def size_of(child: int) -> tuple[int, int]:
+    """Memory in MiB and open descriptors of a process."""
+    lines = Path(f"/proc/{child}/status").read_text().splitlines()
+    (kilobytes,) = [int(line.split()[1]) for line in lines if line.startswith("VmRSS:")]
+    return kilobytes // 1024, len(list(Path(f"/proc/{child}/fd").iterdir()))
