@@ -15,8 +15,10 @@ from errors import InputError, Parameter, words
 from files import (
     PARTIAL_MARK,
     DamagedFile,
+    UnreadableFile,
     atomic_path,
     brief,
+    check_keras_file,
     load_arrays,
     read_json,
     read_json_lines,
@@ -164,6 +166,14 @@ class RunFolder:
             write_text(path, json.dumps(document | {"config": config.to_json()}, indent=2) + "\n")
         return replace(self, config=config)
 
+    def identity(self) -> tuple[int, int] | None:
+        """Which folder this is, whatever it is called; None when none is there."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does."""
@@ -253,6 +263,14 @@ class RunFolder:
 
         with atomic_path(self.path / f"{name}.keras") as partial:
             save_network(network, partial)
+
+    def has_network(self, name: str) -> bool:
+        """Whether NAME.keras is there and whole."""
+        try:
+            check_keras_file(self.path / f"{name}.keras")
+            return True
+        except (FileNotFoundError, UnreadableFile):
+            return False
 
     def load_generator(self, best: bool = False):
         """generator.keras, or generator_best.keras, as stock Keras reads it.

@@ -23,7 +23,8 @@ from command_line import (
     run_command,
 )
 from config import CHANGED_BY_RESUMING, IMAGES, RECIPE, REGULARIZERS, RUN, TrainingConfig
-from errors import InputError
+from errors import InputError, words
+from files import reason_of
 from image_datasets import KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models import ImageLayout
 from options import Choice, add_options, converter, options_of
@@ -306,10 +307,11 @@ def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> i
         print(build_parser().error_line(error), file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
-        print(
-            f"{PROGRAM}: error: the run could not be written: {error}; free the disk and continue with --resume",
-            file=sys.stderr,
+        place = f"{error.filename}: " if error.filename else ""
+        failure = InputError(
+            f"expected to write the run, got {place}{reason_of(error)}", words("then continue with {resume}")
         )
+        print(build_parser().error_line(failure), file=sys.stderr)
         return BAD_INPUT
     curves = "distance.png" if training.history.best else "losses.png"
     if is_chief:

@@ -4,7 +4,7 @@ from files.arrays import ArrayArchive, load_arrays
 from files.documents import read_json, read_json_lines
 from files.names import plain_names
 from files.network_check import check_keras_file
-from files.opening import DamagedFile, UnreadableFile, brief, open_regular
+from files.opening import DamagedFile, UnreadableFile, brief, open_regular, reason_of
 from files.writing import (
     PARTIAL_MARK,
     atomic_folder,
@@ -30,6 +30,7 @@ __all__ = [
     "plain_names",
     "read_json",
     "read_json_lines",
+    "reason_of",
     "remove_partials",
     "write_array",
     "write_text",

@@ -1,9 +1,20 @@
 """Opening files that may be anything: a pipe that nobody writes to, a device without end, a folder."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
+
+_WAYS_OUT = {
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENOSPC: "free the disk",
+    errno.EDQUOT: "free the disk",
+    errno.EMFILE: "allow more open files, as with ulimit -n",
+    errno.EIO: "check the disk",
+}
 
 
 class UnreadableFile(ValueError):
@@ -62,9 +73,7 @@ def reason_of(error: OSError) -> str:
     'permission denied; change its permissions'
     """
     words = (error.strerror or str(error) or type(error).__name__).lower()
-    if isinstance(error, PermissionError):
-        return f"{words}; change its permissions"
-    return f"{words}; check the path and the disk"
+    return f"{words}; {_WAYS_OUT.get(error.errno, 'check the path and the disk')}"
 
 
 def brief(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """What every data set becomes: images, labels and the names of classes; and the order in which training takes them."""
 
 import hashlib
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,16 @@ class ImageSet:
     def image_shape(self) -> tuple[int, int, int]:
         return self.images.shape[1:]
 
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """The images with these numbers, int (k,), in an array of their own: (k, h, w, c).
+
+        Raises ValueError when they cannot be read any more: a file that has gone, changed, or was cut.
+        """
+        file = _mapped_file(self.images)
+        if file is not None and file.size() < len(file):  # reading beyond its end would end the process
+            raise ValueError(f"expected the file of {self.name} as it was, got one that was cut; put it back")
+        return self.images[indices]
+
     def blocks(self) -> Iterator[np.ndarray]:
         """All images in their order, as arrays to go through one after the other, such as `PixelScaler.fit_batches`.
 
@@ -55,6 +66,13 @@ class ImageSet:
         images = self.images.take(chosen) if on_demand else self.images[chosen]
         labels = None if self.labels is None else self.labels[chosen]
         return ImageSet(self.name, images, labels, self.class_names)
+
+
+def _mapped_file(images: np.ndarray | ImagesOnDemand) -> mmap.mmap | None:
+    """The file that an array is a view of; None for one in memory."""
+    while isinstance(images, np.ndarray):
+        images = images.base
+    return images if isinstance(images, mmap.mmap) else None
 
 
 def epoch_order(count: int, seed: int, epoch: int, draw: int = 0) -> np.ndarray:

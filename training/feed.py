@@ -137,5 +137,5 @@ def _read_batch(images: ImageSet, scaler: PixelScaler, orders: list[Future[np.nd
     """The images at this place of the order, and of the second one if there is one."""
     chosen = [order.result()[place] for order in orders]
     labels = None if images.labels is None else np.asarray(images.labels[chosen[0]], np.int64)
-    scaled, *second = [scaler.transform(images.images[those]) for those in chosen]
+    scaled, *second = [scaler.transform(images.take(those)) for those in chosen]
     return Batch(scaled, labels, *second)

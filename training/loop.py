@@ -1,7 +1,6 @@
 """The run: epochs, signals, and how it ends."""
 
 import contextlib
-import math
 import signal
 import time
 from collections.abc import Iterator
@@ -19,6 +18,9 @@ from training.history import History
 from training.networks import Networks
 from training.recorder import Recorder, SilentRecorder
 from training.step import Readings, TrainStep
+
+STOPPING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
+LARGEST_LOSS = 1e5  # those of a game that goes well are below 100, and nothing comes back from here
 
 
 class TrainingDiverged(Explained, RuntimeError):
@@ -77,8 +79,9 @@ class Training:
         steps_per_execution: how many steps TensorFlow takes in one call, a multiple of config.penalty_interval or 1.
         Signals are heard between calls. At the ends of an epoch steps are taken one by one.
 
-        Raises TrainingStopped after SIGINT or SIGTERM and ImagesUnreadable, the state saved, TrainingDiverged when a
-        loss or a weight stops being finite, and WorkerLost when another worker has ended.
+        Raises TrainingStopped after a signal (`collected_signals`) and ImagesUnreadable, the state saved,
+        TrainingDiverged when a loss or a weight stops being finite or a loss is beyond all bounds, and WorkerLost when
+        another worker has ended.
         """
         history, batch_size, signal_number = self.history, self.run.config.batch_size, 0
         with (
@@ -174,10 +177,10 @@ class Training:
         return state | self.history.state()
 
     def _check_finite(self, losses: tuple[float, float]) -> None:
-        if not all(map(math.isfinite, losses)):
+        if not all(abs(loss) < LARGEST_LOSS for loss in losses):  # NaN is below nothing
             raise TrainingDiverged(
-                f"expected finite losses, got generator {losses[0]} and discriminator {losses[1]} in step "
-                f"{self.history.step}",
+                f"expected losses below {LARGEST_LOSS:g}, got generator {losses[0]} and discriminator {losses[1]} in "
+                f"step {self.history.step}",
                 self._way_back(),
             )
 
@@ -196,7 +199,11 @@ def _read(readings: Readings) -> tuple[tuple[float, ...], tuple[float, ...], tup
 
 @contextlib.contextmanager
 def collected_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in a list instead of letting them end the process; a second Ctrl-C does end it."""
+    """Collects signals that ask to stop in a list instead of letting them end the process; a second Ctrl-C does end it.
+
+    SIGINT is Ctrl-C, SIGTERM asks politely, SIGHUP says that the terminal is gone, SIGXCPU that processor time is. One
+    that was ignored before, as `nohup` does with SIGHUP, still is.
+    """
     signals: list[int] = []
 
     def remember(signal_number: int, frame) -> None:
@@ -204,7 +211,9 @@ def collected_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         signals.append(signal_number)
 
-    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in STOPPING_SIGNALS if hasattr(signal, name)]  # Windows lacks two
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, remember) for number in heard}
     try:
         yield signals
     finally:

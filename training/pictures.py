@@ -56,7 +56,7 @@ def draw_real_beside_samples(
     cells = cells[cells < len(chosen)]
     generated = generate_images(generator, scaler, sample_inputs(run)[cells])
     title = f"generated, epoch {step / run.steps_per_epoch:.3g}"
-    real = images.images[chosen[cells]]
+    real = images.take(chosen[cells])
     names = run.class_names[:rows] if run.class_count else ()
     sheet = comparison_sheet(real, generated, side, title, scaler.maximum_, names)
     save_image(run.path / "comparison.png", sheet)

@@ -11,7 +11,7 @@ import numpy as np
 from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
-from runs import RunFolder
+from runs import RunFolder, RunIsBusy
 from training.history import History
 from training.networks import Networks
 from training.pictures import draw_curves, draw_real_beside_samples, sample_grid
@@ -65,12 +65,16 @@ class Recorder(SilentRecorder):
         self._history, self._yardstick = history, yardstick
         self._board: Board | None = None
         self._pictures_at = -math.inf
+        self._place: tuple[int, int] | None = None  # which folder the run is
         self._statistics_step = -1  # whose weights the batch statistics of the averaged generator belong to
 
     @contextlib.contextmanager
     def opened(self, tensorboard: bool) -> Iterator[None]:
         run, history = self._run, self._history
+        self._place = run.identity()
         run.clean_after(history.step)
+        if history.step:
+            self._mend_networks()
         if history.records and history.records[-1]["step"] == history.step:
             self._keep_best()  # a kill may have come between the checkpoint and this
         with contextlib.ExitStack() as stack:
@@ -86,6 +90,7 @@ class Recorder(SilentRecorder):
     def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool) -> None:
         """The checkpoint comes last: it vouches for the rest. Only the best weights come after it, since a resumed run
         can write them again from the checkpoint."""
+        self._check_place()
         run, history, generator = self._run, self._history, self._generator()
         if run.config.evaluate_every and record["epoch"] % run.config.evaluate_every == 0:
             record |= self._yardstick.measure(generator, self._scaler)
@@ -106,13 +111,29 @@ class Recorder(SilentRecorder):
     def save_state(self, state: dict[str, np.ndarray]) -> None:
         if self._board is not None:
             self._board.flush()  # a resumed run begins at the checkpoint, and expects the steps before it there
+        self._check_place()
         self._run.save_checkpoint(self._history.step, state)
 
     def finish(self, complete: bool) -> None:
+        self._check_place()
         self._draw()
         if complete:
             animate_samples(self._run.path / "progress.gif", self._run.samples(), self._scaler.maximum_)
             write_report(self._run, self._images)
+
+    def _check_place(self) -> None:
+        """Raises RunIsBusy when another folder, or none, is where the run was: that may be another run."""
+        if self._run.identity() != self._place:
+            raise RunIsBusy(
+                f"expected the run at {self._run.path}, got another folder or none; go on with it where it is now"
+            )
+
+    def _mend_networks(self) -> None:
+        """Writes networks again that were lost or damaged, from the state that was restored."""
+        networks = {"generator": self._generator, "discriminator": self._networks.discriminator_to_store}
+        for name, network in networks.items():
+            if not self._run.has_network(name):
+                self._run.save_network(name, network())
 
     def _draw(self) -> None:
         draw_curves(self._run, self._history)

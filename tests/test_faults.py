@@ -1,0 +1,117 @@
+"""What can go wrong around a training: signals, a full disk, files that are cut, gone or damaged, a run renamed."""
+
+import errno
+import os
+import shutil
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import QUICKEST, train_here
+
+import train
+from files import check_keras_file
+from image_datasets import load_images
+from progress import ProgressBar
+from runs import RunFolder
+
+
+def test_images_of_a_file_that_was_cut_are_not_read(tmp_path):
+    """Reading beyond the end of a mapped file ends a process at once."""
+    images = np.arange(64 * 16 * 16, dtype=np.uint8).reshape(64, 16, 16, 1)
+    np.save(tmp_path / "images.npy", images)
+    loaded = load_images(tmp_path / "images.npy")
+    np.testing.assert_array_equal(loaded.take(np.array([3, 60])), images[[3, 60]])
+    os.truncate(tmp_path / "images.npy", 4096)
+    with pytest.raises(ValueError, match="got one that was cut"):
+        loaded.take(np.array([60]))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals here")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU"])
+def test_signals_are_collected_unless_they_are_ignored(name):
+    from training.loop import collected_signals
+
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    try:
+        with collected_signals() as signals:
+            os.kill(os.getpid(), number)
+        assert signals == [number]
+        signal.signal(number, signal.SIG_IGN)  # as nohup does
+        with collected_signals() as signals:
+            os.kill(os.getpid(), number)
+        assert signals == [] and signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("losses", [(1e6, 0.7), (0.7, -1e6), (float("nan"), 0.7), (0.7, float("inf"))])
+def test_losses_beyond_all_bounds_end_the_training(losses):
+    from training.loop import Training, TrainingDiverged
+
+    training = SimpleNamespace(history=SimpleNamespace(step=7), _way_back=lambda: "start anew")
+    Training._check_finite(training, (50.0, -50.0))
+    with pytest.raises(TrainingDiverged, match="in step 7"):
+        Training._check_finite(training, losses)
+
+
+@pytest.fixture(scope="module")
+def finished(image_file, tmp_path_factory) -> Path:
+    """A run of one epoch of two steps."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    train_here("--data", image_file, "--run-dir", path, "--epochs", 1, "--batch-size", 24, *QUICKEST)
+    return path
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    """A copy of it."""
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_networks_that_were_lost_or_damaged_are_written_again(run, run_script):
+    from models.keras_files import load_network
+
+    names = ("generator.keras", "discriminator.keras")
+    before = [load_network(run / name).get_weights() for name in names]
+    (run / names[0]).unlink()
+    (run / names[1]).write_bytes(b"PK")
+    assert run_script(train, "--run-dir", run, "--resume").status == 0
+    for name, weights in zip(names, before, strict=True):
+        check_keras_file(run / name)
+        for expected, found in zip(weights, load_network(run / name).get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_renamed_run_does_not_write_into_another(run, run_script, monkeypatch):
+    advance, moved = ProgressBar.advance, run.with_name("moved")
+
+    def rename(self, *words):
+        if not moved.exists():
+            run.rename(moved)
+            shutil.copytree(moved, run)
+        return advance(self, *words)
+
+    monkeypatch.setattr(ProgressBar, "advance", rename)
+    outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 2)
+    assert outcome.status == 2 and "got another folder or none" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert len(RunFolder.open(run).load_metrics()) == len(RunFolder.open(moved).load_metrics()) == 1
+
+
+def test_a_run_that_cannot_be_written_says_what_helps_and_goes_on(run, run_script, monkeypatch):
+    def fail(self, records):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self.path / "metrics.jsonl"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_metrics", fail)
+        outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 2)
+    assert outcome.status == 2 and outcome.stderr.count("\n") == 1
+    assert "metrics.jsonl: no space left on device; free the disk" in outcome.stderr
+    assert "continue with --resume" in outcome.stderr
+    assert run_script(train, "--run-dir", run, "--resume").status == 0
+    assert len(RunFolder.open(run).load_metrics()) == 2
