@@ -52,7 +52,8 @@ def usable_streams() -> Iterator[None]:
     into that file; it is opened on nothing here, and messages go to standard output when standard error is closed.
     Standard error carries words about the work, and the work is worth more: where it cannot be written to, since the
     terminal has gone, the words are dropped. What standard output does not take is OutputLost, or BrokenPipeError when
-    its reader has gone; once, and the rest goes nowhere.
+    its reader has gone; once, and the rest goes nowhere. Names of classes and files are printed there, so that nothing
+    in them may write to a terminal what it obeys.
     """
     closed = [number for number in (0, 1, 2) if _is_closed(number)]
     for _ in closed:
@@ -63,7 +64,7 @@ def usable_streams() -> Iterator[None]:
     if _number_of(sys.stdout) is not None:
         buffered = io.BufferedWriter(_Results(_number_of(sys.stdout)))
         encoding = sys.stdout.encoding  # of the terminal, or what PYTHONIOENCODING says
-        sys.stdout = io.TextIOWrapper(buffered, encoding, "backslashreplace", line_buffering=os.isatty(1))
+        sys.stdout = _PrintableText(buffered, encoding, "backslashreplace", line_buffering=os.isatty(1))
     number = 1 if 2 in closed else _number_of(sys.stderr)
     if number is not None:
         sys.stderr = io.TextIOWrapper(_Words(number), "utf-8", "backslashreplace", write_through=True)
@@ -71,6 +72,14 @@ def usable_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+class _PrintableText(io.TextIOWrapper):
+    """Text of which only printable characters and ends of lines are written as they are."""
+
+    def write(self, text: str) -> int:
+        super().write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
 
 
 class _Stream(io.RawIOBase):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from command_line import run_command
 from streams import LONGEST_MESSAGE, one_line, printable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,3 +87,37 @@ def test_the_work_is_done_whoever_listens(tmp_path, shell, status):
 def test_words_go_to_standard_output_when_standard_error_is_closed(tmp_path):
     run(tmp_path, "PROGRAM 2>&- > out.txt")
     assert (tmp_path / "out.txt").read_text().endswith("more\nwords about the work\n")
+
+
+def test_what_is_printed_is_printable(tmp_path):
+    program = "from command_line import run_command; run_command(lambda: print('cat\\x1b[2J, dög', 7, sep='\\n') or 0)"
+    outcome = run(tmp_path, f""""$P" -c "{program}" """)
+    assert outcome.stdout == "cat\\x1b[2J, dög\n7\n"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("no memory"), type("ResourceExhaustedError", (Exception,), {})("OOM " * 999)]
+)
+def test_out_of_memory_is_one_line(run_command_here, error):
+    status, words = run_command_here(error)
+    assert status == 1 and words.count("\n") == 1 and "close other programs" in words and len(words) < 500
+
+
+def test_other_errors_keep_their_traceback(run_command_here):
+    with pytest.raises(ZeroDivisionError):
+        run_command_here(ZeroDivisionError())
+
+
+@pytest.fixture
+def run_command_here(capfd):
+    """A function that runs a command that raises; its exit status, and what was written to standard error."""
+
+    def run(error: Exception) -> tuple[int, str]:
+        def main() -> int:
+            raise error
+
+        with pytest.raises(SystemExit) as left:
+            run_command(main)
+        return left.value.code, capfd.readouterr().err
+
+    return run

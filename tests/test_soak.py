@@ -1,0 +1,45 @@
+"""benchmarks/soak.py, shortened: every part of it runs, and finds nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def soak(folder: Path, minutes: float, *parts: str) -> str:
+    command = [sys.executable, "benchmarks/soak.py", "--minutes", minutes, "--folder", folder]
+    for part in parts:
+        command += ["--only", part]
+    outcome = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, env=os.environ)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def assert_nothing_found(folder: Path, table: str) -> None:
+    """What must not be is in capitals."""
+    assert not any(words in table for words in ("WRONG", "UNDOCUMENTED", "LOADED", "SLOW", "A MESSAGE")), table
+    assert not (folder / "found").exists()
+
+
+@pytest.mark.slow
+def test_mutations_find_nothing_and_go_on_where_they_stopped(tmp_path):
+    first = soak(tmp_path, 0.05, "mutations")
+    table = soak(tmp_path, 0.3, "mutations")
+    assert "| mutated PNG | " in first and "| mutated generator.keras | " in table
+    assert_nothing_found(tmp_path, table)
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    assert len(lines) > first.count("| mutated ")
+    assert soak(tmp_path, 0) == table
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
+def test_kills_faults_and_trainers_find_nothing(tmp_path):
+    table = soak(tmp_path, 1, "kills", "faults", "trainers")
+    assert "kills at a random moment" in table and "no space left at a write" in table
+    assert_nothing_found(tmp_path, table)
