@@ -195,8 +195,9 @@ def write_projections(
         write_array(arguments.save_latents, [latents], latents.shape, "float32")
     errors = np.sqrt(np.mean((targets.astype(np.float64) - drawn) ** 2, axis=(1, 2, 3)))
     names = [run.class_names[code.argmax()] if run.class_count else "" for code in inputs[:, run.config.latent_dim :]]
-    captions = [f"{error:.1f} {name}".rstrip() for error, name in zip(errors, names, strict=True)]
-    panels = [Panel(targets, 1, title="target"), Panel(drawn, 1, title="closest generated", captions=captions)]
+    captions = [f"{error:.1f}{', ' * bool(name)}{name}" for error, name in zip(errors, names, strict=True)]
+    title = "closest generated: error, class" if run.class_count else "closest generated: error"
+    panels = [Panel(targets, 1, title="target"), Panel(drawn, 1, title=title, captions=captions)]
     save_image(output, draw_sheet(panels, arguments.scale or preview_scale(run.image_shape, 2)))
     for index, (error, name) in enumerate(zip(errors, names, strict=True)):
         print(f"image {index}: root-mean-square error {error:.1f} levels{f', class {name}' if name else ''}")
