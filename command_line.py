@@ -13,7 +13,7 @@ from errno import ENOMEM
 
 from errors import Explained, Parameter
 from options import Whole, converter
-from streams import OutputLost, one_line, usable_streams
+from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
 
 MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
@@ -41,6 +41,17 @@ class ArgumentParser(argparse.ArgumentParser):
         """Every option, as it is written."""
         return [text for action in self._actions for text in action.option_strings]
 
+    def format_help(self) -> str:
+        """The short help: options that a message names where they are needed are left to docs/options.md."""
+        hidden = {action: action.help for action in self._actions if getattr(action, "rare", False)}
+        try:
+            for action in hidden:
+                action.help = argparse.SUPPRESS
+            return super().format_help()
+        finally:
+            for action, words in hidden.items():
+                action.help = words
+
     def error_line(self, error: Exception) -> str:
         """An error in one line; parameters in it are named by the options of this parser, which has their names."""
         with_options = [
@@ -52,7 +63,8 @@ class ArgumentParser(argparse.ArgumentParser):
             return parameter.as_option(options[parameter.name]) if parameter.name in options else None
 
         words = error.text(in_command) if isinstance(error, Explained) else str(error)
-        return f"{self.prog}: error: {one_line(words) or type(error).__name__}"
+        line = one_line(words, getattr(error, "longest", LONGEST_MESSAGE))
+        return f"{self.prog}: error: {line or type(error).__name__}"
 
 
 def run_command(main: Callable[[], int]) -> None:

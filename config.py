@@ -9,7 +9,21 @@ from dataclasses import dataclass
 
 from errors import InputError, Parameter, option_text, words
 from image_datasets import DATASET_NAMES
-from options import Choice, Flag, Level, Names, Number, Size, Text, Whole, check_options, option, restored_options
+from imaging import FITS
+from options import (
+    Choice,
+    Flag,
+    Level,
+    Names,
+    Number,
+    Range,
+    Size,
+    Text,
+    Whole,
+    check_options,
+    option,
+    restored_options,
+)
 from preprocessing import MODES
 
 LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
@@ -50,6 +64,12 @@ NEEDED_FOR_DRAWING = (
     "channels",
     "alpha",
     "cmyk",
+    "fit",
+    "frames",
+    "skip_damaged",
+    "class_level",
+    "labels",
+    "value_range",
     "scaling",
     "latent_dim",
     "conditional",
@@ -73,33 +93,66 @@ class TrainingConfig:
     image_size: tuple[int, int] | None = option(
         None,
         IMAGES,
-        "size in pixels; other images are cropped around the center and resized (default: as they are)",
+        "size in pixels; other images are brought to it by --fit (default: as they are)",
         Size(),
+    )
+    fit: str = option(
+        "crop",
+        IMAGES,
+        "to --image-size: cut around the center, pad the edges, or stretch (default {default})",
+        Choice(FITS),
     )
     image_count: int | None = option(
         None,
         IMAGES,
-        "number of images to take at random, or of glyphs to draw (default: all; 20000 glyphs)",
+        "images to take at random, or glyphs to draw (default: all; 20000 glyphs)",
         Whole("N", 1),
     )
     channels: int | None = option(
         None, IMAGES, "convert all images to grayscale (1) or RGB (3) (default: as they are)", Choice((1, 3))
     )
+    skip_damaged: bool = option(False, IMAGES, "leave out files that cannot be read (default: an error)", Flag())
     alpha: str | None = option(
         None,
         IMAGES,
-        "transparent images: drop the transparency, or put them on this background (default: an error)",
+        "transparent images: drop it, or put them on this background (default: an error)",
         Choice(("drop", "white", "black")),
     )
-    cmyk: str | None = option(None, IMAGES, "convert CMYK images to RGB (default: an error)", Choice(("convert",)))
+    cmyk: str | None = option(
+        None, IMAGES, "convert CMYK images to RGB (default: an error)", Choice(("convert",)), rare=True
+    )
+    frames: str | None = option(
+        None,
+        IMAGES,
+        "of files with several (GIF, TIFF pages): the first, or all, each an image of its own (default: an error)",
+        Choice(("first", "all")),
+        rare=True,
+    )
+    labels: str | None = option(
+        None,
+        IMAGES,
+        "the classes, in a file of their own: an .npy, or a .csv with a file name and a class in each row",
+        Text("PATH"),
+        rare=True,
+    )
+    class_level: int | None = option(
+        None,
+        IMAGES,
+        "the level of folders whose names are the classes, from 1; images above it are left out (default: the first at "
+        "which the images differ, unless it is train, test and the like)",
+        Whole("N", 1),
+        rare=True,
+    )
+    value_range: tuple[float, float] | None = option(
+        None, IMAGES, "black and white of an array of floats, such as 0,1 (default: an error)", Range(), rare=True
+    )
     scaling: str = option(
         "tanh", IMAGES, f"how pixels are scaled: {', '.join(MODES)} (default {{default}})", Choice(MODES, "MODE")
     )
     maximum: str | float | None = option(
         None,
         IMAGES,
-        "the level that is scaled to the upper end: data for the highest level found, or a number such as 4095 "
-        "(default: white in the type, 255 or 65535)",
+        "the level scaled to the upper end, or data, the highest found (default: white)",
         Level(),
     )
 

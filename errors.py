@@ -30,7 +30,8 @@ class Parameter:
     def as_option(self, option: str) -> str:
         if self.value is None or self.value is True:
             return option
-        return f"{option} {shlex.quote(option_text(self.value))}"
+        text = shlex.quote(option_text(self.value))
+        return f"{option}={text}" if text.startswith("-") else f"{option} {text}"
 
 
 Words = str | Parameter | tuple[str | Parameter, ...]
@@ -82,6 +83,12 @@ class InputError(Explained, ValueError):
     """A value that cannot be used."""
 
 
+class LongInputError(InputError):
+    """One whose list of files or whose command must not be shortened."""
+
+    longest = 4000  # characters
+
+
 class InputTypeError(Explained, TypeError):
     """A value of a type that cannot be used."""
 
@@ -89,7 +96,7 @@ class InputTypeError(Explained, TypeError):
 def option_text(value: object) -> str:
     """A value as it is written on a command line: 28x32, color,cutout, 0.5."""
     if isinstance(value, tuple):
-        return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value))
+        return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(option_text, value))
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return str(value)

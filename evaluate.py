@@ -30,6 +30,7 @@ from runs import RunFolder
 PROGRAM = "evaluate.py"
 FEATURES = Choice(("classifier", "efficientnet", "inception"))
 COUNT = 10_000
+FOR_ODD_FILES = ("cmyk", "fit", "frames", "skip_damaged", "class_level", "labels", "value_range")
 EXAMPLES = f"""examples:
   python evaluate.py runs/mine                              the run's images against its training images
   python evaluate.py runs/mine --data cifar10               against other images
@@ -136,7 +137,8 @@ def add_image_files(files: argparse._ActionsContainer) -> None:
     )
     add_option(files, TrainingConfig, "channels", "convert IMAGES to grayscale (1) or RGB (3)")
     add_option(files, TrainingConfig, "alpha", "transparent images, as in train.py (default: an error)")
-    add_option(files, TrainingConfig, "cmyk")
+    for name in FOR_ODD_FILES:
+        add_option(files, TrainingConfig, name)
 
 
 def check_output(path: Path | None) -> None:
@@ -181,11 +183,12 @@ def load(
     size, channels = arguments.image_size, arguments.channels
     if run or subject:
         *size, channels = (run or subject).image_shape
-    alpha = arguments.alpha or (run.config.alpha if run else None)
-    cmyk = arguments.cmyk or (run.config.cmyk if run else None)
+    given = {name: getattr(arguments, name) for name in ("alpha", *FOR_ODD_FILES)}
+    of_run = {name: getattr(run.config, name) for name in ("alpha", "cmyk", "fit")} if run else {}
+    chosen = of_run | {name: value for name, value in given.items() if value is not None}
     if data in KERAS_DATASETS:
         import_tensorflow()
-    return load_images(data, ReadingOptions(image_size=size and tuple(size), channels=channels, alpha=alpha, cmyk=cmyk))
+    return load_images(data, ReadingOptions(image_size=size and tuple(size), channels=channels, **chosen))
 
 
 def load_real_images(

@@ -167,6 +167,25 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Range:
+    """(lowest, highest), two numbers."""
+
+    metavar: str = "LOW,HIGH"
+    wanted: str = "two rising numbers such as 0,1"
+
+    def read(self, text: str) -> tuple[float, ...]:
+        """ "-1,1" -> (-1.0, 1.0)."""
+        return tuple(float(part) for part in text.split(","))
+
+    def restored(self, value: list) -> tuple[float, ...]:
+        return tuple(value)
+
+    def fits(self, value: object) -> bool:
+        numbers = isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, Real) for part in value)
+        return numbers and all(map(math.isfinite, value)) and value[0] < value[1]
+
+
+@dataclass(frozen=True)
 class Flag:
     """On or off; on the command line the option alone."""
 
@@ -176,7 +195,7 @@ class Flag:
         return isinstance(value, bool)
 
 
-Kind = Text | Whole | Number | Choice | Names | Size | Level | Flag
+Kind = Text | Whole | Number | Choice | Names | Size | Level | Range | Flag
 
 
 def converter(kind: Kind) -> Callable[[str], object]:
@@ -199,17 +218,21 @@ def converter(kind: Kind) -> Callable[[str], object]:
 
 @dataclass(frozen=True)
 class Option:
-    """What a field carries. `help` may name {default}; `formerly` is another spelling, accepted and not shown."""
+    """What a field carries. `help` may name {default}; `formerly` is another spelling, accepted and not shown.
+
+    rare: a message names the option where it is needed, so that the short help leaves it out; docs/options.md has it.
+    """
 
     group: str
     help: str
     kind: Kind
     formerly: str | None = None
+    rare: bool = False
 
 
-def option(default: object, group: str, help: str, kind: Kind, formerly: str | None = None):
+def option(default: object, group: str, help: str, kind: Kind, formerly: str | None = None, rare: bool = False):
     """A dataclass field with its option: options.option(10, "recipe", "passes (default {default})", Whole("N", 1))."""
-    return dataclasses.field(default=default, metadata={"option": Option(group, help, kind, formerly)})
+    return dataclasses.field(default=default, metadata={"option": Option(group, help, kind, formerly, rare)})
 
 
 def options_of(config: type) -> dict[str, Option]:
@@ -232,10 +255,11 @@ def add_option(parser: argparse._ActionsContainer, config: type, name: str, help
         if option is None:
             continue
         if isinstance(one.kind, Flag):
-            parser.add_argument(option_name(option), dest=name, action="store_true", default=None, help=shown)
+            added = parser.add_argument(option_name(option), dest=name, action="store_true", default=None, help=shown)
         else:
             kind = converter(one.kind)
-            parser.add_argument(option_name(option), dest=name, type=kind, metavar=one.kind.metavar, help=shown)
+            added = parser.add_argument(option_name(option), dest=name, type=kind, metavar=one.kind.metavar, help=shown)
+        added.rare = one.rare
 
 
 def check_options(config: object) -> None:
@@ -251,7 +275,7 @@ def restored_options(config: type, document: dict) -> dict:
     today = {one.formerly: name for name, one in options_of(config).items() if one.formerly}
     values = {today.get(name, name): value for name, value in document.items()}
     for name, one in options_of(config).items():
-        is_tuple = isinstance(one.kind, (Names, Size)) and isinstance(values.get(name), list)
+        is_tuple = isinstance(one.kind, (Names, Size, Range)) and isinstance(values.get(name), list)
         if is_tuple or (isinstance(one.kind, Choice) and name in values):
             values[name] = one.kind.restored(values[name])
     return values

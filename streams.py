@@ -27,12 +27,12 @@ def printable(text: str) -> str:
     )
 
 
-def one_line(text: str) -> str:
-    """A message in one line of at most 300 printable characters, shortened in the middle: the way out is at its end."""
+def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """A message in one line of so many printable characters, shortened in the middle: the way out is at its end."""
     words = printable(" ".join(text.split()))
-    if len(words) <= LONGEST_MESSAGE:
+    if len(words) <= longest:
         return words
-    return f"{words[: LONGEST_MESSAGE - 123]} … {words[-120:]}"
+    return f"{words[: longest - 123]} … {words[-120:]}"
 
 
 def print_result(text: object) -> None:

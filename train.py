@@ -5,10 +5,13 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from command_line import (
     BAD_INPUT,
@@ -18,16 +21,24 @@ from command_line import (
     INTERRUPTED,
     ArgumentParser,
     import_tensorflow,
+    one_line,
     one_line_errors,
     positive_integer,
     run_command,
 )
-from config import CHANGED_BY_RESUMING, IMAGES, RECIPE, REGULARIZERS, RUN, TrainingConfig
-from errors import InputError, words
+from config import CHANGED_BY_RESUMING, DIVIDING_SCALINGS, IMAGES, RECIPE, REGULARIZERS, RUN, TrainingConfig
+from errors import InputError, LongInputError, Parameter, words
 from files import reason_of
-from image_datasets import KERAS_DATASETS, ImageSet, ReadingOptions, load_images
+from image_datasets import (
+    KERAS_DATASETS,
+    ChoicesNeeded,
+    ImageSet,
+    LevelsSeen,
+    ReadingOptions,
+    load_images,
+)
 from models import ImageLayout
-from options import Choice, add_options, converter, options_of
+from options import Choice, add_options, converter, option_name, options_of
 from preprocessing import PixelScaler
 from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new, check_outside
 from streams import print_result
@@ -41,6 +52,7 @@ EXAMPLES = """examples:
   python train.py --data photos/ --image-size 48x80     height x width
   python train.py --run-dir runs/mine --resume          continue where it stopped
   python train.py --run-dir runs/mine --resume --epochs 60
+More options, which messages name where they are needed: docs/options.md
 """
 
 
@@ -53,7 +65,8 @@ def main() -> int:
         run, config = find_run(arguments, choices, worker == 0)
         check_steps_per_execution(arguments.steps_per_execution, config)
         scaler = PixelScaler(config.scaling, maximum=config.maximum)
-        images = load_data(config, scaler.partial_fit if run is None else None)
+        levels = LevelsSeen(scaler.partial_fit)
+        images = load_data(config, levels if run is None else None)
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         if run is None:
             scaler.check_trainable()
@@ -63,9 +76,11 @@ def main() -> int:
         config = choose_precision(config, replicas)
         networks = build(config, images, scaler, replicas)
         if arguments.dry_run:
+            summarize(images, levels, config)
             return describe(config, images, scaler, networks)
         training = open_training(run, arguments, config, images, scaler, networks)
     if replicas.is_chief:
+        summarize(images, levels, config)
         print_result(training.run.path)
     return train_and_report(training, arguments.tensorboard, arguments.steps_per_execution)
 
@@ -172,18 +187,74 @@ def load_data(config: TrainingConfig, visit: Callable | None) -> ImageSet:
         ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
     if config.data in KERAS_DATASETS:
         import_tensorflow()
-    images = load_images(config.data, ReadingOptions.of(config), ImageLayout.of, visit)
+    try:
+        images = load_images(config.data, ReadingOptions.of(config), ImageLayout.of, visit)
+    except ChoicesNeeded as error:
+        if error.image_count < 2:
+            raise LongInputError(error.problem, "add images; two are the least") from error
+        choices = dict(error.choices)
+        if error.image_count < config.batch_size:
+            choices["batch_size"] = error.image_count
+        raise LongInputError(error.problem, command_with(choices)) from error
     ImageLayout.of(images.image_shape)
-    if config.conditional and len(images.class_names) < 2:
-        raise ValueError(
-            f"expected images of at least two classes with --conditional, got {len(images.class_names)} in "
-            f"{images.name}; put the images of each class into a sub-folder of its own"
-        )
+    if len(images.images) < 2:
+        raise InputError(f"expected at least two images in {images.name}, got one", "add some")
+    if config.conditional:
+        check_classes(images)
     if config.batch_size > len(images.images):
-        raise ValueError(
-            f"expected --batch-size of at most {len(images.images)}, the images there are, got {config.batch_size}"
+        raise InputError(
+            (
+                "expected ",
+                Parameter("batch_size"),
+                f" of at most {len(images.images)}, the images there are, got {config.batch_size}",
+            ),
+            ("pass ", Parameter("batch_size", len(images.images))),
         )
     return images
+
+
+def check_classes(images: ImageSet) -> None:
+    """Raises InputError unless there are at least two classes, and images of each."""
+    conditional = Parameter("conditional", True)
+    if images.report.other_level is not None:
+        raise LongInputError(
+            ("expected classes with ", conditional, f", got {images.report.doubt}"),
+            command_with({"class_level": images.report.other_level}),
+        )
+    if len(images.class_names) < 2:
+        raise InputError(
+            (
+                "expected images of at least two classes with ",
+                conditional,
+                f", got {len(images.class_names)} in {images.name}",
+            ),
+            "put the images of each class into a sub-folder of its own",
+            ("name the classes by ", Parameter("labels")),
+        )
+    empty = images.classes_without_images()
+    if empty:
+        raise InputError(
+            ("expected images of each class with ", conditional, f", got none of {', '.join(empty)}"),
+            "remove the folder or add images to it",
+            ("take more by ", Parameter("image_count")),
+        )
+
+
+def command_with(choices: dict[str, object]) -> str:
+    """The advice to run this command again with more options."""
+    options = [Parameter(name, value).as_option(option_name(name)) for name, value in choices.items()]
+    return " ".join(["run: python", PROGRAM, shlex.join(sys.argv[1:]), *options])
+
+
+def summarize(images: ImageSet, levels: LevelsSeen, config: TrainingConfig) -> None:
+    """Says on standard error what was read, what was left out, and whether the levels fill their type."""
+    lines = images.summary(levels.lowest, levels.highest)
+    white = np.iinfo(images.images.dtype).max
+    scaled_by_white = config.maximum is None and config.scaling in DIVIDING_SCALINGS
+    if levels.highest is not None and levels.highest <= white / 2 and scaled_by_white:
+        lines.append(f"the levels reach {levels.highest} of {white}; --maximum data scales them to the whole range")
+    for line in lines:
+        print(one_line(line, LongInputError.longest), file=sys.stderr)
 
 
 def load_scaler(run: RunFolder, images: ImageSet) -> PixelScaler:

@@ -4,15 +4,19 @@
 """
 
 from image_datasets.arrays import load_arrays, load_image_array
-from image_datasets.image_set import ImageSet, epoch_order
+from image_datasets.image_set import ImageSet, LevelsSeen, epoch_order
 from image_datasets.keras_datasets import KERAS_DATASETS
 from image_datasets.loading import DATASET_NAMES, load_images
-from image_datasets.options import ReadingOptions
+from image_datasets.options import ChoicesNeeded, ReadingOptions
+from image_datasets.pictures import ImagesNotAlike
 
 __all__ = [
     "DATASET_NAMES",
     "KERAS_DATASETS",
+    "ChoicesNeeded",
     "ImageSet",
+    "ImagesNotAlike",
+    "LevelsSeen",
     "ReadingOptions",
     "epoch_order",
     "load_arrays",

@@ -1,25 +1,55 @@
 """NumPy files -> arrays, and the images and labels in them. Nothing is loaded that could run code."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 import files
+from errors import LongInputError
 from files import ArrayArchive
-from image_datasets.image_set import ImageSet, name_of
+from files.kinds import FIRST_BYTES, kind_of
+from image_datasets.advice import advice_for, choose_arrays, save_arrays, unflattened
+from image_datasets.image_set import ImageSet, ReadingReport, name_of
+from image_datasets.labels import as_labels, load_labels
+from image_datasets.on_demand import ImagesOnDemand
+from image_datasets.options import ChoicesNeeded, ReadingOptions
 from pixels.checks import validate_images
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+_LABELS = ("labels", "label", "y", "targets", "target")
+# The names that people give to images in an .npz, in any case, and those of the labels that go with them.
+KEYS = {
+    "images": _LABELS,
+    "image": _LABELS,
+    "x_train": ("y_train", "train_y", "labels_train"),
+    "train_images": ("train_labels", "train_label", "train_y"),
+    "train_x": ("train_y", "train_labels"),
+    "train_data": ("train_labels", "train_targets", "train_target", "train_y"),
+    "x": _LABELS,
+    "data": _LABELS,
+    "imgs": _LABELS,
+    "arr_0": ("arr_1",),
+}
+CLASS_NAMES = ("class_names", "label_names", "target_names", "classes")
+SHARPEST_LEVEL = 1e-3  # how far from a whole level the values of images that once had 8 bits lie, in levels
+USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0))  # of black and white, as tutorials have them
+_PIECE = 1024
 
 
 def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
     """The array of an .npy file, memory-mapped, or the arrays of an .npz by their names; the content decides which.
 
     Of an archive only what is asked for is read. Raises ValueError, in one line, for what is missing, damaged, or holds
-    Python objects, which are never loaded.
+    Python objects, which are never loaded; for a file of another kind it says which.
     """
     try:
+        with files.open_regular(path) as file:
+            first = file.read(FIRST_BYTES)
+        kind = kind_of(first)
+        if kind is None or kind.name not in ("NPY", "a zip archive"):
+            raise LongInputError(advice_for(Path(path)))
         return files.load_arrays(path)
     except FileNotFoundError:
         raise ValueError(f"expected an .npy file, got {str(path)!r}, which is not there; check the name") from None
@@ -33,45 +63,140 @@ def load_image_array(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     arrays = load_arrays(path)
     if isinstance(arrays, np.ndarray):
         return arrays, None
-    for image_key, label_key in (("images", "labels"), ("x_train", "y_train")):
-        if image_key in arrays:
-            return arrays[image_key], arrays.get(label_key)
-    if len(arrays) != 1:
-        raise ValueError(
-            f"{path}: expected the arrays images and labels, or x_train and y_train, or one array, "
-            f"got {', '.join(arrays) or 'none'}; save it again with np.savez(path, images=…)"
-        )
-    return next(iter(arrays.values())), None
+    image_key, label_key = _keys_of(path, arrays)
+    return arrays[image_key], None if label_key is None else arrays[label_key]
 
 
-def load_array_set(path: Path) -> ImageSet:
-    images, labels = load_image_array(path)
-    images = _checked_array(path, images)
+def load_array_set(path: Path, options: ReadingOptions) -> ImageSet:
+    """The images of an .npy or .npz with their labels, from the same file or from that of `options.labels`."""
+    arrays = load_arrays(path)
+    if isinstance(arrays, np.ndarray):
+        image_key, images, labels, names, others = None, arrays, None, None, ""
+    else:
+        image_key, label_key = _keys_of(path, arrays)
+        images, labels = arrays[image_key], None if label_key is None else arrays[label_key]
+        name_key = next((key for key in arrays if key.lower() in CLASS_NAMES), None)
+        names = arrays[name_key] if name_key and labels is not None else None
+        used = (image_key, label_key, name_key if names is not None else None)
+        others = ", ".join(key for key in arrays if key not in used)
+    images, changes = _checked_array(path, image_key, images, options)
+    report = ReadingReport(left_out=others and f"the arrays {others}", changes=changes)
+    if options.labels is not None:
+        return ImageSet(name_of(path), images, *load_labels(options.labels, len(images)), report)
     if labels is None:
-        return ImageSet(name_of(path), images)
-    classes, labels = np.unique(_checked_labels(path, labels, len(images)), return_inverse=True)
-    return ImageSet(name_of(path), images, labels.astype(np.int64), tuple(str(label) for label in classes))
+        return ImageSet(name_of(path), images, report=report)
+    return ImageSet(name_of(path), images, *as_labels(labels, len(images), str(path), names), report)
 
 
-def _checked_array(path: Path, images: np.ndarray) -> np.ndarray:
-    if images.dtype.kind == "f":  # there is no option for the range of floats
-        way_out = "save levels: np.rint(255 * images).astype(np.uint8) where they lie in 0 … 1"
-        raise TypeError(f"{path}: expected uint8 or uint16, got {images.dtype}; {way_out}")
+def _keys_of(path: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, str | None]:
+    by_name = {key.lower(): key for key in arrays}
+    for image_name, label_names in KEYS.items():
+        if image_name in by_name:
+            label_name = next((name for name in label_names if name in by_name), None)
+            return by_name[image_name], by_name.get(label_name)
+    if len(arrays) == 1:
+        return next(iter(arrays)), None
+    shapes = {key: (arrays[key].shape, arrays[key].dtype) for key in arrays}
+    chosen = choose_arrays(shapes)
+    held = ", ".join(f"{key} {shape}" for key, (shape, _) in shapes.items()) or "none"
+    if chosen is None:
+        way_out = "save it again with np.savez(path, images=…, labels=…)"
+    else:
+        labels = None if chosen[1] is None else f"f[{chosen[1]!r}]"
+        way_out = save_arrays(path, f"np.load({str(path)!r})", f"f[{chosen[0]!r}]", labels)
+    raise LongInputError(
+        f"{path}: expected the arrays images and labels, or x_train and y_train, got {held}; {way_out}"
+    )
+
+
+def _checked_array(
+    path: Path, key: str | None, images: np.ndarray, options: ReadingOptions
+) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
+    """uint8 or uint16 (n, h, w, c), and what was changed, in words."""
+    _check_shape(path, key, images)
     if images.ndim == 3:
         images = images[..., np.newaxis]
+    if images.dtype.kind == "f":
+        return _levels_of(path, images, options)
+    if options.value_range is not None:
+        raise ValueError(f"{path}: expected floats with a value_range, got {images.dtype}; leave it out")
     try:
         if images.ndim == 4 and 0 in images.shape:
             raise ValueError(f"expected images, got none: the shape is {images.shape}; save at least one")
         # A memory-mapped array in another byte order or layout is copied here; one in the usual layout stays on disk.
-        return validate_images(images)
+        return validate_images(images), ()
     except (ValueError, TypeError) as error:
         raise type(error)(f"{path}: {error}") from None
 
 
-def _checked_labels(path: Path, labels: np.ndarray, count: int) -> np.ndarray:
-    labels = labels.reshape(-1)
-    if labels.dtype.kind not in "iu" or len(labels) != count:
+def _check_shape(path: Path, key: str | None, images: np.ndarray) -> None:
+    """Raises ValueError for rows of flat images and for a single image, with advice for this very array."""
+    reshaped = unflattened(images.shape)
+    if reshaped is not None:
+        whole = f"np.load({str(path)!r})" + ("" if key is None else f"[{key!r}]")
+        way_out = save_arrays(path, whole, f"f{reshaped}")
+        raise LongInputError(f"{path}: expected images, got {images.shape}, which looks like flat ones; {way_out}")
+    if images.ndim == 3 and images.shape[-1] in (3, 4) and min(images.shape[:2]) > images.shape[-1]:
         raise ValueError(
-            f"{path}: expected {count} labels, whole numbers, got {len(labels)} of {labels.dtype}; number the classes"
+            f"{path}: expected images, got {images.shape}, which looks like one image; stack several: "
+            "np.save(path, np.stack(images))"
         )
-    return labels
+
+
+def _levels_of(
+    path: Path, images: np.ndarray, options: ReadingOptions
+) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
+    """Floats as levels: uint8 where all lie at its 256 levels, as those of images of 8 bits do, uint16 otherwise."""
+    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in (1, 3):
+        raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1 or 3 channels, got {images.shape}")
+    lowest, highest, finite = np.inf, -np.inf, True
+    for piece in _pieces(images):
+        finite = finite and bool(np.isfinite(piece).all())
+        lowest, highest = min(lowest, float(piece.min())), max(highest, float(piece.max()))
+    if not finite:
+        raise ValueError(f"{path}: expected finite values, got NaN or infinity; leave those images out")
+    if options.value_range is None:
+        raise FloatsNeedRange(path, images, (lowest, highest))
+    black, white = options.value_range
+    if lowest < black or highest > white:
+        raise ValueError(
+            f"{path}: expected values in {black:g} … {white:g}, the value_range, got {lowest:g} … {highest:g}; widen it"
+        )
+
+    def scaled(piece: np.ndarray, top: int) -> np.ndarray:
+        return (piece.astype(np.float64) - black) * (top / (white - black))
+
+    sharp = all(
+        np.abs(scaled(piece, 255) - np.rint(scaled(piece, 255))).max() < SHARPEST_LEVEL for piece in _pieces(images)
+    )
+    dtype = np.dtype(np.uint8 if sharp else np.uint16)
+    changes = (f"{images.dtype} from {black:g} to {white:g} became {dtype}",)
+
+    def read(numbers: np.ndarray, out: np.ndarray) -> None:
+        out[...] = np.rint(scaled(images[numbers], np.iinfo(dtype).max))
+
+    if images.size * dtype.itemsize > options.in_memory_bytes:
+        return ImagesOnDemand(read, len(images), images.shape[1:], dtype), changes
+    levels = np.empty(images.shape, dtype)
+    for start in range(0, len(images), _PIECE):
+        part = np.arange(start, min(start + _PIECE, len(images)))
+        read(part, levels[part[0] : part[-1] + 1])
+    return levels, changes
+
+
+def _pieces(images: np.ndarray):
+    return (images[start : start + _PIECE] for start in range(0, len(images), _PIECE))
+
+
+class FloatsNeedRange(ChoicesNeeded, TypeError):
+    """Floats whose black and white nobody has named; the extremes suggest a range."""
+
+    def __init__(self, path: Path, images: np.ndarray, extremes: tuple[float, float]) -> None:
+        fitting = [(low, high) for low, high in USUAL_RANGES if low <= extremes[0] and extremes[1] <= high]
+        black, white = fitting[0] if fitting else extremes
+        super().__init__(
+            f"{path}: expected uint8 or uint16, got {images.dtype} from {extremes[0]:g} to {extremes[1]:g}, which "
+            f"looks like {black:g} for black and {white:g} for white",
+            {"value_range": (black, white)},
+            len(images),
+        )

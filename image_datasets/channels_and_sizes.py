@@ -6,12 +6,12 @@ from imaging import fit_image
 from progress import track
 
 
-def with_size(images: np.ndarray, image_size: tuple[int, int] | None) -> np.ndarray:
+def with_size(images: np.ndarray, image_size: tuple[int, int] | None, fit: str) -> np.ndarray:
     if image_size is None or images.shape[1:3] == tuple(image_size):
         return images
     resized = np.empty((len(images), *image_size, images.shape[3]), images.dtype)
     for index, image in enumerate(track(images, "resizing", len(images), "images")):
-        resized[index] = fit_image(image, image_size)
+        resized[index] = fit_image(image, image_size, fit)
     return resized
 
 

@@ -2,13 +2,34 @@
 
 import hashlib
 import mmap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from image_datasets.on_demand import ImagesOnDemand
+
+CLASSES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class ReadingReport:
+    """What a reader should know of how the images were read.
+
+    Attributes:
+        left_out: what lay beside the images and was not read, "" if nothing.
+        changes: what was done to make the images alike, a sentence each.
+        doubt: why there are no classes where one might expect some; "" without a doubt.
+        other_level: the `class_level` that would give them.
+        without_images: classes that have none: folders without a picture.
+    """
+
+    left_out: str = ""
+    changes: tuple[str, ...] = ()
+    doubt: str = ""
+    other_level: int | None = None
+    without_images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,12 +42,14 @@ class ImageSet:
             kind gives an array.
         labels: int64 (n,), indices into class_names, or None.
         class_names: one name a class, empty without labels.
+        report: what was left out and what was changed on the way.
     """
 
     name: str
     images: np.ndarray | ImagesOnDemand
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
+    report: ReadingReport = ReadingReport()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -65,7 +88,54 @@ class ImageSet:
         on_demand = isinstance(self.images, ImagesOnDemand)
         images = self.images.take(chosen) if on_demand else self.images[chosen]
         labels = None if self.labels is None else self.labels[chosen]
-        return ImageSet(self.name, images, labels, self.class_names)
+        return replace(self, images=images, labels=labels)
+
+    def classes_without_images(self) -> tuple[str, ...]:
+        """The names of classes of which there is no image to learn from."""
+        if self.labels is None:
+            return self.report.without_images
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return (*(self.class_names[label] for label in np.flatnonzero(counts == 0)), *self.report.without_images)
+
+    def summary(self, lowest: int | None = None, highest: int | None = None) -> list[str]:
+        """What was read, what was left out and what was changed, a line each. The levels, if they are known."""
+        height, width, channels = self.image_shape
+        kind = {1: "gray", 3: "RGB"}.get(channels, f"{channels} channels")
+        levels = "" if lowest is None else f", levels {lowest} … {highest}"
+        lines = [
+            f"read {self.name}: {len(self.images):,} images of {height}x{width} {kind} {self.images.dtype}{levels}"
+        ]
+        if self.labels is not None:
+            counts = np.bincount(self.labels, minlength=len(self.class_names))
+            if len(counts) <= CLASSES_SHOWN:
+                classes = ", ".join(f"{name} {count:,}" for name, count in zip(self.class_names, counts, strict=True))
+            else:
+                classes = f"{len(counts)}, of {counts.min():,} to {counts.max():,} images"
+            lines[0] += f"; classes: {classes}"
+        report = self.report
+        if report.doubt:
+            lines.append(report.doubt)
+        if report.without_images:
+            lines.append(f"folders without an image: {', '.join(report.without_images)}")
+        lines += report.changes
+        if report.left_out:
+            lines.append(f"not read: {report.left_out}")
+        return lines
+
+
+class LevelsSeen:
+    """Hands images on, and remembers their lowest and highest level; None before there were any."""
+
+    def __init__(self, visit: Callable[[np.ndarray], object]) -> None:
+        self._visit = visit
+        self.lowest: int | None = None
+        self.highest: int | None = None
+
+    def __call__(self, images: np.ndarray) -> None:
+        self._visit(images)
+        lowest, highest = int(images.min()), int(images.max())
+        self.lowest = lowest if self.lowest is None else min(self.lowest, lowest)
+        self.highest = highest if self.highest is None else max(self.highest, highest)
 
 
 def _mapped_file(images: np.ndarray | ImagesOnDemand) -> mmap.mmap | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import LongInputError
+from image_datasets.advice import advice_for
 from image_datasets.arrays import ARRAY_SUFFIXES, load_array_set
 from image_datasets.channels_and_sizes import with_channels, with_size
 from image_datasets.glyphs import glyph_set
@@ -66,7 +68,7 @@ def load_images(
         path = _checked_path(Path(data))
         if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
             return load_pictures(path, options, check_shape, visit)
-        loaded = _conform(load_array_set(path), options)
+        loaded = _conform(load_array_set(path, options), options)
     if visit is not None:
         for block in loaded.blocks():
             visit(block)
@@ -78,24 +80,30 @@ def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
     count, channels, image_size = options.image_count, options.channels, options.image_size
     shape = (*(image_size or loaded.image_shape[:2]), channels or loaded.image_shape[2])
     changed = count is not None or shape != loaded.image_shape
-    total = (count or len(loaded.images)) * math.prod(shape) * loaded.images.itemsize
+    total = (count or len(loaded.images)) * math.prod(shape) * loaded.images.dtype.itemsize
     if changed and total > options.in_memory_bytes and _is_mapped(loaded.images):
         mapped = loaded.images
 
         def read(numbers: np.ndarray, out: np.ndarray) -> None:
             for target, number in zip(out, numbers, strict=True):
                 image = with_channels(mapped[number], channels)
-                target[...] = image if image_size is None else fit_image(image, image_size)
+                target[...] = image if image_size is None else fit_image(image, image_size, options.fit)
 
         images = ImagesOnDemand(read, len(mapped), shape, mapped.dtype)
         loaded = dataclasses.replace(loaded, images=images)
         return loaded if count is None else loaded.subset(count)
     if count is not None:
         loaded = loaded.subset(count)
-    return dataclasses.replace(loaded, images=with_size(with_channels(loaded.images, channels), image_size))
+    if changed and isinstance(loaded.images, ImagesOnDemand):
+        loaded = dataclasses.replace(loaded, images=loaded.images[:])
+    return dataclasses.replace(
+        loaded, images=with_size(with_channels(loaded.images, channels), image_size, options.fit)
+    )
 
 
-def _is_mapped(images: np.ndarray) -> bool:
+def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:
+    if isinstance(images, ImagesOnDemand):
+        return True
     return isinstance(images, np.memmap) or isinstance(images.base, np.memmap)
 
 
@@ -106,7 +114,5 @@ def _checked_path(path: Path) -> Path:
             "check the spelling"
         )
     if not path.is_dir() and path.suffix.lower() not in (".zip", *ARRAY_SUFFIXES):
-        raise ValueError(
-            f"expected a folder of images, a .zip of one, an .npy or an .npz, got {str(path)!r}; use a folder"
-        )
+        raise LongInputError(advice_for(path))
     return path

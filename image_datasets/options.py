@@ -2,7 +2,24 @@
 
 from dataclasses import dataclass, fields
 
+from errors import Explained, Parameter
+from imaging import FITS
+
 IN_MEMORY_BYTES = 2**30
+
+
+class ChoicesNeeded(Explained):
+    """Images that can be read only with choices.
+
+    Attributes:
+        choices: reading options that make them readable, all of them together.
+        image_count: how many images there are then.
+    """
+
+    def __init__(self, problem: str, choices: dict[str, object], image_count: int) -> None:
+        self.choices, self.image_count = choices, image_count
+        ways = [part for name, value in choices.items() for part in (" ", Parameter(name, value))]
+        super().__init__(problem, ("pass", *ways))
 
 
 @dataclass(frozen=True)
@@ -10,14 +27,24 @@ class ReadingOptions:
     """What `load_images` makes of what it finds. Raises ValueError for values that cannot work.
 
     Attributes:
-        image_size: (height, width). Images of another size are cut to the aspect around the center and resized.
-            None: as they are; then all must have one size.
+        image_size: (height, width). Images of another size are fitted to it, see `fit`. None: as they are; then all
+            must have one size.
         image_count: how many of the images to take, the same random ones each time, or how many glyphs to draw
             (None: 20,000).
-        channels: 1 turns color into gray (ITU-R 601 luma), 3 repeats gray. None: as they are; then all must agree.
+        channels: 1 turns color into gray (ITU-R 601 luma), 3 repeats gray. None: as they are; gray among RGB becomes
+            RGB.
         alpha: transparent pixels of image files: "drop" takes the stored colors, "white" and "black" put them on that
             ground. None: an error.
         cmyk: "convert" turns CMYK files into RGB. None: an error.
+        fit: how an image comes to the size: "crop" cuts it to the aspect around the center, "pad" adds edges of its
+            ground, "stretch" changes its aspect.
+        frames: of files with several (GIF, animated PNG and WebP, TIFF): "first", or "all", each one an image. None:
+            an error.
+        skip_damaged: whether files that cannot be read are left out; otherwise they are an error.
+        class_level: the level of folders whose names are the classes, from 1; pictures above it are left out. None:
+            the first level at which the pictures differ, if all lie there and it is not train, test and the like.
+        labels: path of a file of labels: an .npy, or a .csv of file names and classes.
+        value_range: (black, white) of arrays of floats, such as (0, 1). None: floats are an error.
         in_memory_bytes: of decoded images. Files that hold more are decoded again each time they are used.
     """
 
@@ -26,6 +53,12 @@ class ReadingOptions:
     channels: int | None = None
     alpha: str | None = None
     cmyk: str | None = None
+    fit: str = "crop"
+    frames: str | None = None
+    skip_damaged: bool = False
+    class_level: int | None = None
+    labels: str | None = None
+    value_range: tuple[float, float] | None = None
     in_memory_bytes: int = IN_MEMORY_BYTES
 
     def __post_init__(self) -> None:
@@ -33,6 +66,14 @@ class ReadingOptions:
             raise ValueError(f"expected channels 1 or 3, got {self.channels}")
         if self.image_count is not None and self.image_count < 1:
             raise ValueError(f"expected an image_count of at least 1, got {self.image_count}")
+        if self.fit not in FITS:
+            raise ValueError(f"expected fit {' or '.join(FITS)}, got {self.fit!r}")
+        if self.frames not in (None, "first", "all"):
+            raise ValueError(f"expected frames None, 'first' or 'all', got {self.frames!r}")
+        if self.class_level is not None and self.class_level < 1:
+            raise ValueError(f"expected a class_level of at least 1, got {self.class_level}")
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"expected a value_range (black, white) that rises, got {self.value_range}")
 
     @classmethod
     def of(cls, choices: object) -> "ReadingOptions":

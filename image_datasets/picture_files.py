@@ -4,33 +4,37 @@ A million names as Python strings take hundreds of megabytes, so those of a fold
 """
 
 import os
+import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
 
-from imaging.reading import IMAGE_SUFFIXES
-
-# One array file holds many images here, and an animation is no photograph.
-PICTURE_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".npy", ".gif"))
+from files import open_regular
+from files.archives import open_member, told
+from files.kinds import PICTURE_ENDINGS, kind_by_ending
+from image_datasets.account import Account
 
 Opened = tuple[str, Callable[[], BinaryIO]]  # a name, and what opens the file
+Identity = tuple[int, int]  # of a folder on its disk
 
 
 class PictureFolder:
-    """The picture files of a folder and its sub-folders, in the order of their names.
+    """The picture files of a folder and its sub-folders, in the order of their names. Links are followed.
 
-    file_count: of all files, pictures or not. Raises ValueError for a folder that may not be read.
+    left_out: the other files, and links that lead nowhere or in a circle. folders: all sub-folders. Raises ValueError
+    for a folder that may not be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file_count = 0
-        self._names = _name_array(self._walk(os.fsencode(path), b""))
+        self.left_out = Account()
+        self.folders: list[str] = []
+        self._names = _name_array(self._walk())
         self._names.sort()
 
     def __len__(self) -> int:
@@ -50,24 +54,38 @@ class PictureFolder:
             name = os.fsdecode(bytes(self._names[number]))
             yield name, partial(open, self.path / name, "rb")
 
-    def _walk(self, folder: bytes, prefix: bytes) -> Iterator[bytes]:
-        folders = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    elif entry.is_file():
-                        self.file_count += 1
-                        if _is_picture(os.fsdecode(prefix + entry.name)):
-                            yield prefix + entry.name
-        except OSError as error:
-            raise ValueError(
-                f"{os.fsdecode(folder)}: expected a folder that can be read, got {error.strerror}; "
-                "change its permissions"
-            ) from error
-        for name in folders:
-            yield from self._walk(os.path.join(folder, name), prefix + name + b"/")  # noqa: PTH118
+    def _walk(self) -> Iterator[bytes]:
+        waiting: list[tuple[bytes, tuple[Identity, ...]]] = [(b"", ())]
+        while waiting:
+            prefix, above = waiting.pop()
+            folder = os.path.join(os.fsencode(self.path), prefix)  # noqa: PTH118  names are bytes here
+            try:
+                status = os.stat(folder)  # noqa: PTH116
+                here = (status.st_dev, status.st_ino)
+                if here in above:  # a link to a folder that it lies in
+                    self.left_out.add("links in a circle", _shown(prefix[:-1]))
+                    continue
+                if prefix:
+                    self.folders.append(os.fsdecode(prefix[:-1]))
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        name = prefix + entry.name
+                        if _is_hidden(os.fsdecode(entry.name)):
+                            self.left_out.add("hidden", _shown(name))
+                        elif entry.is_dir():
+                            waiting.append((name + b"/", (*above, here)))
+                        elif not entry.is_file():
+                            what = "links to nothing" if entry.is_symlink() else "no regular files"
+                            self.left_out.add(what, _shown(name))
+                        elif is_picture(os.fsdecode(entry.name)):
+                            yield name
+                        else:
+                            self.left_out.add(_ending(os.fsdecode(entry.name)), _shown(name))
+            except OSError as error:
+                raise ValueError(
+                    f"{os.fsdecode(folder)}: expected a folder that can be read, got {error.strerror}; "
+                    "change its permissions"
+                ) from error
 
 
 class PictureZip:
@@ -80,23 +98,32 @@ class PictureZip:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise ValueError(
-                f"{path}: expected a zip archive, got a file that is none ({error}); copy it again"
-            ) from error
-        members = [info for info in self._archive.infolist() if not info.is_dir()]
-        self.file_count = len(members)
-        pictures = {info.filename: info for info in members if _is_picture(info.filename)}  # the last of equal names
-        self._members = [pictures[name] for name in sorted(pictures)]
+        self.left_out = Account()
+        self.folders: list[str] = []
+        file = open_regular(path)
+        with told(path, "zip archive"):
+            self._archive = zipfile.ZipFile(file)
+        pictures: dict[str, zipfile.ZipInfo] = {}
+        for info in self._archive.infolist():
+            name = info.filename.replace("\\", "/")  # some programs of Windows write these
+            if any(map(_is_hidden, name.rstrip("/").split("/"))):
+                self.left_out.add("hidden", name)
+            elif name.endswith("/"):
+                self.folders.append(name.rstrip("/"))
+            elif stat.S_ISLNK(info.external_attr >> 16):
+                self.left_out.add("links in a zip", name)
+            elif is_picture(name):
+                pictures[name] = info  # the last of equal names
+            else:
+                self.left_out.add(_ending(name), name)
+        self._members = [(name, pictures[name]) for name in sorted(pictures)]
 
     def __len__(self) -> int:
         return len(self._members)
 
     def names(self) -> Iterator[str]:
         """Relative names, with / between folders."""
-        return (info.filename for info in self._members)
+        return (name for name, _ in self._members)
 
     def take(self, chosen: np.ndarray) -> None:
         """Keeps the files with these numbers only."""
@@ -105,8 +132,34 @@ class PictureZip:
     def opened(self, numbers: Iterable[int]) -> Iterator[Opened]:
         """The names of these files, and what opens each; several threads may read at once."""
         for number in numbers:
-            info = self._members[number]
-            yield info.filename, partial(self._archive.open, info)
+            name, info = self._members[number]
+            yield name, partial(open_member, self._archive, info, f"{self.path}/{name}")
+
+
+def is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURE_ENDINGS)
+
+
+def ways_to_convert(left_out: Account) -> str:
+    """What to do with pictures of kinds that are not read here, if any are among them; "" otherwise."""
+    kinds = {
+        kind.name: kind
+        for kind in (kind_by_ending(f"x{reason}") for reason in left_out.counts)
+        if kind is not None and kind.way_out
+    }
+    return "; ".join(f"{name}: {kind.way_out}" for name, kind in kinds.items())
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower() or "without an ending"
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
 
 
 def _name_array(names: Iterable[bytes]) -> np.ndarray:
@@ -116,9 +169,3 @@ def _name_array(names: Iterable[bytes]) -> np.ndarray:
     while part := list(islice(names, 4096)):
         parts.append(np.array(part))
     return np.concatenate(parts)
-
-
-def _is_picture(name: str) -> bool:
-    if not name.lower().endswith(PICTURE_SUFFIXES):
-        return False
-    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -1,25 +1,44 @@
-"""Picture files in a folder or a zip -> one image set; decoded once, so that a damaged file is found now."""
+"""Picture files in a folder or a zip -> one image set; decoded once, and all obstacles are told at once."""
 
 import contextlib
-import zipfile
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from errors import Explained, LongInputError, Parameter
+from files import UnreadableFile
+from files.kinds import PICTURE_ENDINGS
+from files.opening import reason_of
+from image_datasets.account import Account
 from image_datasets.channels_and_sizes import with_channels
-from image_datasets.image_set import ImageSet, name_of, new_digest, some_of
+from image_datasets.classes import FolderClasses, classes_by_folder
+from image_datasets.image_set import ImageSet, ReadingReport, name_of, new_digest, some_of
+from image_datasets.labels import labels_of_names
 from image_datasets.on_demand import ImagesOnDemand, block_ranges, in_order
-from image_datasets.options import ReadingOptions
-from image_datasets.picture_files import PICTURE_SUFFIXES, PictureFolder, PictureZip
-from imaging import fit_image, load_image
+from image_datasets.options import ChoicesNeeded, ReadingOptions
+from image_datasets.picture_files import PictureFolder, PictureZip, ways_to_convert
+from imaging import ImageFileError, fit_image, frame_count, load_image
 from progress import progress_bar
 
 Visit = Callable[[np.ndarray], object]
 CheckShape = Callable[[tuple[int, int, int]], object]
+ImageKind = tuple[int, int, int, str]  # height, width, channels, type
+
+USUAL_SIDES = (64, 32, 16, 128, 256)  # in the order in which they are proposed
+# What makes a file readable that needs a choice: the word for it, and the choice that is proposed.
+CHOICES = {
+    "alpha": ("with transparent pixels", "white"),
+    "cmyk": ("in CMYK", "convert"),
+    "frames": ("of several frames", "first"),
+}
+
+
+class ImagesNotAlike(ChoicesNeeded, ValueError):
+    """Pictures that cannot be trained on as they are."""
 
 
 def load_pictures(
@@ -31,134 +50,307 @@ def load_pictures(
     """
     files = PictureFolder(path) if path.is_dir() else PictureZip(path)
     if len(files) == 0:
-        raise ValueError(
-            f"expected image files ({' '.join(PICTURE_SUFFIXES)}) in {path}, got none among {files.file_count} files; "
-            "check the path"
+        others = f" among {len(files.left_out):,} files: {files.left_out.text()}" if len(files.left_out) else ""
+        way_out = ways_to_convert(files.left_out) or "check the path"
+        raise LongInputError(
+            f"expected image files ({' '.join(PICTURE_ENDINGS)}) in {path}, got none{others}; {way_out}"
         )
-    labels, class_names = _classes_of(files)
+    classes = _classes_of(files, options)
+    labels = classes.labels
+    if labels is not None and (labels < 0).any():
+        for number in np.flatnonzero(labels < 0):
+            files.left_out.add("above the class folders", _name_at(files, number))
+        files.take(np.flatnonzero(labels >= 0))
+        labels = labels[labels >= 0]
     if options.image_count is not None:
         chosen = some_of(len(files), options.image_count, name_of(path))
         files.take(chosen)
         labels = None if labels is None else labels[chosen]
-    checked = CheckedFiles(files, options)
-    (first,) = checked.decode([0])
-    if check_shape is not None:
-        check_shape(first.shape)
-    if len(files) * first.nbytes <= options.in_memory_bytes:
-        images = _images_in_memory(checked, first)
-        if visit is not None:
-            visit(images)
-    else:
-        images = _images_on_demand(checked, first, visit)
-    return ImageSet(name_of(path), images, labels, class_names)
+    reader = PictureReader.of(files, options)
+    labels = None if labels is None else labels[reader.places[:, 0]]
+    survey = Survey(reader, check_shape)
+    images = survey.images(visit)
+    if survey.damaged:
+        labels = None if labels is None else labels[survey.whole_numbers()]
+    left_out = [files.left_out.text(), ways_to_convert(files.left_out)]
+    report = ReadingReport(
+        "; ".join(filter(None, left_out)),
+        survey.changes(),
+        classes.doubt,
+        classes.other_level,
+        classes.without_pictures,
+    )
+    return ImageSet(name_of(path), images, labels, classes.names, report)
 
 
 @dataclass(frozen=True)
-class CheckedFiles:
-    """Picture files of one kind."""
+class Reading:
+    """What became of one file: its image, and what had to be chosen for it; or why there is none."""
+
+    image: np.ndarray | None
+    needs: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class PictureReader:
+    """Picture files as images.
+
+    places: int64 (n, 2), the number of its file and the number of its frame for each image.
+    """
 
     files: PictureFolder | PictureZip
     options: ReadingOptions
+    places: np.ndarray
 
-    def decode(self, numbers: Iterable[int]) -> Iterator[np.ndarray]:
-        """The images of these files, uint8 or uint16 (h, w, c)."""
-        with contextlib.closing(self.files.opened(numbers)) as opened:
-            for name, open_file in opened:
-                yield self._read(open_file, f"{self.files.path}/{name}")
+    @classmethod
+    def of(cls, files: PictureFolder | PictureZip, options: ReadingOptions) -> "PictureReader":
+        counts = np.ones(len(files), np.int64)
+        if options.frames == "all":
+            ranges = list(block_ranges(len(files), 64, 64, 3, itemsize=1))
+            counts = np.concatenate(list(in_order(lambda numbers: _frame_counts(files, numbers), ranges)))
+        starts = np.repeat(np.cumsum(counts) - counts, counts)
+        places = np.stack([np.repeat(np.arange(len(files)), counts), np.arange(counts.sum()) - starts], axis=1)
+        return cls(files, options, places)
 
-    def decode_block(self, numbers: range) -> tuple[Counter, np.ndarray | None]:
-        """How many images there are of each (height, width, channels, dtype); and the images, if all are alike."""
-        images = list(self.decode(numbers))
-        kinds = Counter(map(_kind, images))
-        return kinds, np.stack(images) if len(kinds) == 1 else None
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, chosen: np.ndarray) -> "PictureReader":
+        return PictureReader(self.files, self.options, self.places[chosen])
+
+    def read(self, numbers: Iterable[int]) -> Iterator[tuple[str, Reading]]:
+        """The names of these images, and what became of each."""
+        places = self.places[np.asarray(numbers)]
+        with contextlib.closing(self.files.opened(places[:, 0])) as opened:
+            for (name, open_file), frame in zip(opened, places[:, 1], strict=True):
+                yield name, self._read(open_file, f"{self.files.path}/{name}", int(frame))
 
     def decode_into(self, numbers: np.ndarray, out: np.ndarray) -> None:
         """Raises ValueError for a file that has changed since the first reading."""
-        for target, image in zip(out, self.decode(numbers), strict=True):
-            if _kind(image) != _kind(target):
+        for target, (name, reading) in zip(out, self.read(numbers), strict=True):
+            image = reading.image
+            if reading.error or reading.needs or image is None or _kind(image) != _kind(target):
                 raise ValueError(
-                    f"expected the files of {self.files.path} as they were, got an image of another size or kind; "
-                    "put the files back and go on, or begin anew"
+                    f"expected the files of {self.files.path} as they were, got {name} of another size or kind; "
+                    f"put the files back and go on, or begin anew{reading.error and f' ({reading.error})'}"
                 )
             target[...] = image
 
-    def decode_all(self, first: np.ndarray) -> Iterator[tuple[range, np.ndarray]]:
-        """All images, some at a time with their numbers. Raises ValueError at the end unless all are as the first."""
-        kinds = Counter()
-        ranges = list(block_ranges(len(self.files), *first.shape, itemsize=first.itemsize))
-        with progress_bar(f"reading {self.files.path.name}", len(self.files), "images") as bar:
-            for numbers, (counts, block) in zip(ranges, in_order(self.decode_block, ranges), strict=True):
-                kinds += counts
-                bar.advance(len(numbers))
-                if kinds.keys() == {_kind(first)}:  # otherwise it goes on to count them
-                    yield numbers, block
-        if len(kinds) > 1:
-            raise ValueError(_mixed_error(self.files.path, kinds))
-
-    def _read(self, open_file: Callable, name: str) -> np.ndarray:
+    def _read(self, open_file: Callable, name: str, frame: int) -> Reading:
         """Reads one file, at once in the wanted size, so that large photographs do not fill the memory."""
         options = self.options
         try:
             with open_file() as file:
-                image = load_image(file, alpha=options.alpha, cmyk=options.cmyk, name=name)
-        except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError) as error:
-            # A zip member that is encrypted, compressed in an unknown way or damaged; a file without permission.
-            raise ValueError(
-                f"{name}: expected a readable file, got {' '.join(str(error).split())}; leave it out"
-            ) from error
+                data = file.read()
+        except UnreadableFile as error:  # a zip member that is encrypted, damaged, or packed in an unknown way
+            return Reading(None, error=str(error))
+        except OSError as error:
+            return Reading(None, error=f"{name}: expected a file that can be read, got {reason_of(error)}")
+        chosen = {"alpha": options.alpha, "cmyk": options.cmyk, "frame": None if options.frames is None else frame}
+        needs: list[str] = []
+        while True:
+            try:
+                image = load_image(io.BytesIO(data), name=name, **chosen)
+                break
+            except ImageFileError as error:
+                need = _needed_choice(error)
+                if need is None or chosen[need] is not None:
+                    return Reading(None, error=str(error))
+                chosen[need] = {"alpha": "white", "cmyk": "convert", "frame": 0}[need]
+                needs.append("frames" if need == "frame" else need)
         image = with_channels(image, options.channels)
-        return image if options.image_size is None else fit_image(image, options.image_size)
+        if options.image_size is not None:
+            image = fit_image(image, options.image_size, options.fit)
+        return Reading(image, tuple(needs))
 
 
-def _images_in_memory(checked: CheckedFiles, first: np.ndarray) -> np.ndarray:
-    images = np.empty((len(checked.files), *first.shape), first.dtype)
-    for numbers, block in checked.decode_all(first):
-        images[numbers.start : numbers.stop] = block
-    return images
+@dataclass
+class Survey:
+    """All images read once: what they are, and what stands in the way of training on them."""
+
+    reader: PictureReader
+    check_shape: CheckShape | None
+    kinds: Counter = field(default_factory=Counter)
+    of_kind: Account = field(default_factory=Account)  # the names of each kind
+    needs: Account = field(default_factory=Account)
+    damaged: list[tuple[int, str, str]] = field(default_factory=list)  # number, name, why
+
+    def images(self, visit: Visit | None) -> np.ndarray | ImagesOnDemand:
+        """Raises ImagesNotAlike, or ValueError where no choice makes them alike."""
+        reader, options = self.reader, self.reader.options
+        ((_, first),) = reader.read([0])
+        shape = (64, 64, 3) if first.image is None else first.image.shape
+        itemsize = 1 if first.image is None else first.image.itemsize
+        in_memory = len(reader) * int(np.prod(shape)) * itemsize <= options.in_memory_bytes
+        digest = new_digest(np.dtype(f"u{itemsize}"), (len(reader), *shape))
+        kept: list[np.ndarray] = []
+        ranges = list(block_ranges(len(reader), *shape, itemsize=itemsize))
+        with progress_bar(f"reading {reader.files.path.name}", len(reader), "images") as bar:
+            for numbers, readings in zip(ranges, in_order(lambda part: list(reader.read(part)), ranges), strict=True):
+                images = self._note(numbers, readings)
+                bar.advance(len(numbers))
+                if self._obstacles():
+                    kept.clear()  # what follows is read only to tell all obstacles at once
+                elif in_memory:
+                    kept += images
+                elif len(self.kinds) == 1 and images:
+                    block = np.stack(images)
+                    digest.update(block)
+                    if visit is not None:
+                        visit(block)
+        self._refuse_obstacles(in_memory)
+        height, width = next(iter(self.kinds))[:2]
+        channels = max(kind[2] for kind in self.kinds)
+        dtype = max((np.dtype(kind[3]) for kind in self.kinds), key=lambda one: one.itemsize)
+        if in_memory:
+            stacked = np.stack([_widened(image, channels, dtype) for image in kept])
+            if visit is not None:
+                visit(stacked)
+            return stacked
+        whole = reader.take(self.whole_numbers())
+        fingerprint = None if self.damaged else digest.hexdigest()  # its number of images is another one then
+        return ImagesOnDemand(whole.decode_into, len(whole), (height, width, channels), dtype, fingerprint)
+
+    def whole_numbers(self) -> np.ndarray:
+        """The numbers of the images that could be read."""
+        return np.setdiff1d(np.arange(len(self.reader)), [number for number, *_ in self.damaged])
+
+    def changes(self) -> tuple[str, ...]:
+        """What was done to make the images alike, and which were left out, in words."""
+        gray = [kind for kind in self.kinds if kind[2] == 1]
+        changes = []
+        if gray and len({kind[2] for kind in self.kinds}) > 1:
+            changes.append(self._changed(gray, "gray images became RGB"))
+        shallow = [kind for kind in self.kinds if kind[3] == "uint8"]
+        if shallow and len({kind[3] for kind in self.kinds}) > 1:
+            changes.append(self._changed(shallow, "images of 8 bits became 16 bits (v · 257)"))
+        if self.damaged:
+            changes.append(f"left out {self._damaged_text()}")
+        return tuple(changes)
+
+    def _changed(self, kinds: list[ImageKind], words: str) -> str:
+        names = ", ".join(self.of_kind.names(_kind_words(kind)) for kind in kinds[:2])
+        return f"{sum(self.kinds[kind] for kind in kinds):,} {words} ({names})"
+
+    def _note(self, numbers: range, readings: list[tuple[str, Reading]]) -> list[np.ndarray]:
+        for number, (name, reading) in zip(numbers, readings, strict=True):
+            for need in reading.needs:
+                self.needs.add(need, name)
+            if reading.image is None:
+                self.damaged.append((number, name, reading.error))
+            else:
+                self.kinds[_kind(reading.image)] += 1
+                self.of_kind.add(_kind_words(_kind(reading.image)), name)
+        return [reading.image for _, reading in readings if reading.image is not None]
+
+    def _obstacles(self) -> bool:
+        skipped = self.reader.options.skip_damaged
+        return bool(len(self.needs) or (self.damaged and not skipped) or len({kind[:2] for kind in self.kinds}) > 1)
+
+    def _refuse_obstacles(self, in_memory: bool) -> None:
+        path, usable = self.reader.files.path, sum(self.kinds.values())
+        if not usable:
+            raise LongInputError(
+                f"expected pictures that can be read in {path}, got {self._damaged_text()}; check them"
+            )
+        choices: dict[str, object] = {}
+        problems = []
+        for need, (words, choice) in CHOICES.items():
+            if self.needs.counts[need]:
+                choices[need] = choice
+                problems.append(f"{self.needs.counts[need]:,} {words} ({self.needs.names(need)})")
+        sizes = {kind[:2] for kind in self.kinds}
+        if len(sizes) > 1:
+            choices["image_size"] = self._proposed_size()
+            problems.append(self._kinds_text())
+        elif self.check_shape is not None:
+            ((height, width),) = sizes
+            try:
+                self.check_shape((height, width, max(kind[2] for kind in self.kinds)))
+            except ValueError as error:
+                if not (choices or (self.damaged and not self.reader.options.skip_damaged)):
+                    raise
+                choices["image_size"] = self._proposed_size()
+                problems.append("".join(map(str, error.problem)) if isinstance(error, Explained) else str(error))
+        if self.damaged and not self.reader.options.skip_damaged:
+            choices["skip_damaged"] = True
+            problems.insert(0, self._damaged_text())
+        if not in_memory and len(self.kinds) > 1 and len(sizes) == 1:  # too many to keep until the end shows the kinds
+            choices["channels"] = 3
+            problems.append(self._kinds_text())
+        if choices:
+            raise ImagesNotAlike(f"expected pictures of one kind in {path}, got {'; '.join(problems)}", choices, usable)
+
+    def _proposed_size(self) -> tuple[int, int]:
+        """A usual size that most pictures have or exceed, or the nearest to their one size that networks fit."""
+        sizes = Counter()
+        for (height, width, *_), count in self.kinds.items():
+            sizes[height, width] += count
+        height, width = sizes.most_common(1)[0][0]
+        sides = np.repeat([min(size) for size in sizes], list(sizes.values()))
+        proposed = [(side, side) for side in USUAL_SIDES if side <= np.median(sides)] + [(16, 16)]
+        if len(sizes) == 1:
+            proposed.insert(0, (height // 4 * 4, width // 4 * 4))
+        return next((size for size in proposed if self._fits(size)), proposed[0])
+
+    def _fits(self, size: tuple[int, int]) -> bool:
+        try:
+            if self.check_shape is not None:
+                self.check_shape((*size, 3))
+        except ValueError:
+            return False
+        return True
+
+    def _kinds_text(self) -> str:
+        shown = ", ".join(f"{_kind_words(kind)} ({count:,})" for kind, count in self.kinds.most_common(5))
+        return f"{shown} and {len(self.kinds) - 5} more" if len(self.kinds) > 5 else shown
+
+    def _damaged_text(self) -> str:
+        shown = ", ".join(name for _, name, _ in self.damaged[:20])
+        more = ", …" if len(self.damaged) > 20 else ""
+        return f"{len(self.damaged):,} that cannot be read ({shown}{more}), such as {self.damaged[0][2]}"
 
 
-def _images_on_demand(checked: CheckedFiles, first: np.ndarray, visit: Visit | None) -> ImagesOnDemand:
-    count = len(checked.files)
-    digest = new_digest(first.dtype, (count, *first.shape))
-    for _, block in checked.decode_all(first):
-        digest.update(block)
-        if visit is not None:
-            visit(block)
-    return ImagesOnDemand(checked.decode_into, count, first.shape, first.dtype, digest.hexdigest())
+def _classes_of(files: PictureFolder | PictureZip, options: ReadingOptions) -> FolderClasses:
+    if options.labels is None:
+        return classes_by_folder(files.names(), files.folders, options.class_level)
+    labels, names = labels_of_names(options.labels, list(files.names()))
+    return FolderClasses(labels, names)
 
 
-def _kind(image: np.ndarray) -> tuple[int, int, int, str]:
+def _frame_counts(files: PictureFolder | PictureZip, numbers: range) -> np.ndarray:
+    counts = []
+    for _, open_file in files.opened(numbers):
+        try:
+            with open_file() as file:
+                counts.append(frame_count(file))
+        except Exception:  # the reading says what is wrong with it
+            counts.append(1)
+    return np.array(counts, np.int64)
+
+
+def _needed_choice(error: ImageFileError) -> str | None:
+    """The choice that would help, by its keyword of `load_image`."""
+    named = {part.name for way in error.ways_out for part in way if isinstance(part, Parameter)}
+    return next((name for name in ("alpha", "cmyk", "frame") if name in named), None)
+
+
+def _name_at(files: PictureFolder | PictureZip, number: int) -> str:
+    ((name, _),) = files.opened([number])
+    return name
+
+
+def _kind(image: np.ndarray) -> ImageKind:
     return (*image.shape, image.dtype.name)
 
 
-def _mixed_error(path: Path, kinds: Counter) -> str:
-    most_common = kinds.most_common(5)
-    found = ", ".join(
-        f"{height}x{width} {'gray' if channels == 1 else 'RGB'} {dtype} ({count})"
-        for (height, width, channels, dtype), count in most_common
-    )
-    more = f" and {len(kinds) - 5} more" if len(kinds) > 5 else ""
-    ways = []
-    if len({kind[:2] for kind in kinds}) > 1:
-        ways.append("--image-size with the size to make them, such as 64")
-    if len({kind[2] for kind in kinds}) > 1:
-        ways.append("--channels 1 or --channels 3")
-    if len({kind[3] for kind in kinds}) > 1:
-        ways.append("images of one bit depth")
-    return f"expected images of one size and kind in {path}, got {found}{more}; pass {' and '.join(ways)}"
+def _kind_words(kind: ImageKind) -> str:
+    height, width, channels, dtype = kind
+    return f"{height}x{width} {'gray' if channels == 1 else 'RGB'} {dtype}"
 
 
-def _classes_of(files: PictureFolder | PictureZip) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels from the first folder in which the names differ; None unless every image lies in such a folder."""
-    found: dict[str, int] = {}
-    numbers = np.fromiter(
-        (found.setdefault(name.rpartition("/")[0], len(found)) for name in files.names()), np.int64, len(files)
-    )
-    folders = [PurePosixPath(folder).parts for folder in found]
-    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
-    if any(len(folder) <= shared for folder in folders):
-        return None, ()
-    class_names = tuple(sorted({folder[shared] for folder in folders}))
-    indices = {name: index for index, name in enumerate(class_names)}
-    classes = np.array([indices[folder[shared]] for folder in folders], np.int64)
-    return classes[numbers], class_names
+def _widened(image: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
+    """uint8 or uint16 (h, w, c) as RGB or of 16 bits where others are; 255 · 257 = 65535, so white stays white."""
+    image = with_channels(image, channels)
+    return image if image.dtype == dtype else image.astype(dtype) * dtype.type(257)

@@ -5,16 +5,18 @@ NumPy and Pillow only. Everything that takes a set of images takes uint8 or uint
 
 from imaging.animations import save_animation, to_display
 from imaging.grids import image_grid
-from imaging.reading import MAX_PIXELS, ImageFileError, load_image
-from imaging.resizing import fit_image
+from imaging.reading import MAX_PIXELS, ImageFileError, frame_count, load_image
+from imaging.resizing import FITS, fit_image
 from imaging.writing import EXACT_SUFFIXES, check_format, save_image, save_images, stretch_values
 
 __all__ = [
     "EXACT_SUFFIXES",
+    "FITS",
     "MAX_PIXELS",
     "ImageFileError",
     "check_format",
     "fit_image",
+    "frame_count",
     "image_grid",
     "load_image",
     "save_animation",

@@ -8,6 +8,7 @@ through `tf.io`, RGB TIFF of 16 bits through `tifffile`; both are imported only 
 import io
 import math
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -18,27 +19,15 @@ from PIL import Image, UnidentifiedImageError
 
 from errors import InputError, Parameter, words
 from files import UnreadableFile, brief, open_regular
+from files.kinds import FIRST_BYTES, PICTURE_KINDS, Kind, kind_by_ending, kind_of
 from imaging.tiff_files import BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".npy")
 MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB, the size from which Pillow warns of a decompression bomb
 
-_PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
-_READABLE = "PNG, JPEG, TIFF, WebP, BMP, GIF or NPY"
+_PILLOW_FORMATS = tuple(kind.pillow for kind in PICTURE_KINDS if kind.pillow and kind.starts)
+_READABLE = ", ".join(kind.name for kind in PICTURE_KINDS[:-1]) + f" or {PICTURE_KINDS[-1].name}"
 _NPY_SIGNATURE = b"\x93NUMPY"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_SIGNATURES = (
-    (_NPY_SIGNATURE, "NPY"),
-    (_PNG_SIGNATURE, "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"II+\x00", "TIFF"),
-    (b"MM\x00+", "TIFF"),
-    (b"RIFF", "WebP"),
-    (b"BM", "BMP"),
-    (b"GIF8", "GIF"),
-)
 _ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 320, 338, 339
 # Pixels that take more bytes than both are taken for a bomb: photographs have ratios below 100, flat pictures to 1,000.
 LARGE_PICTURE = 2**26
@@ -99,7 +88,7 @@ def load_image(
         data = _read_bytes(source)
         if data.startswith(_NPY_SIGNATURE):
             return _decode_array(data, max_pixels)
-        return _decode_picture(data, alpha, cmyk, frame, max_pixels)
+        return _decode_picture(data, name, alpha, cmyk, frame, max_pixels)
     except ImageFileError as error:
         raise error.about(name) from None
     except UnreadableFile as error:
@@ -108,7 +97,7 @@ def load_image(
     except Exception as error:
         reason = f"{type(error).__name__}: {brief(error)}"
         raise ImageFileError(
-            f"{name}: expected a whole {_signature_name(data)} file, got one that is truncated or damaged ({reason});"
+            f"{name}: expected a whole {_kind_name(data, name)} file, got one that is truncated or damaged ({reason});"
             " copy it again or leave it out"
         ) from error
 
@@ -135,8 +124,15 @@ def _read_bytes(source: str | os.PathLike | BinaryIO) -> bytes:
     return data
 
 
-def _signature_name(data: bytes) -> str:
-    return next((name for signature, name in _SIGNATURES if data.startswith(signature)), _READABLE)
+def _kind_name(data: bytes, name: str) -> str:
+    kind = kind_of(data[:FIRST_BYTES]) or _unmarked_kind(name)
+    return kind.name if kind in PICTURE_KINDS else _READABLE
+
+
+def _unmarked_kind(name: str) -> Kind | None:
+    """The kind of a picture whose bytes have no mark, by its ending: TGA."""
+    kind = kind_by_ending(name)
+    return kind if kind in PICTURE_KINDS and not kind.starts else None
 
 
 def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
@@ -186,10 +182,11 @@ def _check_ratio(picture: Image.Image, data: bytes) -> None:
 
 
 def _decode_picture(
-    data: bytes, alpha: str | None, cmyk: str | None, frame: int | None, max_pixels: int | None
+    data: bytes, name: str, alpha: str | None, cmyk: str | None, frame: int | None, max_pixels: int | None
 ) -> np.ndarray:
+    unmarked = _unmarked_kind(name)
     try:
-        picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+        picture = Image.open(io.BytesIO(data), formats=(*_PILLOW_FORMATS, *([unmarked.pillow] if unmarked else ())))
     except UnidentifiedImageError:
         raise ImageFileError(_unidentified_reason(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -209,10 +206,14 @@ def _decode_picture(
                 )
         elif picture.format == "PNG":
             _check_png_sums(data)
+        elif picture.format in ("AVIF", "JPEG2000"):
+            _check_depth(picture, data)
         orientation = 1
         if _is_deep_rgb_tiff(picture):
             orientation = picture.tag_v2.get(_ORIENTATION, 1)
             pixels = _decode_deep_tiff(data, frame or 0)
+        elif picture.format == "PPM" and data[:2] in (b"P2", b"P3", b"P5", b"P6"):
+            pixels = _decode_portable(picture, data)
         elif _is_deep_color_png(data):
             pixels = _decode_deep_png(data, frame or 0)
         elif picture.format == "TIFF":
@@ -227,24 +228,75 @@ def _decode_picture(
 
 
 def _unidentified_reason(data: bytes) -> str:
-    kind = _signature_name(data)
-    if kind == _READABLE:
+    kind = kind_of(data[:FIRST_BYTES])
+    if kind is None:
         return (
             f"expected {_READABLE}, got a file that is none of them: it starts with {data[:12]!r}; convert it to .png"
         )
-    if kind == "TIFF":
+    if kind not in PICTURE_KINDS:
+        return f"expected {_READABLE}, got {kind.name}, none of them; {kind.way_out or 'leave it out'}"
+    if kind.name == "TIFF":
         return (
             "expected a TIFF of 8- or 16-bit gray or RGB, got one that is damaged or holds pixels of another kind"
             " (floating point, 64 bits, more channels); convert it with tifffile and save_image"
         )
     return (
-        f"expected a whole {kind} file, got one whose header is truncated, damaged or of an unknown kind; copy it again"
+        f"expected a whole {kind.name} file, got one whose header is truncated, damaged or of an unknown kind; "
+        "copy it again"
     )
 
 
-def _choose_frame(picture: Image.Image, frame: int | None) -> None:
+def _check_depth(picture: Image.Image, data: bytes) -> None:
+    """Raises ImageFileError for AVIF and JPEG 2000 of more than 8 bits, which Pillow would cut or stretch."""
+    if picture.format == "AVIF":
+        place = data.find(b"av1C")  # AV1 codec configuration box: the third byte has the flag high_bitdepth
+        bits = 10 if place >= 0 and data[place + 6] & 0x40 else 8
+    else:
+        place = data.find(b"\xff\x4f\xff\x51")  # SIZ: the depth stands behind the sizes and the number of channels
+        bits = (data[place + 42] & 0x7F) + 1 if place >= 0 else 8
+    if bits != 8:
+        raise ImageFileError(
+            f"expected {picture.format} of 8 bits, got {bits} or more, which cannot be read whole; convert it to .png"
+        )
+
+
+def _decode_portable(picture: Image.Image, data: bytes) -> np.ndarray:
+    """PGM or PPM -> the stored values, whatever maximum the file states; Pillow stretches them.
+
+    uint8 up to a maximum of 255, uint16 above, (H, W, 1 or 3).
+    """
+    header = re.match(rb"P[2356]" + 2 * rb"(?:\s+|#[^\n]*\n)+\d+" + rb"(?:\s+|#[^\n]*\n)+(\d+)\s", data)
+    if data[:2] in (b"P2", b"P3"):  # numbers as text
+        if int(header[1]) != 255:
+            raise ImageFileError(
+                f"expected numbers to 255 in a PGM or PPM of text, got a maximum of {int(header[1])}; save it as .png"
+            )
+        return _decode_with_pillow(picture, None)
+    channels = 1 if data.startswith(b"P5") else 3
+    stored = np.dtype(np.uint8 if int(header[1]) < 256 else ">u2")
+    count = picture.height * picture.width * channels
+    pixels = np.frombuffer(data, stored, count, header.end())
+    return pixels.astype(stored.newbyteorder("=")).reshape(picture.height, picture.width, channels)
+
+
+def frame_count(source: str | os.PathLike | BinaryIO) -> int:
+    """How many images a file holds: frames of an animation, pages of a TIFF. 1 for what cannot be read."""
+    try:
+        with Image.open(io.BytesIO(_read_bytes(source)), formats=_PILLOW_FORMATS) as picture:
+            return _frames_of(picture)
+    except Exception:  # load_image says what is wrong with it
+        return 1
+
+
+def _frames_of(picture: Image.Image) -> int:
     # A phone's MPO is a JPEG with previews and depth maps behind it; its first image is the photograph.
-    count = 1 if picture.format == "MPO" else _count_pages(picture) if picture.format == "TIFF" else _frames(picture)
+    if picture.format == "MPO":
+        return 1
+    return _count_pages(picture) if picture.format == "TIFF" else _frames(picture)
+
+
+def _choose_frame(picture: Image.Image, frame: int | None) -> None:
+    count = _frames_of(picture)
     if frame is None:
         if count > 1:
             raise ImageFileError(

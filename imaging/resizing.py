@@ -5,14 +5,18 @@ from PIL import Image
 
 from imaging.checks import check_dtype
 
+FITS = ("crop", "pad", "stretch")
 
-def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+
+def fit_image(image: np.ndarray, size: tuple[int, int], fit: str = "crop") -> np.ndarray:
     """uint8 or uint16 (H, W) or (H, W, C) -> the same dtype, (height, width, C) for size = (height, width).
 
-    The largest centerd part with the wanted aspect is cut out on whole pixels, then resized with Lanczos, which
-    widens with the reduction and so does not alias. uint16 is resized in float32 (24 bits) and keeps its 16 bits. An
-    image that already fits comes back as it is, and one that only has to be cut keeps its values. Raises TypeError
-    unless uint8 or uint16, ValueError for other shapes and for sizes below 1.
+    "crop": the largest centered part with the wanted aspect is cut out on whole pixels. "pad": the image is put in the
+    middle of the smallest ground with the wanted aspect, of the mean color of its border. "stretch": the aspect
+    changes. Then the image is resized with Lanczos, which widens with the reduction and so does not alias. uint16 is
+    resized in float32 (24 bits) and keeps its 16 bits. An image that already fits comes back as it is, and one that
+    only has to be cut keeps its values. Raises TypeError unless uint8 or uint16, ValueError for other shapes and for
+    sizes below 1.
 
     >>> fit_image(np.zeros((48, 100, 3), np.uint8), (32, 32)).shape
     (32, 32, 3)
@@ -28,7 +32,12 @@ def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise ValueError(f"expected size=(height, width) of at least 1, got {tuple(size)}")
     if image.shape[:2] == (height, width):
         return image
-    image = _center_crop(image, height, width)
+    if fit == "crop":
+        image = _center_crop(image, height, width)
+    elif fit == "pad":
+        image = _padded(image, height, width)
+    elif fit != "stretch":
+        raise ValueError(f"expected fit {' or '.join(FITS)}, got {fit!r}")
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
     return np.stack([_resize_plane(image[..., channel], height, width) for channel in range(image.shape[2])], axis=-1)
@@ -41,6 +50,19 @@ def _center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
     crop_columns = max(1, min(columns, round(rows * width / height)))
     top, left = (rows - crop_rows) // 2, (columns - crop_columns) // 2
     return image[top : top + crop_rows, left : left + crop_columns]
+
+
+def _padded(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, C) in the middle of the smallest ground with the aspect height : width, to the nearest whole pixel."""
+    rows, columns, channels = image.shape
+    padded_rows = max(rows, round(columns * height / width))
+    padded_columns = max(columns, round(rows * width / height))
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    ground = np.empty((padded_rows, padded_columns, channels), image.dtype)
+    ground[:] = np.rint(border.mean(axis=0, dtype=np.float64))
+    top, left = (padded_rows - rows) // 2, (padded_columns - columns) // 2
+    ground[top : top + rows, left : left + columns] = image
+    return ground
 
 
 def _resize_plane(plane: np.ndarray, height: int, width: int) -> np.ndarray:

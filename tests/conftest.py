@@ -79,3 +79,18 @@ def trained_run(image_file, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "small"
     train_here("--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, *QUICK)
     return path
+
+
+@pytest.fixture
+def obey():
+    """A function that runs the command in a message, from "run: " on, as a shell would. It must work."""
+    import subprocess
+
+    def run(message: str) -> None:
+        command = message.partition("run: ")[2].partition(" and pass ")[0]
+        assert command, message
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        result = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, f"{message}\n{result.stderr}"
+
+    return run

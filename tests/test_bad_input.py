@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -118,14 +120,22 @@ MISTAKES = [
     (train, "--xla on --distribute mirrored", "expected --distribute or --xla on, got both"),
     (train, "--data missing/path", "'missing/path'; check the spelling"),
     (train, "--data cifar11", ", ".join(DATASET_NAMES)),
-    (train, "--data empty", "got none among 0 files"),
-    (train, "--data texts", "got none among 1 files"),
+    (train, "--data empty", "in empty, got none; check the path"),
+    (train, "--data texts", "got none among 1 files: 1 .txt (a.txt); check the path"),
     (train, "--data corrupt", "corrupt/2.png"),
-    (train, "--data mixed", "16x16 RGB uint8 (4), 20x24 RGB uint8 (1); pass --image-size with the size to make them"),
-    (train, "--data not.zip", "expected a zip archive"),
+    (
+        train,
+        "--data mixed",
+        "16x16 RGB uint8 (4), 20x24 RGB uint8 (1); run: python train.py --data mixed --image-size",
+    ),
+    (train, "--data not.zip", "expected a whole zip archive"),
     (train, "--data movie.mp4", "expected a folder of images"),
-    (train, "--data float.npy", "float.npy: expected uint8 or uint16, got float32; save levels: np.rint(255 * images)"),
-    (train, "--data nan.npy", "got float64"),
+    (
+        train,
+        "--data float.npy",
+        "got float32 from 0 to 0, which looks like 0 for black and 1 for white; run: python",
+    ),
+    (train, "--data nan.npy", "expected finite values"),
     (train, "--data int64.npy", "got int64"),
     (train, "--data bool.npy", "got bool"),
     (train, "--data objects.npy", "object array"),
@@ -133,10 +143,10 @@ MISTAKES = [
     (train, "--data first.npy", "channels-first"),
     (train, "--data none.npy", "got none"),
     (train, "--data cut.npy", "cannot be read"),
-    (train, "--data many.npz", "got a, b, c"),
+    (train, "--data many.npz", "got a (8, 16, 16, 3), b"),
     (train, "--data labels.npz", "8 labels"),
     (train, "--data odd --batch-size 4", "got 18x21; pass --image-size 16x20 or --image-size 20x24"),
-    (train, "--data good.npy --image-size 30", "got 30x30; pass --image-size 28x28 or --image-size 32x32"),
+    (train, "--data good.npy --batch-size 4 --image-size 30", "got 30x30; pass --image-size 28x28 or"),
     (train, "--data good.npy --image-size big", "a size such as 64 or 48x80"),
     (train, "--data good.npy --image-count 9", "from 1 to the 8 of good"),
     (train, "--data good.npy --batch-size 9", "at most 8"),
@@ -168,8 +178,8 @@ MISTAKES = [
     (train, "--resume --run-dir foreign", "it belongs to another run"),
     (train, "--resume --run-dir unread", "unread/metrics.jsonl, line 1: expected JSON"),
     (train, "--resume --run-dir changed", f"{' or '.join(LOSSES)}, got 'wgan'"),
-    (train, "--data secret.zip", "secret.zip/1.png: expected a readable file"),
-    (train, "--data alpha", "--alpha white"),
+    (train, "--data secret.zip", "such as secret.zip/1.png: expected a whole member of a zip archive, got an"),
+    (train, "--data alpha", "1 with transparent pixels (1.png); add images; two are the least"),
     (
         train,
         "--data good.npy --batch-size 4 --scaling standardize --maximum data",
@@ -265,3 +275,27 @@ def test_read_only_folder(here, run_script):
     (here / "empty").chmod(0o500)
     outcome = run_script(train, "--data", "good.npy", "--batch-size", 4, "--run-dir", "empty/run")
     assert outcome.status == 2 and "can be written to" in outcome.stderr
+
+
+@pytest.mark.slow
+def test_what_a_message_tells_to_do_works_when_it_is_done(here, run_script):
+    """Each message of train.py that names a command or options is obeyed, and the command then works."""
+    obeyed = 0
+    for script, arguments, _ in MISTAKES:
+        if script is not train or "--resume" in arguments:
+            continue
+        message = run_script(train, *arguments.split(), "--dry-run").stderr
+        for words in advised(message, arguments):
+            outcome = run_script(train, *words, "--dry-run")
+            assert outcome.status == 0, f"{message}{words}\n{outcome.stderr}"
+            obeyed += 1
+    assert obeyed >= 12
+
+
+def advised(message: str, arguments: str) -> list[list[str]]:
+    """The arguments that a message proposes: of its whole command, or with each of the options that it says to pass."""
+    whole = re.search(r"run: python train\.py (.*)$", message.strip())
+    if whole:
+        return [shlex.split(whole[1])]
+    passed = re.search(r"; pass (--[a-z-]+) (\S+)(?: or (?:--[a-z-]+ )?(\S+))?$", message.strip())
+    return [[*arguments.split(), passed[1], value] for value in passed.groups()[1:] if value] if passed else []

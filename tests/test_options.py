@@ -13,7 +13,7 @@ import evaluate
 import generate
 import train
 from config import LOSSES, PRESETS, TrainingConfig
-from options import Choice, Flag, Level, Names, Number, Size, Whole, converter, options_of
+from options import Choice, Flag, Level, Names, Number, Range, Size, Whole, converter, options_of
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = options_of(TrainingConfig)
@@ -25,6 +25,7 @@ REFUSED = {
     Names: ("cutout,cutout", ("cutout", "cutout")),
     Size: ("big", (0, 16)),
     Level: ("-1", 0.0),
+    Range: ("1,0", (0.0, float("inf"))),
 }
 
 

@@ -1,0 +1,83 @@
+"""Which folder names are classes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import PurePosixPath
+
+import numpy as np
+
+# Folders with these names usually divide a data set for training and judging; they are no classes.
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout"}
+
+
+@dataclass(frozen=True)
+class FolderClasses:
+    """The classes of pictures by their folders.
+
+    Attributes:
+        labels: int64 (n,), indices into `names`, −1 for a picture that lies in none; None if there are no classes.
+        names: sorted.
+        without_pictures: folders beside those of the classes in which no picture lies.
+        doubt: why there are no classes where one might expect some, in words; with the level to pass instead.
+        other_level: the level of folders that may hold the classes, where there is a doubt.
+    """
+
+    labels: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    without_pictures: tuple[str, ...] = ()
+    doubt: str = ""
+    other_level: int | None = None
+
+
+def classes_by_folder(names: Iterable[str], folders: Iterable[str], level: int | None) -> FolderClasses:
+    """Classes from the names of pictures, relative and with / between folders.
+
+    Without a level the first folder in which the names differ is the class, unless a picture lies beside these folders
+    or they look like parts of a data set, train and test. With one, counted from 1, the folders of that level are
+    classes and a picture above them is in none. Raises ValueError for a level at which no picture has a folder.
+
+    >>> classes = classes_by_folder(["pets/cat/1.png", "pets/dog/2.png"], [], None)
+    >>> classes.names, classes.labels.tolist()
+    (('cat', 'dog'), [0, 1])
+    """
+    ways: dict[str, int] = {}
+    first_of: dict[str, str] = {}
+    numbers = []
+    for name in names:
+        way = name.rpartition("/")[0]
+        numbers.append(ways.setdefault(way, len(ways)))
+        first_of.setdefault(way, name)
+    paths = [PurePosixPath(way).parts for way in ways]
+    if level is None:
+        shared = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+        if all(len(path) == shared for path in paths):
+            return FolderClasses()  # all lie in one folder
+        beside = [way for way, path in zip(ways, paths, strict=True) if len(path) <= shared]
+        if beside:
+            count = int(np.isin(numbers, [ways[way] for way in beside]).sum())
+            return FolderClasses(
+                doubt=f"no classes: {count:,} pictures lie beside the folders ({first_of[beside[0]]})",
+                other_level=shared + 1,
+            )
+        if {path[shared].casefold() for path in paths} <= PARTS and any(len(path) > shared + 1 for path in paths):
+            parts = ", ".join(sorted({path[shared] for path in paths}))
+            return FolderClasses(
+                doubt=f"no classes: the folders {parts} look like parts of a data set", other_level=shared + 2
+            )
+    else:
+        shared = level - 1
+        if all(len(path) <= shared for path in paths):
+            raise ValueError(
+                f"expected class_level of at most {max(map(len, paths))}, the deepest folders, got {level}; choose less"
+            )
+    class_names = sorted({path[shared] for path in paths if len(path) > shared})
+    index = {name: label for label, name in enumerate(class_names)}
+    labels = np.array([index[path[shared]] if len(path) > shared else -1 for path in paths], np.int64)
+    above = {path[:shared] for path in paths}
+    empty = {
+        path[shared]
+        for path in (PurePosixPath(folder).parts for folder in folders)
+        if len(path) == shared + 1 and path[:shared] in above
+    }
+    return FolderClasses(labels[numbers], tuple(class_names), tuple(sorted(empty - set(class_names))))
