@@ -27,6 +27,6 @@ def test_one_bit_is_another_fingerprint_and_a_clock_is_not(fingerprint):
     changed.view(np.uint32)[2, 1] ^= 1
     first = fingerprint(**{"generator/0": weights, "progress/seconds": np.ones(2)})
     assert first == fingerprint(**{"progress/seconds": np.zeros(2), "generator/0": weights})
-    others = [{"generator/0": changed}, {"generator/0": weights.T}, {"generator/1": weights}]
+    others = [{"generator/0": changed}, {"generator/0": weights.reshape(4, 3)}, {"generator/1": weights}]
     others.append({"generator/0": weights.astype(np.float64)})
     assert len({first, *(fingerprint(**arrays) for arrays in others)}) == 5
