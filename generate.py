@@ -63,7 +63,10 @@ def main() -> int:
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         generator = run.load_generator(arguments.best)
         if targets is not None:
-            write_projections(output, targets, generator, scaler, run, classes, arguments)
+            from drawing.projection import project
+
+            inputs = project(generator, scaler.transform(targets), classes, run.class_count, arguments.seed)
+            write_projections(output, targets, inputs, generate_images(generator, scaler, inputs), run, arguments)
         elif training_images is not None:
             drawn = generate_images(generator, scaler, request.inputs)
             write_nearest(output, drawn, request, training_images, arguments.nearest, arguments.scale)

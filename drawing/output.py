@@ -14,7 +14,6 @@ from errors import InputError, Parameter, words
 from files import write_array
 from image_datasets import ImageSet
 from imaging import MAX_PIXELS, check_format, save_animation, save_image, save_images
-from models.sampling import generate_images
 from preprocessing import PixelScaler
 from runs import RunFolder
 
@@ -179,17 +178,15 @@ def write_nearest(
 def write_projections(
     output: Path,
     targets: np.ndarray,
-    generator,
-    scaler: PixelScaler,
+    inputs: np.ndarray,
+    drawn: np.ndarray,
     run: RunFolder,
-    classes: list[int | None],
     arguments: argparse.Namespace,
 ) -> None:
-    """A row for each image: itself, and the closest image that the generator makes, with its error."""
-    from drawing.projection import project
+    """A row for each image: itself, and the closest image that the generator makes, with its error.
 
-    inputs = project(generator, scaler.transform(targets), classes, run.class_count, arguments.seed)
-    drawn = generate_images(generator, scaler, inputs)
+    inputs: what `project` found for `targets`; drawn: what the generator makes of them.
+    """
     if arguments.save_latents:
         latents = inputs[:, : run.config.latent_dim]
         write_array(arguments.save_latents, [latents], latents.shape, "float32")

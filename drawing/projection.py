@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.sampling import BATCH_SIZE, latents_from_seeds, with_classes
-from progress import progress_bar
+from progress import ProgressBar, progress_bar
 
 CANDIDATES = 512  # random latents tried for each class
 STARTS = 4  # of them that are improved, for each image
@@ -35,23 +35,6 @@ def project(
     latents = latents_from_seeds(range(seed, seed + CANDIDATES), latent_dim)
     codes = [None if label is None else np.full(CANDIDATES, label) for label in classes]
     candidates = np.concatenate([with_classes(latents, labels, class_count) for labels in codes])
-
-    inputs = keras.Variable(np.zeros((STARTS, candidates.shape[1]), np.float32))
-    optimizer = keras.optimizers.Adam(RATE)
-    optimizer.build([inputs])
-
-    @tf.function
-    def descend(target: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            errors = tf.reduce_mean(tf.square(generator(inputs.value, training=False) - target), axis=(1, 2, 3))
-            total = tf.reduce_sum(errors)
-        slopes = tape.gradient(total, inputs.value)
-        # The class stays what it is.
-        kept = tf.concat([tf.ones(latent_dim), tf.zeros(class_count)], axis=0)
-        optimizer.learning_rate.assign(rate)
-        optimizer.apply([slopes * kept], [inputs])
-        return errors
-
     distances = np.concatenate(
         [
             _distances(np.asarray(generator(candidates[start : start + BATCH_SIZE], training=False)), scaled_images)
@@ -59,23 +42,52 @@ def project(
         ],
         axis=1,
     )
-    moments = [variable for variable in optimizer.variables if variable is not optimizer.learning_rate]
-    found = []
+    descent, found = _Descent(generator, latent_dim), []
     with progress_bar("projecting", len(scaled_images) * STEPS, "steps") as bar:
         for image, distances_to_image in zip(scaled_images, distances, strict=True):
-            inputs.assign(candidates[np.argsort(distances_to_image, kind="stable")[:STARTS]])
-            for moment in moments:
-                moment.assign(np.zeros(moment.shape, moment.dtype))
-            best, best_error = None, np.inf
-            for step in range(STEPS + 1):
-                before = inputs.numpy()
-                rate = RATE * 0.5 * (1.0 + np.cos(np.pi * step / STEPS))
-                errors = descend(tf.constant(image[np.newaxis]), tf.constant(rate, tf.float32)).numpy()
-                if errors.min() < best_error:
-                    best, best_error = before[errors.argmin()].copy(), errors.min()
-                bar.advance(1 if step else 0, "projecting")
-            found.append(best)
+            starts = candidates[np.argsort(distances_to_image, kind="stable")[:STARTS]]
+            found.append(descent.closest(image, starts, bar))
     return np.stack(found)
+
+
+class _Descent:
+    """A few inputs of the generator, moved downhill towards one image after the other by Adam."""
+
+    def __init__(self, generator: keras.Sequential, latent_dim: int) -> None:
+        input_length = generator.input_shape[-1]
+        self.generator = generator
+        self.inputs = keras.Variable(np.zeros((STARTS, input_length), np.float32))
+        self.moves = tf.constant([1.0] * latent_dim + [0.0] * (input_length - latent_dim))  # the class stays what it is
+        self.optimizer = keras.optimizers.Adam(RATE)
+        self.optimizer.build([self.inputs])
+        self.step = tf.function(self._step)
+
+    def closest(self, image: np.ndarray, starts: np.ndarray, bar: ProgressBar) -> np.ndarray:
+        """float32 (input_length,): the best of all inputs on the way down from `starts`."""
+        self.inputs.assign(starts)
+        for variable in self.optimizer.variables:
+            if variable is not self.optimizer.learning_rate:
+                variable.assign(np.zeros(variable.shape, variable.dtype))
+        best, best_error = None, np.inf
+        for step in range(STEPS + 1):
+            before = self.inputs.numpy()
+            rate = RATE * 0.5 * (1.0 + np.cos(np.pi * step / STEPS))
+            errors = self.step(tf.constant(image[np.newaxis]), tf.constant(rate, tf.float32)).numpy()
+            if errors.min() < best_error:
+                best, best_error = before[errors.argmin()].copy(), errors.min()
+            bar.advance(1 if step else 0, "projecting")
+        return best
+
+    def _step(self, target: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        """Moves the inputs once; the mean squared error of each before, float32 (STARTS,)."""
+        with tf.GradientTape() as tape:
+            images = self.generator(self.inputs.value, training=False)
+            errors = tf.reduce_mean(tf.square(images - target), axis=(1, 2, 3))
+            total = tf.reduce_sum(errors)
+        slopes = tape.gradient(total, self.inputs.value)
+        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.apply([slopes * self.moves], [self.inputs])
+        return errors
 
 
 def _distances(drawn: np.ndarray, targets: np.ndarray) -> np.ndarray:
