@@ -129,7 +129,7 @@ def _idx_way_out(path: Path, source: str, first: bytes) -> str:
     axes = first[3]
     shape = tuple(int.from_bytes(first[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(axes))
     if axes == 1:
-        return "it holds labels; pass the file of the images as --data, saved as .npy"
+        return "it holds labels; pass the file of the images instead, saved as .npy"
     target = f"{path.name.partition('.')[0]}.npy"
     program = (
         f"import numpy as np; np.save({target!r}, {source.format(name=str(path))}[{4 + 4 * axes}:].reshape{shape})"
@@ -173,7 +173,7 @@ def _table_way_out(path: Path) -> str:
     named = not _are_numbers(lines[0], separator)
     row = lines[1] if named else lines[0]
     if not _are_numbers(row, separator):
-        return "if it is a list of files and classes, pass the folder of the files as --data and this as --labels"
+        return "if it is a list of files and classes, pass the folder of the files as the data and this as the labels"
     width = len(row.split(separator))
     source = f"np.loadtxt({str(path)!r}, delimiter={separator!r}, skiprows={int(named)}, ndmin=2)"
     for columns, label in (("", None), ("[:, 1:]", "f[:, 0].astype(int)"), ("[:, :-1]", "f[:, -1].astype(int)")):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import LongInputError
+from errors import InputError, LongInputError, words
 from image_datasets.advice import advice_for
 from image_datasets.arrays import ARRAY_SUFFIXES, load_array_set
 from image_datasets.channels_and_sizes import with_channels, with_size
@@ -109,9 +109,9 @@ def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:
 
 def _checked_path(path: Path) -> Path:
     if not path.exists():
-        raise ValueError(
-            f"expected --data to be one of {', '.join(DATASET_NAMES)} or an existing path, got {str(path)!r}; "
-            "check the spelling"
+        raise InputError(
+            words("expected {data} to be one of {} or an existing path, got {!r}", ", ".join(DATASET_NAMES), path),
+            "check the spelling",
         )
     if not path.is_dir() and path.suffix.lower() not in (".zip", *ARRAY_SUFFIXES):
         raise LongInputError(advice_for(path))

@@ -13,7 +13,6 @@ from imaging import ImageFileError
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEAK_OF_OPTIONS = ("train.py", "generate.py", "evaluate.py", "export.py", "command_line.py", "options.py")
-STILL_DO = ("image_datasets/loading.py",)
 
 
 def parser(*options: str) -> ArgumentParser:
@@ -79,7 +78,7 @@ def library_files() -> list[Path]:
     return [
         ROOT / name
         for name in listed.splitlines()
-        if name not in (*SPEAK_OF_OPTIONS, *STILL_DO) and name.split("/")[0] not in beside and (ROOT / name).exists()
+        if name not in SPEAK_OF_OPTIONS and name.split("/")[0] not in beside and (ROOT / name).exists()
     ]
 
 
