@@ -91,3 +91,19 @@ def test_a_small_file_does_not_fill_the_memory(monkeypatch):
     small = io.BytesIO()
     Image.new("RGB", (500, 500)).save(small, "PNG")
     assert load_image(io.BytesIO(small.getvalue())).shape == (500, 500, 3)
+
+
+@pytest.mark.parametrize("form", [*WHOLE, "JPEG", "WEBP", "BMP", "GIF", "PNG"])
+def test_a_file_that_is_cut_anywhere_has_its_pixels_or_is_refused(form):
+    if form in WHOLE:
+        content = WHOLE[form]
+    else:
+        file = io.BytesIO()
+        Image.fromarray(GRAY if form == "GIF" else RGB).save(file, form)
+        content = file.getvalue()
+    whole = load_image(io.BytesIO(content))
+    for length in range(1, len(content), max(1, len(content) // 60)):
+        try:
+            np.testing.assert_array_equal(load_image(io.BytesIO(content[:length])), whole)
+        except ImageFileError as error:
+            assert "expected" in str(error)
