@@ -48,6 +48,7 @@ class Trials:
         from command_line import import_tensorflow
 
         import_tensorflow()
+        import train  # noqa: F401  now, so that all trials run the same program, whatever becomes of its files
         import training.loop
         import training.networks  # noqa: F401
 

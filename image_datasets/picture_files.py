@@ -72,11 +72,10 @@ class PictureFolder:
                         name = prefix + entry.name
                         if _is_hidden(os.fsdecode(entry.name)):
                             self.left_out.add("hidden", _shown(name))
-                        elif entry.is_dir():
+                        elif (kind := _kind_of(entry)) == "folder":
                             waiting.append((name + b"/", (*above, here)))
-                        elif not entry.is_file():
-                            what = "links to nothing" if entry.is_symlink() else "no regular files"
-                            self.left_out.add(what, _shown(name))
+                        elif kind != "file":
+                            self.left_out.add(kind, _shown(name))
                         elif is_picture(os.fsdecode(entry.name)):
                             yield name
                         else:
@@ -134,6 +133,18 @@ class PictureZip:
         for number in numbers:
             name, info = self._members[number]
             yield name, partial(open_member, self._archive, info, f"{self.path}/{name}")
+
+
+def _kind_of(entry: os.DirEntry) -> str:
+    """ "folder", "file", or why it is left out."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+    except OSError:  # too many levels of links: one that leads to itself
+        return "links in a circle"
+    return "links to nothing" if entry.is_symlink() else "no regular files"
 
 
 def is_picture(name: str) -> bool:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import evaluate
 import generate
 import train
 from drawing.output import write_files
+from image_datasets import load_images
 from runs import RunFolder, RunIsBusy, check_new
 
 FROZEN = Path(__file__).resolve().parent / "frozen_runs" / "db04404"
@@ -241,3 +243,26 @@ def test_numbers_without_bound_are_refused_at_once(run, run_script, arguments):
     edit(run / "config.json", lambda document: document["config"].update(conditional=False))
     outcome = run_script(generate, run, *arguments.split())
     assert outcome.status == 2 and "of at most 1000000" in outcome.stderr, outcome
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_folder_of_traps_is_read_or_refused_in_one_line(tmp_path, run_script, monkeypatch):
+    """Pipes, devices, links in a circle and to nothing, names that a terminal obeys, and hundreds of empty files."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.png")
+    for name, target in (("zero.png", "/dev/zero"), ("loop.png", "loop.png"), ("gone.png", "nothing")):
+        (folder / name).symlink_to(target)
+    for number in range(4):
+        Image.new("RGB", (16, 16), (number, 0, 0)).save(folder / f"{number}\x1b[2J\n.png")
+    loaded = load_images(folder)
+    assert len(loaded.images) == 4
+    for words in ("pipe.png", "zero.png", "loop.png", "gone.png"):
+        assert words in loaded.report.left_out
+    for number in range(300):
+        (folder / f"{number}.png").touch()
+    (folder / "bad\x1b[31m\n.png").write_bytes(b"x" * 100)
+    outcome = run_script(train, "--data", "photos")
+    assert outcome.status == 2 and outcome.stderr.count("\n") == 1, outcome
+    assert outcome.stderr.strip().isprintable() and len(outcome.stderr) < 1000
