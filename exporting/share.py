@@ -13,14 +13,15 @@ from files import read_json, write_text
 from imaging import image_grid, save_image
 from runs import RunFolder
 
-COPIED = ("preprocessing.json", "discriminator.keras", "metrics.jsonl", "README.md")
+COPIED = ("preprocessing.json", "discriminator.keras", "metrics.jsonl", "scores.json", "README.md")
 GRID_SIDE = 8
 
 
 def write(folder: Path, generator: TrainedGenerator, precision: str, title: str | None) -> None:
     """Fills the folder, which is a run folder itself: generate.py draws from it, train.py --start-from begins with it.
 
-    config.json keeps the name of the data without the path, so that it tells nothing about the machine.
+    Scores travel along if evaluate.py --json wrote them into the run folder, as scores.json. config.json keeps the name
+    of the data without the path, so that it tells nothing about the machine.
     """
     run = generator.run
     for name in COPIED:
@@ -34,7 +35,6 @@ def write(folder: Path, generator: TrainedGenerator, precision: str, title: str 
         (folder / "samples").mkdir()
         shutil.copyfile(picture, folder / "samples" / picture.name)
     save_image(folder / "grid.png", image_grid(generator.drawn, GRID_SIDE, GRID_SIDE))
-    write_text(folder / "scores.json", json.dumps(_scores(run), indent=2) + "\n")
     page.write(folder / "page.html", generator, precision, title)
 
 
@@ -44,8 +44,3 @@ def read(folder: Path, generator: TrainedGenerator, precision: str) -> Reading:
     if not np.array_equal(copy.drawn, generator.drawn):
         raise ValueError("expected the copied run to draw what the run draws, got other images; try again")
     return page.read(folder / "page.html", generator, precision)
-
-
-def _scores(run: RunFolder) -> dict:
-    """The last line of metrics.jsonl, which holds the losses and, if they were measured, the distances; {} without."""
-    return next(iter(run.load_metrics()[-1:]), {})

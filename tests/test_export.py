@@ -140,7 +140,7 @@ def test_a_shared_folder_is_a_run_that_draws_the_same_and_tells_nothing_of_the_m
         "metrics.jsonl",
         "README.md",
     }
-    assert shared == names | {"page.html", "grid.png", "scores.json", "samples/epoch_0002.png"}
+    assert shared == names | {"page.html", "grid.png", "samples/epoch_0002.png"}
     for name in shared:
         if not name.endswith((".keras", ".png")):
             assert str(image_file.parent) not in (tmp_path / "share" / name).read_text(encoding="utf-8"), name
