@@ -66,8 +66,11 @@ chosen = draws.integers(64, size=(steps, 2, 8))
 two = open_replicas("mirrored", 0, 1, 8)
 assert two.count == 2
 
+def lists_as_tuples(value):  # JSON has no tuples
+    return tuple(value) if isinstance(value, list) else value
+
 def trained(recipe, replicas, steps_per_execution=1):
-    config = TrainingConfig.of(precision="float32", **recipe)
+    config = TrainingConfig.of(precision="float32", **{name: lists_as_tuples(value) for name, value in recipe.items()})
     networks = build_networks(config, (16, 16, 3), "tanh", 3, replicas)
     step = TrainStep(networks, config, steps)
     losses, logits = [], []
