@@ -10,8 +10,8 @@ import numpy as np
 
 BLOCK_ROWS = 512  # 10,000 columns of float64 make 41 MB
 SUBSETS, SUBSET_SIZE = 100, 1000  # of the kernel distance
-PRECISION_NEIGHBOURS = 3  # as in the paper's experiments
-COVERAGE_NEIGHBOURS = 5  # as in the paper's experiments
+PRECISION_NEIGHBORS = 3  # as in the paper's experiments
+COVERAGE_NEIGHBORS = 5  # as in the paper's experiments
 SAME_POINT = 1e-12  # squared distance, relative to the squared lengths, below which two points are one
 
 
@@ -106,7 +106,7 @@ def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def precision_recall(
-    real: np.ndarray, generated: np.ndarray, neighbors: int = PRECISION_NEIGHBOURS
+    real: np.ndarray, generated: np.ndarray, neighbors: int = PRECISION_NEIGHBORS
 ) -> tuple[float, float]:
     """Improved precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991).
 
@@ -125,7 +125,7 @@ def precision_recall(
 
 
 def density_coverage(
-    real: np.ndarray, generated: np.ndarray, neighbors: int = COVERAGE_NEIGHBOURS
+    real: np.ndarray, generated: np.ndarray, neighbors: int = COVERAGE_NEIGHBORS
 ) -> tuple[float, float]:
     """Density and coverage: Naeem et al. 2020 (arXiv:2002.09797).
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.distances import (
-    COVERAGE_NEIGHBOURS,
-    PRECISION_NEIGHBOURS,
+    COVERAGE_NEIGHBORS,
+    PRECISION_NEIGHBORS,
     density_coverage,
     frechet_distance,
     kernel_distance,
@@ -15,7 +15,7 @@ from evaluation.distances import (
 )
 from progress import track
 
-FEWEST_IMAGES = max(PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS) + 1
+FEWEST_IMAGES = max(PRECISION_NEIGHBORS, COVERAGE_NEIGHBORS) + 1
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_translation_moves_whole_pixels_and_repeats_the_edge():
     assert {names[0] for names in found} == set(moves)
 
 
-def test_cutout_covers_a_rectangle_with_the_mean_colour():
+def test_cutout_covers_a_rectangle_with_the_mean_color():
     """Of half of either side, of which the border may cut off a half."""
     images = IMAGES + np.array([0.5, 0.0, -0.3], np.float32)
     cut = changed(("cutout",), images)
@@ -86,7 +86,7 @@ def test_cutout_covers_a_rectangle_with_the_mean_colour():
             assert 2 <= sides[0].sum() <= 4 and 3 <= sides[1].sum() <= 6
 
 
-def test_colour_is_brightness_saturation_and_contrast():
+def test_color_is_brightness_saturation_and_contrast():
     """An image of a grey pattern and a colour cast: b + c · (pattern + s · cast), each number spread over its range."""
     pattern = np.indices((8, 12)).sum(axis=0)[..., np.newaxis] % 2 - 0.5
     cast = np.array([0.4, -0.1, -0.3])
@@ -105,7 +105,7 @@ def test_colour_is_brightness_saturation_and_contrast():
 
 
 @pytest.mark.parametrize("scaling", MODES)
-def test_colour_is_refused_where_the_range_has_no_bound(scaling):
+def test_color_is_refused_where_the_range_has_no_bound(scaling):
     """Brightness is a share of the range."""
     if all(np.isfinite(PixelScaler(scaling).output_range)):
         assert TrainingConfig(scaling=scaling, augmentation=("color",)).scaling == scaling
