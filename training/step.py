@@ -137,6 +137,7 @@ class TrainStep:
     def _generate(self, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
         """Images float32 (batch, height, width, channels) of normal latents, of the classes of the real images."""
         shape = (tf.shape(batch.images)[0], self.config.latent_dim)
+        # Normal latents favor no direction, so any two seeds can be walked between (White 2016).
         inputs = self.replicas.draw(tf.random.stateless_normal, shape, seed)  # (batch, latent_dim)
         if self.class_count:  # told the class (Mirza, Osindero 2014), as often as it occurs among the real ones
             inputs = tf.concat([inputs, tf.one_hot(batch.labels, self.class_count)], axis=1)
@@ -145,13 +146,13 @@ class TrainStep:
     def _train_discriminator(
         self, batch: Batch, generated_images: tf.Tensor, seeds: Seeds, penalty_scale: tf.Tensor, penalize: bool
     ) -> Readings:
-        """The discriminator's move: tell real from generated, and be smooth about it."""
+        """The discriminator's move: real logits up, generated logits down, and no steeper than the penalties allow."""
         discriminator, interval = self.networks.discriminator, self.config.penalty_interval
         with tf.GradientTape() as tape:
             real_logits, generated_logits, penalty = self._logits_and_penalty(batch, generated_images, seeds, penalize)
             loss = self.loss.discriminator(real_logits, generated_logits)
             # A penalty costs a second backward pass. One that comes every nth step weighs n times as much, so its mean
-            # stays (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN").
+            # stays: lazy regularization (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN").
             penalized_loss = loss + penalty_scale * interval * penalty
         self._descend(tape, penalized_loss, discriminator, self.networks.discriminator_optimizer)
         return {
