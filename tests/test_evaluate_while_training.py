@@ -185,5 +185,5 @@ def test_without_labels_and_weights_it_fails_before_the_run_is_made(tmp_path, ca
 
 
 def test_best_weights_that_are_not_there(trained_run):
-    with pytest.raises(ValueError, match="--evaluate-every"):
+    with pytest.raises(ValueError, match="has measured no distance"):
         RunFolder.open(trained_run).load_generator(best=True)
