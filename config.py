@@ -162,7 +162,9 @@ class TrainingConfig:
         f"networks and recipe: {' or '.join(PRESETS)} (default {{default}})",
         Choice(tuple(PRESETS), "NAME"),
     )
-    loss: str = option("non_saturating", RECIPE, "the loss they are trained with (default {default})", Choice(LOSSES))
+    loss: str = option(
+        "non_saturating", RECIPE, "the loss both networks are trained with (default {default})", Choice(LOSSES)
+    )
     epochs: int = option(10, RECIPE, "passes over the data (default {default})", Whole("N", 1))
     # Many small steps learn more per minute than few large ones.
     batch_size: int = option(32, RECIPE, "images per step (default {default})", Whole("N", 2))

@@ -133,7 +133,7 @@ def add_image_files(files: argparse._ActionsContainer) -> None:
         files,
         TrainingConfig,
         "image_size",
-        "pixels, for IMAGES; real images are brought to the size of what they are compared with",
+        "size in pixels of IMAGES; real images are resized to match what they are compared with",
     )
     add_option(files, TrainingConfig, "channels", "convert IMAGES to grayscale (1) or RGB (3)")
     add_option(files, TrainingConfig, "alpha", "transparent images, as in train.py (default: an error)")

@@ -1,4 +1,4 @@
-"""Takes a trained generator out of this program: python export.py --help"""
+"""Exports a trained generator for other programs: python export.py --help"""
 
 import sys
 from pathlib import Path
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def build_parser() -> ArgumentParser:
-    parser = ArgumentParser(prog=PROGRAM, description="Takes a trained generator out of this program.", epilog=EXAMPLES)
+    parser = ArgumentParser(prog=PROGRAM, description="Exports a trained generator.", epilog=EXAMPLES)
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
     parser.add_argument(
         "--output",
