@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from errno import ENOMEM
@@ -19,6 +20,7 @@ MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
 LESS_MEMORY = "choose a smaller batch, size or count, or close other programs"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+ONE_AT_A_TIME = threading.RLock()  # standard error is one for all threads
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -143,6 +145,11 @@ def quiet_libraries() -> Iterator[None]:
 
     A ValueError, TypeError or OSError says what is wrong by itself, so then it stays held back.
     """
+    with ONE_AT_A_TIME:
+        yield from _held_back()
+
+
+def _held_back() -> Iterator[None]:
     sys.stderr.flush()
     standard_error = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

@@ -26,7 +26,6 @@ from drawing.request import (
 )
 from image_datasets import KERAS_DATASETS, ImageSet
 from models.sampling import BATCH_SIZE, generate_batches, generate_images
-from options import name_list
 from progress import track
 from runs import RunFolder
 
@@ -130,7 +129,6 @@ def add_how(how: argparse._ActionsContainer) -> None:
     how.add_argument(
         "--class",
         dest="classes",
-        type=name_list,
         metavar="LIST",
         help="classes of a conditional run, such as cat,dog; one grid row per class (default: all)",
     )

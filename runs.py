@@ -145,7 +145,7 @@ class RunFolder:
         return {
             "format": FORMAT,
             "version": VERSION,
-            "config": self.config.to_json(),
+            "config": _settings(self.config),
             "images": {
                 "shape": list(self.image_shape),
                 "dtype": self.image_dtype,
@@ -163,7 +163,7 @@ class RunFolder:
         path = self.path / "config.json"
         with self.locked():
             document = read_json(path)  # the versions stay those that began the run
-            write_text(path, json.dumps(document | {"config": config.to_json()}, indent=2) + "\n")
+            write_text(path, json.dumps(document | {"config": _settings(config)}, indent=2) + "\n")
         return replace(self, config=config)
 
     def identity(self) -> tuple[int, int] | None:
@@ -240,14 +240,19 @@ class RunFolder:
                 f"({len(images.images)} images of shape {images.image_shape}); put the data back or start a new run"
             )
 
+    def check_data_is_there(self) -> None:
+        """Raises InputError when the images of the run are no longer where they were."""
+        if self.config.data not in DATASET_NAMES and not Path(self.config.data).exists():
+            raise InputError(
+                f"expected the images of the run where they were, {self.config.data!r}, got nothing there",
+                words("pass {data} with their new place"),
+            )
+
     def load_training_images(self, data: str | None = None) -> ImageSet:
         """The images the run was trained on, from `data` if they have moved. Raises ValueError for others or none."""
         config = self.config
-        if data is None and config.data not in DATASET_NAMES and not Path(config.data).exists():
-            raise InputError(
-                f"expected the images of the run where they were, {config.data!r}, got nothing there",
-                words("pass {data} with their new place"),
-            )
+        if data is None:
+            self.check_data_is_there()
         images = load_images(data or config.data, ReadingOptions.of(config))
         self.check_same_images(images)
         return images
@@ -382,6 +387,16 @@ def _numbered(folder: Path, pattern: re.Pattern) -> list[Path]:
     """The files of a folder whose names have a number, by that number."""
     found = [(int(match[1]), folder / match[0]) for match in map(pattern.fullmatch, _names_in(folder)) if match]
     return [path for _, path in sorted(found)]
+
+
+def _settings(config: TrainingConfig) -> dict:
+    """The settings as JSON has them, with whole paths, so that a run goes on from whatever folder."""
+    settings = config.to_json()
+    for name in ("data", "labels"):
+        path = None if settings[name] is None else Path(settings[name]).expanduser()
+        if path is not None and settings[name] not in DATASET_NAMES and path.exists():
+            settings[name] = str(path.absolute())
+    return settings
 
 
 def check_outside(path: Path | None, data: str) -> None:

@@ -168,6 +168,8 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
             "leave them out",
             "start a new run",
         )
+    if "data" not in choices:
+        run.check_data_is_there()
     changed = {name: value for name, value in choices.items() if name in CHANGED_BY_RESUMING}
     return run, dataclasses.replace(run.config, **changed)
 

@@ -1,6 +1,7 @@
 """Where generate.py writes, checked before anything is drawn; and the writing."""
 
 import argparse
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,6 +94,13 @@ def check_place(output: Path, kind: str, name: str) -> None:
         )
     if kind != "folder" and not output.parent.is_dir():
         raise InputError(("expected an existing folder for ", option, f", got {str(output.parent)!r}"), "make it first")
+    place = output if kind == "folder" else output.parent
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        raise InputError(
+            ("expected a place that can be written to for ", option, f", got {str(output)!r}"), "choose another"
+        )
 
 
 def output_kind(output: Path) -> str:
@@ -126,7 +134,11 @@ def write_images(
             scale = scale or -(-SMALLEST_FRAME // min(frames.shape[1:3]))
             save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_, scale=scale)
         case "array":
-            write_array(output, batches, (len(request.inputs), *run.image_shape), run.image_dtype)
+            labels = {}
+            if run.class_count:  # so that what is drawn can be trained on again
+                codes = request.inputs[:, run.config.latent_dim :]
+                labels = {"labels": codes.argmax(axis=1), "class_names": np.array(run.class_names)}
+            write_array(output, batches, (len(request.inputs), *run.image_shape), run.image_dtype, labels)
         case "folder":
             write_files(output, batches, request.names)
 

@@ -1,6 +1,7 @@
 """What generate.py is asked to draw: its options, made into inputs of the generator."""
 
 import argparse
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 from errors import InputError, words
 from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
-from imaging import load_image
+from image_datasets.channels_and_sizes import with_channels
+from imaging import fit_image, load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
@@ -77,7 +79,8 @@ def choose_classes(arguments: argparse.Namespace, run: RunFolder) -> list[int | 
                 "train a conditional one",
             )
         return [None]
-    unknown = [name for name in arguments.classes or () if name not in run.class_names]
+    chosen = split_names(arguments.classes or "", run.class_names)
+    unknown = [name for name in chosen if name not in run.class_names]
     if unknown:
         raise InputError(
             words("expected {classes} of {}, got {}", ", ".join(run.class_names), ", ".join(unknown)),
@@ -87,7 +90,22 @@ def choose_classes(arguments: argparse.Namespace, run: RunFolder) -> list[int | 
         if arguments.walk:
             raise InputError(words("expected {classes} with {walk} of a conditional run, got none"), "name one class")
         return list(range(run.class_count))
-    return [run.class_names.index(name) for name in dict.fromkeys(arguments.classes)]
+    return [run.class_names.index(name) for name in dict.fromkeys(chosen)]
+
+
+def split_names(text: str, known: tuple[str, ...]) -> list[str]:
+    """A list with commas -> its names, of which known ones may hold commas themselves; the longest one counts.
+
+    >>> split_names("cats, small,dogs", ("cats, small", "dogs", "cats"))
+    ['cats, small', 'dogs']
+    """
+    parts, names = text.split(",") if text else [], []
+    while parts:
+        lengths = range(len(parts), 0, -1)
+        length = next((length for length in lengths if ",".join(parts[:length]).strip() in known), 1)
+        names.append(",".join(parts[:length]).strip())
+        del parts[:length]
+    return names
 
 
 def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
@@ -219,7 +237,7 @@ def load_targets(path: Path, run: RunFolder) -> np.ndarray:
         images, _ = load_image_array(path)
         images = images[np.newaxis] if images.ndim == 3 else images
     else:
-        images = load_image(path, alpha=run.config.alpha, cmyk=run.config.cmyk)[np.newaxis]
+        images = brought_to_form(path, run)[np.newaxis]
     if images.shape[1:] != run.image_shape or images.dtype != run.image_dtype:
         raise InputError(
             f"{path}: expected {run.image_dtype} of shape (n, {', '.join(map(str, run.image_shape))}), which the run "
@@ -227,6 +245,22 @@ def load_targets(path: Path, run: RunFolder) -> np.ndarray:
             "resize or convert it",
         )
     return validate_images(images)
+
+
+def brought_to_form(path: Path, run: RunFolder) -> np.ndarray:
+    """An image file as the run's own were read: with its transparency, channels and size; a line says what changed."""
+    config = run.config
+    image = load_image(path, alpha=config.alpha, cmyk=config.cmyk, frame=0 if config.frames else None)
+    height, width, channels = run.image_shape
+    was = image.shape
+    if config.channels is not None or channels == 3:  # gray among RGB becomes RGB, as in training
+        image = with_channels(image, channels)
+    if config.image_size is not None:
+        image = fit_image(image, (height, width), config.fit)
+    if image.shape != was:
+        print(f"{path}: {'x'.join(map(str, was))} became {'x'.join(map(str, image.shape))}, as in training "
+              f"(--fit {config.fit})", file=sys.stderr)  # fmt: skip
+    return image
 
 
 def grid_shape(arguments: argparse.Namespace, count: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,15 +99,24 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_array(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, ...], dtype: str) -> None:
-    """Writes batches one after the other as one array of an .npy, in flat memory, or as `images` of an .npz."""
+def write_array(
+    path: Path,
+    batches: Iterable[np.ndarray],
+    shape: tuple[int, ...],
+    dtype: str,
+    beside: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Writes batches one after the other as one array of an .npy, in flat memory, or as `images` of an .npz.
+
+    beside: other arrays of the .npz; an .npy has no place for them.
+    """
     with atomic_path(path) as partial:
         if path.suffix.lower() == ".npz":
             array, start = np.empty(shape, dtype), 0
             for batch in batches:
                 array[start : start + len(batch)] = batch
                 start += len(batch)
-            np.savez(partial, images=array)
+            np.savez(partial, images=array, **(beside or {}))
             return
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
         with open(partial, "wb") as file:  # not memory-mapped: its pages would count as memory of the process

@@ -65,7 +65,7 @@ def load_images(
     elif name in KERAS_DATASETS:
         loaded = _conform(load_keras_dataset(name), options)
     else:
-        path = _checked_path(Path(data))
+        path = _checked_path(Path(data).expanduser())  # a shell leaves --data=~/photos as it is
         if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
             return load_pictures(path, options, check_shape, visit)
         loaded = _conform(load_array_set(path, options), options)

@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from command_line import import_tensorflow as quiet_tensorflow
 from errors import InputError, Parameter, words
 from files import UnreadableFile, brief, open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, Kind, kind_by_ending, kind_of
@@ -544,6 +545,7 @@ def checked_image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int, in
 
 def import_tensorflow(action: str):
     try:
+        quiet_tensorflow()
         import tensorflow as tf
     except ImportError as error:
         raise ImageFileError(

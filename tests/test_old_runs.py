@@ -137,3 +137,57 @@ def test_a_scaling_with_a_setting_that_is_not_known_is_refused(copied_run):
     run = copied_run("plain", "preprocessing.json", "settings", lambda settings: settings.update(gamma=2.2))
     with pytest.raises(ValueError, match=r"preprocessing\.json.* got gamma 2\.2; use the version that wrote it"):
         PixelScaler.load(run / "preprocessing.json")
+
+
+# What else runs are asked for; the frozen ones are small
+
+
+def test_a_class_may_have_a_comma_in_its_name(copied_run, run_script):
+    def rename(images: dict) -> None:
+        images["class_names"] = ["cats, small", "dogs"]
+
+    run = copied_run("conditional", part="images", change=rename)
+    for asked, count in (("cats, small", 1), ("cats, small,dogs", 2), ("dogs, cats, small", 2)):
+        output = run / f"{count}.npz"
+        outcome = run_script(generate, run, "--class", asked, "--seeds", 0, "--output", output)
+        assert outcome.status == 0, outcome.stderr
+        assert len(np.load(output)["images"]) == count
+    assert "got cats" in run_script(generate, run, "--class", "cats").stderr
+
+
+def test_images_drawn_with_their_classes_can_be_trained_on(copied_run, run_script, tmp_path):
+    from image_datasets import load_images
+
+    output = tmp_path / "drawn.npz"
+    assert run_script(generate, copied_run("conditional"), "--count", 6, "--output", output).status == 0
+    drawn = load_images(output)
+    assert drawn.labels.tolist() == [0, 1, 0, 1, 0, 1] and drawn.class_names == ("0", "1")
+
+
+def test_data_that_has_moved_is_asked_for_by_the_option_that_names_it(copied_run, run_script):
+    run = copied_run("plain", change=lambda config: config.update(data="moved/away.npz"))
+    outcome = run_script(train, "--run-dir", run, "--resume")
+    assert outcome.status == 2 and "'moved/away.npz', got nothing there; pass --data with" in outcome.stderr
+
+
+def test_a_run_knows_its_data_from_any_folder(narrow_networks, run_script, tmp_path, monkeypatch):
+    shutil.copy(FROZEN / "shapes.npz", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    how = ("--latent-dim", 4, "--batch-size", 16, "--precision", "float32")
+    assert run_script(train, "--data", "shapes.npz", "--run-dir", "run", *how, "--epochs", 1).status == 0
+    monkeypatch.chdir(tmp_path.parent)
+    outcome = run_script(train, "--run-dir", tmp_path / "run", "--resume", "--epochs", 2)
+    assert outcome.status == 0, outcome.stderr
+
+
+def test_a_new_image_is_brought_to_the_form_of_the_run(copied_run, run_script, tmp_path):
+    from drawing.request import load_targets
+    from imaging import save_image
+    from runs import RunFolder
+
+    run = RunFolder.open(copied_run("plain", change=lambda config: config.update(image_size=[16, 16], channels=1)))
+    save_image(tmp_path / "photo.png", np.full((24, 40, 3), 200, np.uint8))
+    assert load_targets(tmp_path / "photo.png", run).shape == (1, 16, 16, 1)
+    strict = RunFolder.open(FROZEN / "plain")
+    with pytest.raises(ValueError, match="which the run fixes"):
+        load_targets(tmp_path / "photo.png", strict)
