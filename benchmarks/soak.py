@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import soak_mutations  # noqa: E402
 
-PARTS = ("mutations", "kills", "faults", "trainers", "epochs")
+PARTS = ("mutations", "writes", "kills", "faults", "trainers", "epochs")
 MUTATIONS_AT_ONCE = 500  # of one kind of file, which are one trial
 
 
@@ -44,7 +44,13 @@ def main() -> None:
     if "mutations" in parts and time.monotonic() < end:
         share = 1.0 if parts == ["mutations"] else 0.25
         mutate(folder, arguments.seed, time.monotonic() + 60 * arguments.minutes * share)
-    others = [part for part in parts if part != "mutations"]
+    if "writes" in parts and time.monotonic() < end and not read(folder, "writes"):
+        import soak_faults
+
+        soak_faults.preload(folder)
+        for record in list(soak_faults.writes(folder)):  # all of them or none
+            keep(folder, "writes", record)
+    others = [part for part in parts if part not in ("mutations", "writes")]
     if others and time.monotonic() < end:
         import soak_faults
 

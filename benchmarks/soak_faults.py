@@ -5,6 +5,7 @@ that write are spoiled by a small library (faults.c) that is loaded before the C
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -17,15 +18,82 @@ from pathlib import Path
 
 import numpy as np
 
-from files import check_keras_file, load_arrays
+from files import atomic_path, check_keras_file, load_arrays, remove_partials, write_text
 from imaging import load_image
 from preprocessing import PixelScaler
 from runs import RunFolder, RunIsBusy
 
+FROZEN = Path(__file__).resolve().parent.parent / "tests" / "frozen_runs" / "db04404" / "plain"
+KINDS = {"full": "no space left", "io": "input/output error", "kill": "SIGKILL"}
 TRAINERS = 8
 EPOCHS = 200
 SETTINGS = "--epochs 2 --batch-size 8 --preset tutorial --precision float32"
 CRASHED = 99
+
+
+def preload(folder: Path) -> None:
+    """Builds the library that spoils calls, and starts this program once more with it, unless it has it."""
+    library = folder / "faults.so"
+    if os.environ.get("LD_PRELOAD") != str(library):
+        source = Path(__file__).with_name("faults.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"LD_PRELOAD": str(library)})
+
+
+def writes(folder: Path) -> Iterator[dict]:
+    """The files of a run, written without training: every call that writes is spoiled once in each of the ways.
+
+    What is there with its final name is whole afterwards, and writing all of it again succeeds.
+    """
+    run, log = folder / "written", folder / "calls.txt"
+    log.unlink(missing_ok=True)
+    calls = 0
+    for number in range(10**6):
+        for kind, title in KINDS.items() if number else (("none", "no fault"),):
+            shutil.rmtree(run, ignore_errors=True)
+            environment = {"FAULT_FOLDER": str(run), "FAULT_AT": str(number), "FAULT_KIND": kind}
+            if number == 0:
+                environment["FAULT_LOG"] = str(log)
+            child = fork(lambda environment=environment: write_a_run(run, environment))
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            expected = {"none": 0, "full": 2, "io": 2, "kill": -signal.SIGKILL}[kind]
+            damaged = damaged_file(run)
+            again = os.waitstatus_to_exitcode(os.waitpid(fork(lambda: write_a_run(run, {})), 0)[1])
+            whole = damaged_file(run) is None and sorted(path.name for path in run.rglob("*.npz")) == WRITTEN
+            left = list(run.rglob(".*.partial*"))
+            if status == expected and damaged is None and again == 0 and whole and not left:
+                outcome = "nothing lost"
+            else:
+                outcome = f"WRONG: call {number}, status {status}, then {again}, {damaged}, {left}"
+            yield {"what": f"{title} at a call that writes, of a run without training", "outcome": outcome}
+        calls = calls or len(log.read_text().splitlines())
+        if number == calls:
+            return
+
+
+WRITTEN = ["step_000000004.npz", "step_000000008.npz"]
+
+
+def write_a_run(run: Path, environment: dict[str, str]) -> int:
+    """Two epochs of files; 0, or 2 when one could not be written."""
+    os.environ.update(environment)
+    source = RunFolder.open(FROZEN)
+    opened = dataclasses.replace(source, path=run)
+    try:
+        for folder in (run, run / "samples", run / "checkpoints"):
+            folder.mkdir(exist_ok=True)
+        source.load_scaler().save(run / "preprocessing.json")
+        write_text(run / "config.json", (FROZEN / "config.json").read_text())
+        remove_partials(run)
+        for epoch in (1, 2):
+            opened.save_sample(epoch, np.zeros((16, 16, 3), np.uint8))
+            opened.save_metrics([{"epoch": number, "step": 4 * number} for number in range(1, epoch + 1)])
+            with atomic_path(run / "generator.keras") as partial:
+                shutil.copyfile(FROZEN / "generator.keras", partial)
+            opened.save_checkpoint(4 * epoch, {"weights": np.arange(20_000.0), "progress/step": np.int64(epoch)})
+        return 0
+    except OSError:
+        return 2
 
 
 class Trials:
@@ -40,11 +108,7 @@ class Trials:
         self.data = self.work / "images.npz"
 
     def __enter__(self) -> "Trials":
-        library = self.folder / "faults.so"
-        if os.environ.get("LD_PRELOAD") != str(library):  # once more, with the library
-            source = Path(__file__).with_name("faults.c")
-            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-            os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"LD_PRELOAD": str(library)})
+        preload(self.folder)
         from command_line import import_tensorflow
 
         import_tensorflow()
