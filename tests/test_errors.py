@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import evaluate
+import export
+import generate
+import train
 from command_line import ArgumentParser, one_line_errors
-from errors import InputError, InputTypeError, Parameter
+from errors import InputError, InputTypeError, Parameter, words
 from imaging import ImageFileError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,3 +112,30 @@ def messages_of(path: Path) -> list[tuple[int, str]]:
 def test_the_library_does_not_speak_of_options(path):
     spoken = {f"line {line}: {text}" for line, text in messages_of(path) if re.search(r"(^|[^\w-])--[a-z]", text)}
     assert not spoken, f"name the parameter, as in errors.words: {spoken}"
+
+
+def parameters_named_in(path: Path) -> set[str]:
+    """The parameters that the errors of a file speak of."""
+    named = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            text = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+            if node.func.id == "words" and isinstance(text, str):
+                named |= {part.name for part in words(text, *[""] * text.count("{")) if isinstance(part, Parameter)}
+            elif node.func.id == "Parameter" and isinstance(text, str):
+                named.add(text)
+    return named
+
+
+def test_errors_name_parameters_that_exist():
+    """An option of a script, or a parameter of a function or field of a dataclass of the library."""
+    known = {action.dest for script in (train, generate, evaluate, export) for action in script.build_parser()._actions}
+    for path in library_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.arg):
+                known.add(node.arg)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                known.add(node.target.id)
+    named = {path: parameters_named_in(path) for path in library_files()}
+    assert sum(map(len, named.values())) > 30
+    assert not {str(path): names - known for path, names in named.items() if names - known}
