@@ -127,7 +127,7 @@ class Trials:
             raise RuntimeError(f"expected a whole training, got status {status}: {self.words()}")
         self.seconds = time.monotonic() - start
         self.weights = weights_of(run)
-        self.calls = in_order_of_interest(log.read_text().splitlines(), run)
+        self.calls = in_order_of_interest(log.read_text().splitlines(), run, self.seed)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -269,8 +269,9 @@ class Trials:
             return 2
 
 
-def in_order_of_interest(lines: list[str], run: Path) -> list[tuple[int, str]]:
-    """The number of each call that writes and its words: the first of every kind, then the second of every kind, …"""
+def in_order_of_interest(lines: list[str], run: Path, seed: int) -> list[tuple[int, str]]:
+    """The number of each call that writes and its words: one of every kind in a random order, then another of each, …"""
+    random = np.random.default_rng(seed)
     seen: dict[str, int] = {}
     ranked = []
     for number, line in enumerate(lines, 1):
@@ -278,8 +279,8 @@ def in_order_of_interest(lines: list[str], run: Path) -> list[tuple[int, str]]:
         parts = path.removeprefix(f"{run}/").split(".")
         kind = f"{name} {'.'.join(part for part in parts if len(part) != 8 and part != 'partial')}"
         seen[kind] = seen.get(kind, 0) + 1
-        ranked.append((seen[kind], number, f"call {number}, {kind}"))
-    return [(number, words) for _, number, words in sorted(ranked)]
+        ranked.append((seen[kind], random.random(), number, f"call {number}, {kind}"))
+    return [(number, words) for _, _, number, words in sorted(ranked)]
 
 
 def weights_of(run: Path) -> dict[str, np.ndarray]:
