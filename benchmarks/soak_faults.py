@@ -270,7 +270,7 @@ class Trials:
 
 
 def in_order_of_interest(lines: list[str], run: Path, seed: int) -> list[tuple[int, str]]:
-    """The number of each call that writes and its words: one of every kind in a random order, then another of each, …"""
+    """The number of each call that writes and its words: one of every kind in random order, then another of each."""
     random = np.random.default_rng(seed)
     seen: dict[str, int] = {}
     ranked = []
