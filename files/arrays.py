@@ -39,6 +39,17 @@ class ArrayArchive(Mapping[str, np.ndarray]):
         ):
             return _read_array(member, info, f"{self._path}, {name}")
 
+    def headers(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+        """Shape and type of every array; the values are not read."""
+        found = {}
+        with open_zip(self._path, "NumPy file") as archive:
+            for name, info in self._members.items():
+                title = f"{self._path}, {name}"
+                with open_member(archive, info, title) as member:
+                    shape, _, dtype = read_header(member, title)
+                found[name] = (shape, dtype)
+        return found
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 

@@ -1,7 +1,6 @@
 """NumPy files -> arrays, and the images and labels in them. Nothing is loaded that could run code."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +87,7 @@ def load_array_set(path: Path, options: ReadingOptions) -> ImageSet:
     return ImageSet(name_of(path), images, *as_labels(labels, len(images), str(path), names), report)
 
 
-def _keys_of(path: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, str | None]:
+def _keys_of(path: Path, arrays: ArrayArchive) -> tuple[str, str | None]:
     by_name = {key.lower(): key for key in arrays}
     for image_name, label_names in KEYS.items():
         if image_name in by_name:
@@ -96,7 +95,7 @@ def _keys_of(path: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, str | N
             return by_name[image_name], by_name.get(label_name)
     if len(arrays) == 1:
         return next(iter(arrays)), None
-    shapes = {key: (arrays[key].shape, arrays[key].dtype) for key in arrays}
+    shapes = arrays.headers()
     chosen = choose_arrays(shapes)
     held = ", ".join(f"{key} {shape}" for key, (shape, _) in shapes.items()) or "none"
     if chosen is None:

@@ -224,6 +224,16 @@ def test_an_array_that_is_not_needed_is_not_read(tmp_path):
     refused(lambda: loaded["unused"], tmp_path / "both.npz", "unused")
 
 
+def test_headers_are_read_without_their_values(tmp_path):
+    content = npy_bytes(np.zeros((3, 4), np.uint8))
+    with zipfile.ZipFile(tmp_path / "both.npz", "w") as archive:
+        archive.writestr("whole.npy", content)
+        archive.writestr("cut.npy", content[:-5])
+    loaded = load_arrays(tmp_path / "both.npz")
+    assert loaded.headers() == {"whole": ((3, 4), np.uint8), "cut": ((3, 4), np.uint8)}
+    refused(lambda: loaded["cut"], tmp_path / "both.npz", "cut")
+
+
 def with_header(text: str, version=(1, 0)) -> bytes:
     header = text.encode("latin-1")
     length = struct.pack("<H" if version == (1, 0) else "<I", len(header))
