@@ -13,15 +13,15 @@ from files import read_json, write_text
 from imaging import image_grid, save_image
 from runs import RunFolder
 
-COPIED = ("preprocessing.json", "discriminator.keras", "metrics.jsonl", "scores.json", "README.md")
+COPIED = ("preprocessing.json", "discriminator.keras", "metrics.jsonl", "README.md")
 GRID_SIDE = 8
 
 
 def write(folder: Path, generator: TrainedGenerator, precision: str, title: str | None) -> None:
     """Fills the folder, which is a run folder itself: generate.py draws from it, train.py --start-from begins with it.
 
-    Scores travel along if evaluate.py --json wrote them into the run folder, as scores.json. config.json keeps the name
-    of the data without the path, so that it tells nothing about the machine.
+    Scores travel along if evaluate.py --json wrote them into the run folder, as scores.json. Runs and data are
+    named without their paths, so that the folder tells nothing about the machine.
     """
     run = generator.run
     for name in COPIED:
@@ -31,6 +31,11 @@ def write(folder: Path, generator: TrainedGenerator, precision: str, title: str 
     settings = read_json(run.path / "config.json")
     settings["config"]["data"] = Path(run.config.data).name
     write_text(folder / "config.json", json.dumps(settings, indent=2) + "\n")
+    if (run.path / "scores.json").exists():
+        scores = read_json(run.path / "scores.json")
+        for images in (scores["images"], scores["real"]):
+            images["of"] = Path(images["of"]).name
+        write_text(folder / "scores.json", json.dumps(scores, indent=2) + "\n")
     for picture in run.samples()[-1:]:  # the card shows it
         (folder / "samples").mkdir()
         shutil.copyfile(picture, folder / "samples" / picture.name)

@@ -130,7 +130,10 @@ def test_a_shared_folder_is_a_run_that_draws_the_same_and_tells_nothing_of_the_m
     trained_run, image_file, tmp_path, monkeypatch, run_script
 ):
     monkeypatch.setattr("exporting.page.BROWSERS", ())
-    assert run_script(export, trained_run, "--output", tmp_path / "share").status == 0
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    (run / "scores.json").write_text(json.dumps({"images": {"of": str(run)}, "real": {"of": str(image_file)}}))
+    assert run_script(export, run, "--output", tmp_path / "share").status == 0
     shared = {str(path.relative_to(tmp_path / "share")) for path in (tmp_path / "share").rglob("*") if path.is_file()}
     names = {
         "config.json",
@@ -140,10 +143,10 @@ def test_a_shared_folder_is_a_run_that_draws_the_same_and_tells_nothing_of_the_m
         "metrics.jsonl",
         "README.md",
     }
-    assert shared == names | {"page.html", "grid.png", "samples/epoch_0002.png"}
+    assert shared == names | {"page.html", "grid.png", "scores.json", "samples/epoch_0002.png"}
     for name in shared:
         if not name.endswith((".keras", ".png")):
-            assert str(image_file.parent) not in (tmp_path / "share" / name).read_text(encoding="utf-8"), name
+            assert str(tmp_path.parent.parent) not in (tmp_path / "share" / name).read_text(encoding="utf-8"), name
     images = []
     for run, output in ((trained_run, "own.npy"), (tmp_path / "share", "shared.npy")):
         assert run_script(generate, run, "--count", 3, "--output", tmp_path / output).status == 0
