@@ -59,11 +59,8 @@ def load_images(
     ((10, 28, 28, 1), (10,), ('0', '1', '2'))
     """
     name = os.fspath(data)
-    if name in DRAWN_DATASETS:
-        drawn = DRAWN_DATASETS[name](options.image_count, options.image_size)
-        loaded = _conform(drawn, dataclasses.replace(options, image_count=None))
-    elif name in KERAS_DATASETS:
-        loaded = _conform(load_keras_dataset(name), options)
+    if name in DATASET_NAMES:
+        loaded = _named(name, options)
     else:
         path = _checked_path(Path(data).expanduser())  # a shell leaves --data=~/photos as it is
         if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
@@ -73,6 +70,13 @@ def load_images(
         for block in loaded.blocks():
             visit(block)
     return loaded
+
+
+def _named(name: str, options: ReadingOptions) -> ImageSet:
+    if name in KERAS_DATASETS:
+        return _conform(load_keras_dataset(name), options)
+    drawn = DRAWN_DATASETS[name](options.image_count, options.image_size)
+    return _conform(drawn, dataclasses.replace(options, image_count=None))
 
 
 def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:

@@ -50,19 +50,9 @@ def save_animation(
     another number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not know.
     """
     path = Path(path)
-    if path.suffix.lower() != ".gif":
-        raise ImageFileError(
-            f"{path}: expected a name ending in .gif for an animation, got {path.suffix or 'no suffix'!r}"
-        )
-    if not path.parent.is_dir():
-        raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
+    _check_path(path)
     frames = to_display(checked_set(frames, "frames"), maximum)
-    seconds = [seconds_per_frame] * len(frames)
-    if last_frame_seconds is not None:
-        seconds[-1] = last_frame_seconds
-    for duration in seconds:
-        if not 0.02 <= duration <= 655:
-            raise ValueError(f"expected frame times from 0.02 to 655 seconds, got {duration}")
+    seconds = _frame_times(len(frames), seconds_per_frame, last_frame_seconds)
     if captions and len(captions) != len(frames):
         raise ValueError(f"expected a caption for each of {len(frames)} frames, got {len(captions)}")
     size = (frames.shape[2] * scale, frames.shape[1] * scale)
@@ -79,6 +69,24 @@ def save_animation(
             loop=0,
             optimize=False,
         )
+
+
+def _check_path(path: Path) -> None:
+    if path.suffix.lower() != ".gif":
+        raise ImageFileError(
+            f"{path}: expected a name ending in .gif for an animation, got {path.suffix or 'no suffix'!r}"
+        )
+    if not path.parent.is_dir():
+        raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
+
+
+def _frame_times(count: int, each: float, last: float | None) -> list[float]:
+    """Seconds of each frame. Raises ValueError for times that players or the format do not know."""
+    seconds = [each] * (count - 1) + [each if last is None else last]
+    for duration in seconds:
+        if not 0.02 <= duration <= 655:
+            raise ValueError(f"expected frame times from 0.02 to 655 seconds, got {duration}")
+    return seconds
 
 
 def _captioned(picture: Image.Image, words: str) -> Image.Image:

@@ -48,19 +48,7 @@ def save_image(
     [7, 40000]
     """
     path = Path(path)
-    if low is not None or high is not None:
-        if low is None or high is None:
-            raise ImageFileError(
-                f"{path}: expected low= and high= together, got low={low}, high={high}; pass both to stretch the"
-                " values, or neither to keep them"
-            )
-        array = stretch_values(array, low, high, np.uint8 if dtype is None else dtype)
-    elif dtype is not None:
-        raise ImageFileError(
-            f"{path}: expected dtype= only beside low= and high=, got dtype={np.dtype(dtype)}; values are otherwise"
-            " saved in the array's own type"
-        )
-    pixels = _checked_pixels(path, array)
+    pixels = _checked_pixels(path, _stretched(path, array, low, high, dtype))
     check_format(path, pixels)
     if path.is_dir():
         raise ImageFileError(
@@ -71,6 +59,25 @@ def save_image(
     with atomic_path(path) as partial:
         _write_file(partial, pixels)
         _compare(path, partial, pixels)
+
+
+def _stretched(
+    path: Path, array: np.ndarray, low: float | None, high: float | None, dtype: np.dtype | type | None
+) -> np.ndarray:
+    """The array as it is, or stretched if asked for. Raises ImageFileError where only a part of that is asked for."""
+    if low is None and high is None:
+        if dtype is not None:
+            raise ImageFileError(
+                f"{path}: expected dtype= only beside low= and high=, got dtype={np.dtype(dtype)}; values are otherwise"
+                " saved in the array's own type"
+            )
+        return array
+    if low is None or high is None:
+        raise ImageFileError(
+            f"{path}: expected low= and high= together, got low={low}, high={high}; pass both to stretch the"
+            " values, or neither to keep them"
+        )
+    return stretch_values(array, low, high, np.uint8 if dtype is None else dtype)
 
 
 def save_images(paths: Sequence[Path], images: np.ndarray) -> None:
