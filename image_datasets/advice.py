@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from files import open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, kind_of
 
 MOST_CHANNELS = 4
+LONGEST_LINE = 2**20  # characters that are looked at
 _EXPECTED = "expected a folder of images, a .zip of one, an .npy or an .npz"
 
 
 def advice_for(path: Path) -> str:
     """For a file that is no NumPy file, zip or folder: "expected …, got …; what to do", in one line."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         first = file.read(FIRST_BYTES)
     if not first:
         return f"{_EXPECTED}, got {str(path)!r}, an empty file; copy it again"
@@ -168,7 +170,7 @@ def _hdf5_way_out(path: Path) -> str:
 def _table_way_out(path: Path) -> str:
     """For a table of numbers with an image a row, perhaps with its label first or last, and with a line of names."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        lines = [file.readline().strip() for _ in range(3)]
+        lines = [file.readline(LONGEST_LINE).strip() for _ in range(3)]
     separator = next((sign for sign in (",", ";", "\t") if sign in lines[0]), ",")
     named = not _are_numbers(lines[0], separator)
     row = lines[1] if named else lines[0]

@@ -1,11 +1,14 @@
 """Classes that stand in a file of their own, or beside images in any of the usual forms."""
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from files import open_regular
 
 Labels = tuple[np.ndarray, tuple[str, ...]]  # int64 (n,), and the names of the classes
 
@@ -94,8 +97,8 @@ def _numbers_or_names(texts: list[str]) -> np.ndarray:
 
 def _rows(path: Path) -> list[list[str]]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
+        with open_regular(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            rows = [row for row in csv.reader(text) if row]
     except FileNotFoundError:
         raise ValueError(f"expected a file of labels, got {str(path)!r}, which is not there; check the name") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:

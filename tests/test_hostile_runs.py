@@ -266,3 +266,15 @@ def test_a_folder_of_traps_is_read_or_refused_in_one_line(tmp_path, run_script, 
     outcome = run_script(train, "--data", "photos")
     assert outcome.status == 2 and outcome.stderr.count("\n") == 1, outcome
     assert outcome.stderr.strip().isprintable() and len(outcome.stderr) < 1000
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize(
+    ("script", "option"), [(train, "--data"), (train, "--labels"), (generate, "--latents"), (generate, "--project")]
+)
+@pytest.mark.parametrize("ending", [".npy", ".zip", ".csv", ".json", ".png"])
+def test_a_pipe_never_holds_a_program_up(run, run_script, script, option, ending):
+    os.mkfifo(f"pipe{ending}")
+    given = (run,) if script is generate else ("--data", "shapes.npz") if option == "--labels" else ()
+    outcome = run_script(script, *given, option, f"pipe{ending}")
+    assert outcome.status == 2 and outcome.stderr.count("\n") == 1, outcome
