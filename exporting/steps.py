@@ -127,7 +127,6 @@ def operations(steps: list[Step]) -> int:
 def _add_layer(steps: list[Step], layer: "keras.layers.Layer") -> None:
     from keras import layers
 
-    last = steps[-1] if steps else None
     match layer:
         case layers.Dense():
             steps.append(_dense(layer.kernel.numpy(), _bias(layer, layer.units)))
@@ -136,11 +135,7 @@ def _add_layer(steps: list[Step], layer: "keras.layers.Layer") -> None:
         case layers.Conv2D():
             steps.append(_convolution(layer))
         case layers.BatchNormalization():
-            factor, offset = _normalization(layer)
-            if isinstance(last, Convolve) and last.activation == "linear":
-                steps[-1] = _folded(last, factor, offset)
-            else:
-                steps.append(Scale(factor, offset))
+            _add_normalization(steps, layer)
         case layers.ReLU():
             if layer.max_value is not None or layer.threshold:
                 raise _unknown(layer, "with a threshold or a largest value")
@@ -166,6 +161,16 @@ def _add_layer(steps: list[Step], layer: "keras.layers.Layer") -> None:
     if hasattr(layer, "activation"):
         name = layer.activation.__name__
         _set_activation(steps, layer, name, 0.2 if name == "leaky_relu" else 0.0)  # Keras's function has this slope
+
+
+def _add_normalization(steps: list[Step], layer: "keras.layers.BatchNormalization") -> None:
+    """A step of its own, or folded into the convolution before it."""
+    factor, offset = _normalization(layer)
+    last = steps[-1] if steps else None
+    if isinstance(last, Convolve) and last.activation == "linear":
+        steps[-1] = _folded(last, factor, offset)
+    else:
+        steps.append(Scale(factor, offset))
 
 
 def _set_activation(steps: list[Step], layer: "keras.layers.Layer", name: str, slope: float) -> None:

@@ -46,8 +46,7 @@ def load_images(
         visit: called with all images in their order, as one array or several, such as `PixelScaler.partial_fit`. Files
             that do not fit into memory need not be decoded once more for it.
 
-    Returns:
-        An ImageSet of uint8 or uint16 images.
+    Returns an ImageSet of uint8 or uint16 images.
 
     Raises:
         ValueError: for a name or path that is not there, a folder without images, a file that cannot be read (it is
@@ -66,9 +65,8 @@ def load_images(
         if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
             return load_pictures(path, options, check_shape, visit)
         loaded = _conform(load_array_set(path, options), options)
-    if visit is not None:
-        for block in loaded.blocks():
-            visit(block)
+    for block in () if visit is None else loaded.blocks():
+        visit(block)
     return loaded
 
 
