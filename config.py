@@ -28,7 +28,7 @@ from preprocessing import MODES
 
 LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
 AUGMENTATIONS = ("color", "translation", "cutout", "mirror")
-CHANGED_BY_RESUMING = ("epochs", "data", "evaluate_every")
+CHANGED_BY_RESUMING = ("epochs", "minutes", "data", "evaluate_every")
 BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")
 DIVIDING_SCALINGS = ("normalize", "tanh", "center")
 
@@ -41,6 +41,8 @@ PRESETS: dict[str, dict] = {
     "dcgan": DCGAN,
     "tutorial": {**DCGAN, "averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
+
+DCGAN_PRESETS = ("dcgan", "tutorial")
 
 # What goes with a loss when it is asked for by name; explicit choices go before.
 LOSS_NEEDS: dict[str, dict] = {
@@ -162,10 +164,23 @@ class TrainingConfig:
         f"networks and recipe: {' or '.join(PRESETS)} (default {{default}})",
         Choice(tuple(PRESETS), "NAME"),
     )
+    filters: int | None = option(
+        None,
+        RECIPE,
+        "filters of the layers beside the image; more are slower (default by size: 32 up to 32x32, 16 at 64x64, 8 from "
+        "128x128; dcgan and tutorial 64)",
+        Whole("N", 1),
+        rare=True,
+    )
     loss: str = option(
         "non_saturating", RECIPE, "the loss both networks are trained with (default {default})", Choice(LOSSES)
     )
-    epochs: int = option(10, RECIPE, "passes over the data (default {default})", Whole("N", 1))
+    epochs: int = option(
+        10,
+        RECIPE,
+        "passes over the data (default: as many as show 200,000 images, {default} of the glyphs)",
+        Whole("N", 1),
+    )
     # Many small steps learn more per minute than few large ones.
     batch_size: int = option(32, RECIPE, "images per step (default {default})", Whole("N", 2))
     learning_rate: float = option(
@@ -249,6 +264,29 @@ class TrainingConfig:
         formerly="spectral_normalisation",
     )
 
+    minutes: float | None = option(
+        None,
+        RUN,
+        "stop after so many minutes of training, even amid an epoch; pictures and measuring come on top (default: when "
+        "the epochs are done)",
+        Number("MINUTES", above=0, below=1e6, usual="30 is usual"),
+    )
+    save_every: int = option(
+        1,
+        RUN,
+        "epochs from one sample grid, line and checkpoint to the next (default {default}; without --epochs, as many as "
+        "show 5,000 images)",
+        Whole("EPOCHS", 1),
+        rare=True,
+    )
+    start_from: str | None = option(
+        None,
+        RUN,
+        "begin with the networks of another run, of the same size or of half of it, so that 64x64 grows from 32x32; "
+        "layers that differ begin anew (default: all do)",
+        Text("RUN"),
+    )
+    start_sha256: str | None = None  # of the weights that it began from, filled in when the run begins
     evaluate_every: int | None = option(
         None,
         RUN,
@@ -319,7 +357,8 @@ class TrainingConfig:
         (4, ('sharpness 2',))
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        document = restored_options(cls, BEFORE_IT_WAS_THERE | document)
+        before = BEFORE_IT_WAS_THERE | ({} if document.get("preset") in DCGAN_PRESETS else {"filters": 32})
+        document = restored_options(cls, before | document)
         unknown = tuple(f"{name} {option_text(value)}" for name, value in document.items() if name not in names)
         values = {name: value for name, value in document.items() if name in names}
         try:

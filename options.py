@@ -237,7 +237,8 @@ def option(default: object, group: str, help: str, kind: Kind, formerly: str | N
 
 def options_of(config: type) -> dict[str, Option]:
     """The options of a dataclass by the names of their fields."""
-    return {field.name: field.metadata["option"] for field in dataclasses.fields(config)}
+    fields = dataclasses.fields(config)
+    return {field.name: field.metadata["option"] for field in fields if "option" in field.metadata}
 
 
 def add_options(parser: argparse._ActionsContainer, config: type, group: str) -> None:

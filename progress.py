@@ -1,11 +1,15 @@
-"""Progress of long work: a bar with rate and time left on standard error, nothing when that is not a terminal."""
+"""Progress of long work on standard error: a bar with rate and time left, or a line a minute when it is no terminal."""
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+
+FIRST_LINE_AFTER, SECONDS_BETWEEN_LINES = 15.0, 60.0
 
 
 class ProgressBar:
@@ -14,16 +18,46 @@ class ProgressBar:
     def __init__(self, bar, task) -> None:
         self._bar, self._task = bar, task
 
-    def advance(self, count: int = 1, title: str | None = None, words: str = "") -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, advance=count, description=title, words=words)
+    def advance(self, count: float = 1, title: str | None = None, words: str = "") -> None:
+        self._bar.update(self._task, advance=count, description=title, words=words)
+
+
+class ProgressLines:
+    """The same in lines, for a log: the first after fifteen seconds, then one a minute; none for shorter work."""
+
+    def __init__(self, title: str, total: float, unit: str, done: float) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._done_before, self._started = done, done, time.monotonic()
+        self._next_line = self._started + FIRST_LINE_AFTER
+
+    def advance(self, count: float = 1, title: str | None = None, words: str = "") -> None:
+        self._done += count
+        now = time.monotonic()
+        if now < self._next_line or self._done == self._done_before:
+            return
+        self._next_line = now + SECONDS_BETWEEN_LINES
+        rate = (self._done - self._done_before) / (now - self._started)
+        left = time_in_words((self._total - self._done) / rate)
+        shown_rate = "" if self._unit == "s" else f"{rate:,.3g} {self._unit}/s"
+        parts = (f"{self._done / self._total:.0%}", shown_rate, f"{left} left", words)
+        print(f"{title or self._title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
+
+
+def time_in_words(seconds: float) -> str:
+    """
+    >>> time_in_words(40), time_in_words(100), time_in_words(9000)
+    ('40 s', '2 min', '2.5 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, total: int, unit: str, done: int = 0) -> Iterator[ProgressBar]:
+def progress_bar(title: str, total: float, unit: str, done: float = 0) -> Iterator[ProgressBar | ProgressLines]:
     """A bar for `total` units of work of which `done` are finished. The rate is in units a second."""
     if not sys.stderr.isatty():
-        yield ProgressBar(None, None)
+        yield ProgressLines(title, total, unit, done)
         return
     # Imported where it is used, so that short commands do not wait for it.
     from rich.console import Console
@@ -33,7 +67,7 @@ def progress_bar(title: str, total: int, unit: str, done: int = 0) -> Iterator[P
 
     class RateColumn(ProgressColumn):
         def render(self, task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:,.0f} {unit}/s")
+            return Text("" if task.speed is None or unit == "s" else f"{task.speed:,.0f} {unit}/s")
 
     def whole() -> Column:  # fits 80 characters without being broken into lines
         return Column(no_wrap=True)

@@ -295,6 +295,15 @@ class RunFolder:
             raise InputError(f"expected {path}, got a run without it", "resume its training, which writes it")
         return load_network(path)
 
+    def load_discriminator(self):
+        """discriminator.keras, as stock Keras reads it. Raises ValueError when there is none or it is damaged."""
+        from models.keras_files import load_network
+
+        path = self.path / "discriminator.keras"
+        if not path.exists():
+            raise InputError(f"expected {path}, got a run without it", "resume its training, which writes it")
+        return load_network(path)
+
     # Checkpoints
 
     def save_checkpoint(self, step: int, state: dict[str, np.ndarray]) -> None:

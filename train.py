@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,16 +41,20 @@ from image_datasets import (
 from models import ImageLayout
 from options import Choice, add_options, converter, option_name, options_of
 from preprocessing import PixelScaler
+from progress import time_in_words
 from runs import RUNS_FOLDER, RunFolder, RunIsBusy, check_new, check_outside
 from streams import print_result
 
 PROGRAM = "train.py"
+DEFAULT_IMAGES, IMAGES_A_LINE = 200_000, 5_000  # shown in a run without --epochs, and from one line to the next
+MOST_EPOCHS = 1_000_000  # of a run that its minutes end
 DISTRIBUTE = Choice(("mirrored", "multi-worker"))
 EXAMPLES = """examples:
   python train.py                                       built-in digits, ten minutes on two CPU cores
   python train.py --data cifar10 --epochs 30            downloaded once by Keras
   python train.py --data photos/ --image-size 64        your own images, cropped and resized
   python train.py --data photos/ --image-size 48x80     height x width
+  python train.py --data photos/ --image-size 64 --minutes 30 --start-from runs/00000-cifar10
   python train.py --run-dir runs/mine --resume          continue where it stopped
   python train.py --run-dir runs/mine --resume --epochs 60
 More options, which messages name where they are needed: docs/options.md
@@ -65,8 +70,13 @@ def main() -> int:
         run, config = find_run(arguments, choices, worker == 0)
         check_steps_per_execution(arguments.steps_per_execution, config)
         scaler = PixelScaler(config.scaling, maximum=config.maximum)
+        if run is not None and is_finished(run, config):
+            print_result(f"{run.path} is finished; continue with more --epochs or --minutes")
+            return DONE
         levels = LevelsSeen(scaler.partial_fit)
         images = load_data(config, levels if run is None else None)
+        if run is None:
+            config = choose_length(config, choices, len(images.images))
         import_tensorflow()  # as late as this, so that mistakes are answered at once
         if run is None:
             scaler.check_trainable()
@@ -75,6 +85,7 @@ def main() -> int:
         replicas = open_devices(arguments.distribute, worker, workers, config)
         config = choose_precision(config, replicas)
         networks = build(config, images, scaler, replicas)
+        config = begin(config, run, networks)
         if arguments.dry_run:
             summarize(images, levels, config)
             return describe(config, images, scaler, networks)
@@ -172,6 +183,31 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
         run.check_data_is_there()
     changed = {name: value for name, value in choices.items() if name in CHANGED_BY_RESUMING}
     return run, dataclasses.replace(run.config, **changed)
+
+
+def is_finished(run: RunFolder, config: TrainingConfig) -> bool:
+    """Whether nothing of the run is left to do: its report, which is written last, is newer than its checkpoint."""
+    checkpoint, report = run.latest_checkpoint(), run.path / "report.html"
+    networks = [run.path / f"{name}.keras" for name in ("generator", "discriminator")]
+    if checkpoint is None or not all(path.exists() for path in (report, *networks)):
+        return False
+    if report.stat().st_mtime < checkpoint.stat().st_mtime:
+        return False
+    state = run.load_checkpoint()
+    steps, minutes = int(state["progress/step"]), float(state["progress/seconds"][0]) / 60
+    return steps >= config.epochs * run.steps_per_epoch or (config.minutes is not None and minutes >= config.minutes)
+
+
+def choose_length(config: TrainingConfig, choices: dict, count: int) -> TrainingConfig:
+    """The epochs of a new run where none were asked for: as many as show `DEFAULT_IMAGES`, or the minutes will end it.
+
+    Such a run writes after every `IMAGES_A_LINE`, which may be many epochs of few images.
+    """
+    if "epochs" in choices:
+        return config
+    epochs = MOST_EPOCHS if config.minutes else max(1, round(DEFAULT_IMAGES / count))
+    save_every = choices.get("save_every", max(1, round(IMAGES_A_LINE / count)))
+    return dataclasses.replace(config, epochs=epochs, save_every=save_every)
 
 
 def check_steps_per_execution(asked: int, config: TrainingConfig) -> None:
@@ -304,6 +340,18 @@ def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | Non
     return yardstick
 
 
+def begin(config: TrainingConfig, run: RunFolder | None, networks) -> TrainingConfig:
+    """Takes over the networks of --start-from, for a run that has no checkpoint yet; the config then names them."""
+    if config.start_from is None or (run is not None and run.latest_checkpoint() is not None):
+        return config
+    from training.start import begin_from
+
+    source = RunFolder.open(config.start_from)
+    line, sha256 = begin_from(source, networks, config.latent_dim, config.start_sha256)
+    print(line, file=sys.stderr)
+    return dataclasses.replace(config, start_sha256=sha256)
+
+
 def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks) -> int:
     """Says what would be done."""
     height, width, channels = images.image_shape
@@ -316,8 +364,44 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
     print(f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {find_device()}")
     if not replicas.is_one_device:
         print(f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each")
-    print(f"work           {config.epochs} epochs of {steps} steps of {config.batch_size} images; nothing was written")
+    length = f"{config.minutes:g} minutes of epochs" if config.minutes else f"{config.epochs} epochs"
+    checkpoint = sum(values.nbytes for values in networks.state().values()) / 1e6
+    if replicas.is_one_device:
+        seconds = measure_step(config, images, scaler, networks)
+        whole = 60 * config.minutes if config.minutes else config.epochs * steps * seconds
+        first = min(whole, config.save_every * steps * seconds)
+        print(f"time           {time_in_words(whole)} at {config.batch_size / seconds:.3g} images/s, measured just now")
+        print(f"first picture  after {time_in_words(first)}")
+        print(f"memory         {most_memory()}")
+    print(f"disk           {checkpoint:.0f} MB for a checkpoint; the last two are kept")
+    print(f"work           {length} of {steps} steps of {config.batch_size} images; nothing was written")
     return DONE
+
+
+def measure_step(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks) -> float:
+    """Seconds per step, by a few steps of these networks, which are not used afterwards."""
+    from training.step import Batch, TrainStep
+
+    low, high = scaler.output_range
+    train_step = TrainStep(networks, config, config.epochs, high - low)
+    real = scaler.transform(images.images[: config.batch_size])
+    labels = images.labels[: config.batch_size] if config.conditional else None
+    batch, interval = Batch(real, labels, real if train_step.loss.pairs else None), config.penalty_interval
+    for step in range(2 * interval):
+        if step == interval:  # before it, both graphs were compiled
+            start = time.perf_counter()
+        float(train_step(batch, step)["generator_loss"])
+    return (time.perf_counter() - start) / interval
+
+
+def most_memory() -> str:
+    """The most that this process had resident so far, in words."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return "not known on this system"
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.1f} GiB at the most so far"
 
 
 def find_device() -> str:

@@ -4,13 +4,13 @@ import keras
 from keras import layers
 
 from errors import InputError, words
-from models.layout import ImageLayout
+from models.layout import ImageLayout, layout_of
 
 KERNEL = (5, 5)
 
 
 def build_generator(
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, int, int] | ImageLayout,
     latent_dim: int = 100,
     preset: str = "r1gan",
     output_activation: str = "tanh",
@@ -20,7 +20,8 @@ def build_generator(
     """Builds the generator of a preset for images of `image_shape`.
 
     Args:
-        image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels.
+        image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels;
+            or the layout itself, where it is not the preset's own.
         latent_dim: length of a latent vector.
         preset: one of those below, each a function that says where its network comes from.
         output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
@@ -34,7 +35,7 @@ def build_generator(
     Raises:
         ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
     """
-    layout = ImageLayout.of(image_shape, preset)
+    layout = layout_of(image_shape, preset)
     input_length = latent_dim + class_count
     match preset:
         case "tutorial":

@@ -7,6 +7,8 @@ from errors import InputError, Parameter
 SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
 FEWEST_DOUBLINGS = 2
 WIDEST = 512  # filters at most
+R1GAN_FILTERS, FEWEST_R1GAN_FILTERS = 32, 8  # beside images up to three doublings, and beside the largest
+DCGAN_FILTERS = 64
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,10 @@ class ImageLayout:
     one is above `largest_base`: to 4, 28 → 7, 32 → 4, 48×80 → 3×5; to 8, 32 → 8, 48×80 → 6×10. The layers beside
     the image have `narrowest` filters, twice as many behind each doubling.
 
+    `r1gan` has fewer filters beside larger images, so that the small grids, where a picture is decided, are the same
+    at every size: 32 up to three doublings, 16 at 64×64, 8 at 128×128. A doubling then costs what any other costs, and
+    a 64×64 network is a 32×32 one with a doubling more, as which it can begin.
+
     Raises ValueError for a size or a number of channels that cannot be built, naming the nearest that can.
 
     >>> ImageLayout.of((32, 32, 3)).base_grid, ImageLayout.of((32, 32, 3), "dcgan").base_grid
@@ -28,7 +34,7 @@ class ImageLayout:
     width: int
     channels: int
     largest_base: int = 4
-    narrowest: int = 32
+    narrowest: int = R1GAN_FILTERS
 
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
@@ -38,11 +44,15 @@ class ImageLayout:
             raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to gray or RGB")
 
     @classmethod
-    def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan") -> "ImageLayout":
+    def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan", filters: int | None = None) -> "ImageLayout":
+        """The layout of a preset. filters: beside the image, None for what the preset has at this size."""
         if len(image_shape) != 3:
             raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
-        base, filters = (8, 64) if preset in ("dcgan", "tutorial") else (4, 32)
-        return cls(*(int(length) for length in image_shape), largest_base=base, narrowest=filters)
+        shape = tuple(int(length) for length in image_shape)
+        if preset in ("dcgan", "tutorial"):
+            return cls(*shape, 8, filters or DCGAN_FILTERS)
+        doublings = cls(*shape).doublings
+        return cls(*shape, 4, filters or max(FEWEST_R1GAN_FILTERS, R1GAN_FILTERS >> max(0, doublings - 3)))
 
     @property
     def doublings(self) -> int:
@@ -58,13 +68,18 @@ class ImageLayout:
 
     @property
     def filters(self) -> tuple[int, ...]:
-        """Filters from the image inwards, one entry a halving: (32, 64, 128) at 32×32, one more at 64×64."""
+        """Filters from the image inwards, one entry a halving: (32, 64, 128) at 32×32, (16, 32, 64, 128) at 64×64."""
         return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
 
     @property
     def base_filters(self) -> int:
         """Filters of the base grid: 256 at 32×32."""
         return min(2 * self.filters[-1], WIDEST)
+
+
+def layout_of(image_shape: tuple[int, int, int] | ImageLayout, preset: str) -> ImageLayout:
+    """A layout as it is, or that of a preset for images of this shape."""
+    return image_shape if isinstance(image_shape, ImageLayout) else ImageLayout.of(image_shape, preset)
 
 
 def _size_error(height: int, width: int) -> InputError:

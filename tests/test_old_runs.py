@@ -34,7 +34,7 @@ draws = pytest.mark.skipif(
 def narrow_networks(monkeypatch):
     """The networks as wide as those of the frozen runs."""
 
-    def of(cls, image_shape, preset="r1gan"):
+    def of(cls, image_shape, preset="r1gan", filters=None):
         return cls(*image_shape, largest_base=8 if preset in ("dcgan", "tutorial") else 4, narrowest=4)
 
     monkeypatch.setattr(ImageLayout, "of", classmethod(of))

@@ -15,7 +15,7 @@ class History:
 
     step: int = 0
     seconds: float = 0.0  # of training, without pictures and files
-    epoch_seconds: float = 0.0  # of the epoch under way
+    epoch_seconds: float = 0.0  # since the last line of metrics.jsonl
     losses: list[tuple[float, float]] = field(default_factory=list)  # (generator, discriminator) of every step
     scores: list[tuple[float, float, float, float]] = field(default_factory=list)
     """Of every step: mean and standard deviation of the logits of real images, then of generated ones."""
@@ -40,16 +40,17 @@ class History:
         self.seconds += seconds
         self.epoch_seconds += seconds
 
-    def end_epoch(self, steps_per_epoch: int, batch_size: int) -> dict:
-        """What metrics.jsonl says of the epoch that ended with this step, before anything is measured."""
+    def next_record(self, steps_per_epoch: int, batch_size: int) -> dict:
+        """What metrics.jsonl says of the epochs since its last line, before anything is measured."""
         epoch_seconds, self.epoch_seconds = self.epoch_seconds, 0.0
-        generator_loss, discriminator_loss = np.mean(self.losses[-steps_per_epoch:], axis=0)
+        steps = self.step - (self.records[-1]["step"] if self.records else 0)
+        generator_loss, discriminator_loss = np.mean(self.losses[-steps:], axis=0)
         return {
-            "epoch": self.step // steps_per_epoch,
+            "epoch": -(-self.step // steps_per_epoch),  # one under way counts where a run with a time ends in it
             "step": self.step,
             "images_seen": self.step * batch_size,
             "seconds": round(self.seconds, 3),
-            "images_per_second": round(steps_per_epoch * batch_size / epoch_seconds, 1),
+            "images_per_second": round(steps * batch_size / epoch_seconds, 1),
             "generator_loss": float(generator_loss),
             "discriminator_loss": float(discriminator_loss),
         }

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Iterator
 
@@ -21,6 +22,11 @@ from training.step import Readings, TrainStep
 
 STOPPING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
 LARGEST_LOSS = 1e5  # those of a game that goes well are below 100, and nothing comes back from here
+
+
+TIME_IS_UP = 1_000  # among the numbers of signals: the minutes of the run are over
+STEPS_TO_SEE = 500  # after which a discriminator that sees nothing is said
+LEAST_SPREAD = 0.05  # of logits on real images, and between their mean and that of generated ones
 
 
 class TrainingDiverged(Explained, RuntimeError):
@@ -67,13 +73,14 @@ class Training:
         self.total_steps = run.config.epochs * run.steps_per_epoch
         low, high = scaler.output_range
         self.train_step = TrainStep(networks, run.config, self.total_steps, high - low)
+        self.warned = False
         self.recorder = SilentRecorder()
         if self.replicas.is_chief:
             self.recorder = Recorder(run, images, scaler, networks, history, yardstick)
 
     def train(self, tensorboard: bool = False, steps_per_execution: int = 1) -> None:
-        """Trains until run.config.epochs are done. Every epoch leaves a line in metrics.jsonl, a sample grid, the
-        networks and a checkpoint.
+        """Trains until run.config.epochs are done, or its minutes are over. Every epoch, or every save_every epochs,
+        leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint.
 
         tensorboard: write event files, too. A run that has some goes on with them in any case.
         steps_per_execution: how many steps TensorFlow takes in one call, a multiple of config.penalty_interval or 1.
@@ -83,33 +90,72 @@ class Training:
         TrainingDiverged when a loss or a weight stops being finite or a loss is beyond all bounds, and WorkerLost when
         another worker has ended.
         """
-        history, batch_size, signal_number = self.history, self.run.config.batch_size, 0
+        history = self.history
+        ending = self._time_is_up * TIME_IS_UP
         with (
             self._open_feed(steps_per_execution) as feed,
             self.recorder.opened(tensorboard),
             collected_signals() as signals,
-            progress_bar("training", self.total_steps * batch_size, "images", history.step * batch_size) as bar,
+            progress_bar("training", *self._length) as bar,
         ):
-            while history.step < self.total_steps and not signal_number:
+            while history.step < self.total_steps and not ending:
                 self._take_steps(feed, self._steps_ahead(steps_per_execution), bar)
-                if not self._amid_epoch:
-                    self._end_epoch(bar, pictures=not signals)
-                signal_number = int(self.replicas.gather(signals[0] if signals else 0).max())
-            if self._amid_epoch:
+                if self._is_recorded:
+                    self._record(bar, pictures=not signals)
+                self._warn_if_blind()
+                ending = int(self.replicas.gather(signals[0] if signals else self._time_is_up * TIME_IS_UP).max())
+            if ending == TIME_IS_UP and not self._is_recorded:
+                self._record(bar, pictures=False)  # of the epoch under way
+            elif not self._is_recorded:
                 self.recorder.save_state(self._finite_state())
-            self.recorder.finish(complete=not signal_number)
+            self.recorder.finish(complete=ending in (0, TIME_IS_UP))
             self.replicas.gather(0)  # the others wait, since one that has ended is one that is lost
-        if signal_number:
-            raise TrainingStopped(signal_number)
+        if ending not in (0, TIME_IS_UP):
+            raise TrainingStopped(ending)
 
     @property
-    def _amid_epoch(self) -> bool:
-        return self.history.step % self.run.steps_per_epoch > 0
+    def _length(self) -> tuple[float, str, float]:
+        """What is to do, in which unit, and what of it is done: images, or the seconds of a run with a time."""
+        if self.run.config.minutes:
+            return 60 * self.run.config.minutes, "s", self.history.seconds
+        batch_size = self.run.config.batch_size
+        return self.total_steps * batch_size, "images", self.history.step * batch_size
+
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether an epoch ends here of which metrics.jsonl has a line."""
+        epoch, steps = divmod(self.history.step, self.run.steps_per_epoch)
+        config = self.run.config
+        measured = config.evaluate_every and epoch % config.evaluate_every == 0
+        return steps == 0 and (epoch % config.save_every == 0 or epoch == config.epochs or bool(measured))
+
+    @property
+    def _time_is_up(self) -> bool:
+        return self.run.config.minutes is not None and self.history.seconds >= 60 * self.run.config.minutes
+
+    def _warn_if_blind(self) -> None:
+        """Says so, once, when the discriminator sees nothing after `STEPS_TO_SEE` steps: then nobody learns anything.
+
+        The steps of an execution are looked at together, so the count may be passed by some.
+        """
+        step, recent = self.history.step, np.array(self.history.scores[-100:])
+        if self.warned or step < STEPS_TO_SEE or not self.replicas.is_chief:
+            return
+        self.warned = True
+        real, real_spread, generated, _ = recent.mean(axis=0)
+        if real_spread < LEAST_SPREAD and abs(real - generated) < LEAST_SPREAD:
+            print(
+                f"warning: after {step} steps the discriminator gives every image the same score, {real:.2f}, so the "
+                "generator learns nothing; start again with a higher --learning-rate or a lower --r1, and see "
+                "docs/training.md",
+                file=sys.stderr,
+            )
 
     @property
     def _epoch_words(self) -> str:
         """Which epoch the step before this belongs to."""
-        return f"epoch {(self.history.step - 1) // self.run.steps_per_epoch + 1}/{self.run.config.epochs}"
+        epoch = (self.history.step - 1) // self.run.steps_per_epoch + 1
+        return f"epoch {epoch}" if self.run.config.minutes else f"epoch {epoch}/{self.run.config.epochs}"
 
     def _open_feed(self, steps_per_execution: int) -> Feed:
         config, images = self.run.config, self.images
@@ -137,28 +183,32 @@ class Training:
     def _take_steps(self, feed: Feed, count: int, bar: ProgressBar) -> None:
         start = time.perf_counter()
         batches = self._next_batches(feed, count)
+        if self.run.config.minutes:  # the pace of a run with a time follows the time
+            self.train_step.share_done = self.history.seconds / (60 * self.run.config.minutes)
         with self.replicas.watched():
             steps = [_read(readings) for readings in self.train_step.execute(batches, self.history.step)]
-        self.history.add_seconds(time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        self.history.add_seconds(seconds)
+        done = seconds / count if self.run.config.minutes else self.run.config.batch_size
         for losses, scores, logits in steps:
             self._check_finite(losses)
             self.history.add_step(losses, scores)
             shown = "losses G {:.2f} D {:.2f}".format(*losses)
-            bar.advance(self.run.config.batch_size, self._epoch_words, shown)
+            bar.advance(done, self._epoch_words, shown)
             self.recorder.show_step(*logits)
 
     def _next_batches(self, feed: Feed, count: int) -> list:
         try:
             return [next(feed) for _ in range(count)]
         except ValueError as error:  # a file that has changed or gone since it was checked
-            if self._amid_epoch:
+            if not self._is_recorded:
                 self.recorder.save_state(self._finite_state())
             way_out = words("the state is saved; repair the file and continue with {resume}")
             raise ImagesUnreadable(str(error), way_out) from error
 
-    def _end_epoch(self, bar: ProgressBar, pictures: bool) -> None:
+    def _record(self, bar: ProgressBar, pictures: bool) -> None:
         config = self.run.config
-        record = self.history.end_epoch(self.run.steps_per_epoch, config.batch_size)
+        record = self.history.next_record(self.run.steps_per_epoch, config.batch_size)
         state = self._finite_state()  # first of all: nothing good is replaced by something broken
         if config.evaluate_every and record["epoch"] % config.evaluate_every == 0:
             bar.advance(0, self._epoch_words, "measuring the distance")

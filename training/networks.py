@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from config import TrainingConfig
-from models import build_discriminator, build_generator
+from models import ImageLayout, build_discriminator, build_generator
 from models.sampling import BATCH_SIZE, LARGEST_SEED, latents_from_seeds, with_classes
 from training.distribution import ONE_DEVICE, Replicas
 from training.precision import dtype_policy
@@ -109,9 +109,10 @@ def build_networks(
     classes = class_count if config.conditional else 0
     counts = np.bincount(np.arange(classes) if labels is None else labels, minlength=classes)[:classes]
     class_shares = counts / max(1, counts.sum())
-    shape = (image_shape, config.latent_dim, config.preset, output_activation)
+    layout = ImageLayout.of(image_shape, config.preset, config.filters)
+    shape = (layout, config.latent_dim, config.preset, output_activation)
     generator = build_generator(*shape, dtype, classes)
-    discriminator = build_discriminator(image_shape, config.preset, dtype, classes, config.spectral_normalization)
+    discriminator = build_discriminator(layout, config.preset, dtype, classes, config.spectral_normalization)
     averaged_generator = build_generator(*shape, "float32", classes)
     averaged_generator.set_weights(generator.get_weights())
     plain_discriminator = None if replicas.is_one_device else discriminator

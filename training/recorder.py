@@ -112,6 +112,10 @@ class Recorder(SilentRecorder):
         if self._board is not None:
             self._board.flush()  # a resumed run begins at the checkpoint, and expects the steps before it there
         self._check_place()
+        self._run.save_network(
+            "generator", self._generator()
+        )  # so that a run stopped in its first epoch can be drawn from
+        self._run.save_network("discriminator", self._networks.discriminator_to_store())
         self._run.save_checkpoint(self._history.step, state)
 
     def finish(self, complete: bool) -> None:

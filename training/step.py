@@ -75,6 +75,7 @@ class TrainStep:
             raise ValueError("expected total_steps with the cosine schedule, got none; pass the steps of the whole run")
         self.networks, self.config, self.loss = networks, config, gan_loss(config.loss)
         self.total_steps, self.value_span, self.replicas = total_steps, value_span, networks.replicas
+        self.share_done: float | None = None  # of a run whose pace follows the time; None: it follows the steps
         self.class_count = networks.generator.input_shape[-1] - config.latent_dim
         self.dropout_states = [
             layer.seed_generator.state
@@ -266,7 +267,7 @@ class TrainStep:
         """The learning rate of a step, and what its penalties are multiplied by."""
         if self.config.schedule == "constant":
             return self.config.learning_rate, 1.0
-        share = step / self.total_steps
+        share = step / self.total_steps if self.share_done is None else self.share_done
         return self.config.learning_rate * cosine(1.0, FINAL_RATE, share), cosine(1.0, FINAL_PENALTY, share)
 
     def _set_learning_rate(self, learning_rate: float | tf.Tensor) -> None:

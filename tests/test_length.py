@@ -1,0 +1,115 @@
+"""How long a run is: in images by default, in epochs, or in minutes; and what it says and leaves when it ends."""
+
+import json
+import re
+import signal
+
+import numpy as np
+import pytest
+from conftest import QUICK
+
+import generate
+import train
+from config import TrainingConfig
+from train import choose_length
+from training import loop
+from training.history import History
+from training.step import TrainStep
+
+
+@pytest.mark.parametrize(("count", "epochs", "save_every"), [(20_000, 10, 1), (50_000, 4, 1), (482, 415, 10)])
+def test_the_default_length_is_a_number_of_images(count, epochs, save_every):
+    config = choose_length(TrainingConfig(), {}, count)
+    assert (config.epochs, config.save_every) == (epochs, save_every)
+    assert choose_length(TrainingConfig(epochs=3), {"epochs": 3}, count) == TrainingConfig(epochs=3)
+
+
+@pytest.fixture
+def small_run(image_file, tmp_path, run_script):
+    """A function that trains on 48 images in steps of 16."""
+
+    def train_with(*options):
+        return run_script(
+            train, "--data", image_file, "--run-dir", tmp_path / "run", "--batch-size", 16, *QUICK, *options
+        )
+
+    return train_with
+
+
+def test_minutes_end_within_a_step_even_amid_an_epoch_and_count_on_when_resumed(small_run, tmp_path, monkeypatch):
+    """A step takes a second here, whatever the clock says."""
+    monkeypatch.setattr(History, "add_seconds", lambda history, seconds: setattr(history, "seconds", history.step + 1))
+    run = tmp_path / "run"
+    assert small_run("--minutes", 4 / 60).status == 0
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step_000000004.npz"], "3 steps are an epoch"
+    assert [path.name for path in (run / "samples").iterdir()] == ["epoch_0002.png"], "the epoch under way"
+    outcome = small_run("--resume")
+    assert outcome.status == 0 and "is finished; continue with more" in outcome.stdout
+    assert small_run("--resume", "--minutes", 5 / 60).status == 0
+    assert (run / "checkpoints" / "step_000000005.npz").exists()
+
+
+def test_the_pace_of_a_run_with_a_time_follows_the_time():
+    config = TrainingConfig(schedule="cosine", minutes=1.0)
+    step = TrainStep.__new__(TrainStep)
+    step.config, step.total_steps, step.share_done = config, 10**6, 0.0
+    first, _ = step._pace(0)
+    step.share_done = 1.0
+    last, _ = step._pace(1)
+    assert first == config.learning_rate and last == pytest.approx(0.25 * config.learning_rate)
+
+
+def test_a_dry_run_says_time_memory_and_disk_and_writes_nothing(small_run, tmp_path):
+    outcome = small_run("--dry-run")
+    assert outcome.status == 0
+    for words in (
+        r"time +\d+ \w+ at [\d.e+]+ images/s",
+        r"first picture +after",
+        r"memory +\d\.\d GiB",
+        r"disk +\d+ MB",
+    ):
+        assert re.search(words, outcome.stdout), words
+    assert not (tmp_path / "run").exists()
+
+
+def test_lines_come_every_save_every_epochs_and_at_the_end(small_run, tmp_path):
+    assert small_run("--epochs", 5, "--save-every", 2).status == 0
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in records] == [2, 4, 5]
+    assert [path.stem for path in sorted((tmp_path / "run" / "samples").iterdir())] == [
+        f"epoch_000{epoch}" for epoch in (2, 4, 5)
+    ]
+
+
+def test_a_run_stopped_in_its_first_epoch_can_be_drawn_from(small_run, tmp_path, run_script, monkeypatch):
+    take_steps = loop.Training._take_steps
+
+    def stop_after_the_first(self, *arguments):
+        take_steps(self, *arguments)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(loop.Training, "_take_steps", stop_after_the_first)
+    assert small_run("--epochs", 1).status == 128 + signal.SIGTERM
+    assert run_script(generate, tmp_path / "run", "--count", 4, "--output", tmp_path / "four.npy").status == 0
+    assert np.load(tmp_path / "four.npy").shape == (4, 16, 16, 3)
+
+
+def test_a_finished_run_says_so_before_its_images_are_read(trained_run, run_script, monkeypatch):
+    monkeypatch.setattr(train, "load_data", None)
+    outcome = run_script(train, "--run-dir", trained_run, "--resume")
+    assert outcome.status == 0 and f"{trained_run} is finished; continue with more --epochs" in outcome.stdout
+
+
+def test_a_discriminator_that_sees_nothing_is_said_once(capsys):
+    training = loop.Training.__new__(loop.Training)
+    training.warned, training.replicas = False, type("Chief", (), {"is_chief": True})
+    blind, seeing = (0.01, 0.02, 0.0, 0.02), (1.2, 0.8, -0.9, 0.5)
+    for scores, said in ((seeing, False), (blind, True)):
+        training.history, training.warned = History(step=499, scores=[scores] * 499), False
+        training._warn_if_blind()
+        assert capsys.readouterr().err == "", "too early to say"
+        training.history.add_step((0.7, 1.386), scores)
+        training._warn_if_blind()
+        training._warn_if_blind()
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == said and all("the generator learns nothing; start again" in line for line in lines)

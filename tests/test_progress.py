@@ -1,0 +1,21 @@
+"""Progress without a terminal: a first line soon, then one a minute, with rate and time left."""
+
+import progress
+
+
+def test_lines_come_after_fifteen_seconds_and_then_every_minute(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.progress_bar("training", 1000, "images", done=100) as bar:
+        for _ in range(80):
+            now[0] += 1.0
+            bar.advance(2, words="losses G 0.70 D 1.20")
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 13%, 2 images/s, 7 min left, losses G 0.70 D 1.20",
+        "training: 25%, 2 images/s, 6 min left, losses G 0.70 D 1.20",
+    ]
+
+
+def test_short_work_says_nothing(capsys):
+    assert list(progress.track(range(3), "reading", 3, "files")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""

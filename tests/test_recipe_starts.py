@@ -1,0 +1,31 @@
+"""The default recipe starts at every size: within `STEPS` steps the discriminator tells real images from generated."""
+
+import numpy as np
+import pytest
+
+from config import TrainingConfig
+from image_datasets.glyphs import draw_glyphs
+from preprocessing import PixelScaler
+from training.networks import build_networks
+from training.step import Batch, TrainStep
+
+STEPS, BATCH_SIZE = 20, 8
+CASES = [(side, channels) for side in (16, 28, 32, 64, 128, 256) for channels in (1, 3)]
+QUICK = [(16, 1), (32, 3)]
+
+
+@pytest.mark.parametrize(
+    ("side", "channels"), [case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow) for case in CASES]
+)
+def test_the_discriminator_soon_tells_real_from_generated(side, channels):
+    """Of pairs of a real image it has not seen before and a generated one, it scores 19 of 20 in the right order."""
+    images = draw_glyphs(STEPS * BATCH_SIZE, (side, side))[0][..., :channels]
+    scaled = PixelScaler("tanh").fit(images).transform(images)
+    # The penalty in every step, so that one graph is compiled and not two.
+    config = TrainingConfig(precision="float32", batch_size=BATCH_SIZE, penalty_interval=1)
+    train_step = TrainStep(build_networks(config, images.shape[1:], "tanh"), config)
+    shares = []
+    for step, batch in enumerate(np.split(scaled, STEPS)):
+        readings = train_step(Batch(batch), step)
+        shares.append((np.asarray(readings["real_logits"]) > np.asarray(readings["generated_logits"]).T).mean())
+    assert np.mean(shares[-10:]) > 0.95
