@@ -18,7 +18,12 @@ FLOORS = (
         "training",
         "#e1efda",
         [
-            [("training.step", "the game"), ("training.loop", "the run"), ("training.networks", "both, as one state")],
+            [
+                ("training.step", "the game"),
+                ("training.loop", "the run"),
+                ("training.networks", "both, as one state"),
+                ("training.start", "from another run"),
+            ],
             [
                 ("training.losses", "logits to a number"),
                 ("training.regularizers", "slopes"),
