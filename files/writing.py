@@ -40,13 +40,15 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield partial
         _sync(partial)
         partial.replace(path)
-    except BaseException:
+        _sync_folder(path.parent)
+    except BaseException as error:
         with contextlib.suppress(OSError):  # what went wrong before it says more
             partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+            error.filename = str(path)  # a failed write does not say of which file; the partial name says little
         raise
     finally:
         os.close(descriptor)
-    _sync_folder(path.parent)
 
 
 @contextlib.contextmanager

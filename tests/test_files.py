@@ -1,5 +1,6 @@
 """Laws of files: whole or not at all, whoever writes beside; read, or refused in one line that names the file."""
 
+import errno
 import io
 import os
 import struct
@@ -95,6 +96,16 @@ def test_a_failed_write_leaves_nothing_and_takes_nothing(tmp_path):
         partial.write_text("half")
         raise RuntimeError
     assert (tmp_path / "notes.txt").read_text() == "old" and names_in(tmp_path) == ["notes.txt"]
+
+
+def test_a_failed_write_names_its_file(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("files.writing.os.fsync", fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*notes\.txt'"):
+        write_text(tmp_path / "notes.txt", "new")
+    assert not names_in(tmp_path)
 
 
 def test_names_of_any_length_and_mode(tmp_path):
