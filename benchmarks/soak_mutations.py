@@ -139,7 +139,7 @@ def trial(kind: Kind, mutations: int, seed: list[int], found: Path) -> dict:
         outcomes[outcome] += 1
         if outcome.upper() == outcome or "SLOW" in outcome:
             found.mkdir(exist_ok=True)
-            name = f"{kind.name.replace(' ', '_')}-{'-'.join(map(str, seed))}-{number}"
+            name = f"{kind.name.strip('.').replace(' ', '_')}-{'-'.join(map(str, seed))}-{number}"
             (found / name).write_bytes(content)
             (found / f"{name}.txt").write_text(f"{outcome}\n{message}\n{lines}\n")
     return {"outcomes": dict(outcomes), "slowest": slowest, "longest_message": longest}
@@ -152,8 +152,8 @@ def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
         return "loaded", ""
     except (ValueError, TypeError) as error:
         message = one_line(str(error))
-        if "\n" in str(error) or len(message) > LONGEST_MESSAGE or not message.isprintable() or not message:
-            return "A MESSAGE OF SEVERAL LINES", message
+        if len(message) > LONGEST_MESSAGE or not message.isprintable() or not message:
+            return "A MESSAGE THAT CANNOT BE SHOWN", message
         return "refused", message
     except Exception as error:
         return f"UNDOCUMENTED {type(error).__name__.upper()}", str(error)
