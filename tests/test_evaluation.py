@@ -436,7 +436,7 @@ def test_classifier_takes_sides_of_any_length():
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"), [(None, "expected labels .* --features inception"), ([0] * 8, "two classes")]
+    ("labels", "words"), [(None, "expected labels .* features='inception'"), ([0] * 8, "two classes")]
 )
 def test_classifier_needs_labels(labels, words, tmp_path):
     from evaluation.classifier import open_classifier
@@ -456,7 +456,7 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Cache.open().folder == tmp_path / ".cache" / "pixelwright"
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"expected a cache folder .* pass --cache"):
+    with pytest.raises(ValueError, match=r"expected a cache folder .* pass another cache"):
         Cache.open(tmp_path / "file" / "cache")
 
 
