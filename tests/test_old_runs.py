@@ -32,12 +32,13 @@ draws = pytest.mark.skipif(
 
 @pytest.fixture
 def narrow_networks(monkeypatch):
-    """The networks as wide as those of the frozen runs."""
+    """The networks as wide as those of the frozen runs, their statistics of as many batches."""
 
     def of(cls, image_shape, preset="r1gan", filters=None):
         return cls(*image_shape, largest_base=8 if preset in ("dcgan", "tutorial") else 4, narrowest=4)
 
     monkeypatch.setattr(ImageLayout, "of", classmethod(of))
+    monkeypatch.setattr("conftest.STATISTICS", ("training.networks.STATISTICS_BATCHES", 16))
 
 
 @pytest.fixture
