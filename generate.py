@@ -111,9 +111,10 @@ def add_which(which: argparse._ActionsContainer) -> None:
     )
     which.add_argument(
         "--walk",
-        type=seed_list,
-        metavar="SEEDS",
-        help="from each of these seeds to the next: a round trip as a .gif, one row per leg as an image file",
+        type=seeds_or_latents,
+        metavar="SEEDS|FILE",
+        help="from each of these seeds or latent vectors to the next: a round trip as a .gif, .webp or .apng, one row "
+        "per leg as an image file; only a .gif loses colors",
     )
     which.add_argument(
         "--project",
@@ -189,6 +190,10 @@ def add_where(where: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="with --project: write the latent vectors it found, an .npy for --latents",
     )
+
+
+def seeds_or_latents(text: str) -> list[int] | Path:
+    return Path(text) if text.lower().endswith((".npy", ".json")) else seed_list(text)
 
 
 def truncation(text: str) -> float:

@@ -14,7 +14,7 @@ from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
 from errors import InputError, Parameter, words
 from files import write_array
 from image_datasets import ImageSet
-from imaging import MAX_PIXELS, check_format, save_animation, save_image, save_images
+from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation, save_image, save_images
 from preprocessing import PixelScaler
 from runs import RunFolder
 
@@ -28,12 +28,16 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
     """The path to write to, checked before anything is loaded."""
     default = "projection.png" if arguments.project else "nearest.png" if arguments.nearest else "samples.png"
     output = arguments.output or run.path / ("walk.gif" if arguments.walk else default)
-    kind = output_kind(output)
+    kind = output_kind(output, arguments.walk is not None)
     if arguments.nearest or arguments.project:
         if kind != "grid":
             raise InputError(words("expected {output} to be an image file, got {!r}", output), "end it in .png")
     elif (kind == "animation") != (arguments.walk is not None and kind != "grid"):
-        what = "expected a .gif or an image file with {walk}" if arguments.walk else "expected {walk} with a .gif"
+        what = (
+            "expected a .gif, .webp, .apng or an image file with {walk}"
+            if arguments.walk
+            else "expected {walk} with a .gif"
+        )
         raise InputError((*words(what), f", got {str(output)!r}"), "choose another ending")
     if kind == "grid":
         check_format(output, np.zeros((1, 1, run.image_shape[2]), run.image_dtype))
@@ -103,11 +107,12 @@ def check_place(output: Path, kind: str, name: str) -> None:
         )
 
 
-def output_kind(output: Path) -> str:
+def output_kind(output: Path, walk: bool) -> str:
+    """What the ending stands for; a .webp is an animation of a walk and a picture of everything else."""
     suffix = output.suffix.lower()
     if suffix in (".npy", ".npz"):
         return "array"
-    if suffix == ".gif":
+    if suffix in ANIMATION_SUFFIXES and (walk or suffix != ".webp"):
         return "animation"
     return "folder" if not suffix or output.is_dir() else "grid"
 
@@ -124,7 +129,7 @@ def write_images(
     scale: int | None = None,
 ) -> None:
     """Writes what `output` asks for. scale: of a picture or an animation; None for one that suits a screen."""
-    match output_kind(output):
+    match output_kind(output, request.walk):
         case "grid":
             panel = Panel(np.concatenate(list(batches)), request.columns, request.rows)
             scale = scale or preview_scale(run.image_shape, request.columns)

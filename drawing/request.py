@@ -11,7 +11,7 @@ from errors import InputError, words
 from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
 from image_datasets.channels_and_sizes import with_channels
-from imaging import fit_image, load_image
+from imaging import ANIMATION_SUFFIXES, fit_image, load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
@@ -36,6 +36,7 @@ class Request:
     rows: int
     columns: int
     row_names: tuple[str, ...] = ()
+    walk: bool = False
 
 
 def check_together(arguments: argparse.Namespace) -> None:
@@ -64,7 +65,7 @@ def check_together(arguments: argparse.Namespace) -> None:
             words("expected no {rows} and {columns} with {walk}, {direction}, {project} or {nearest}, which set them"),
             "leave them out",
         )
-    if arguments.walk and len(arguments.walk) < 2:
+    if isinstance(arguments.walk, list) and len(arguments.walk) < 2:
         raise InputError(words("expected at least two seeds with {walk}, got {}", len(arguments.walk)), "add some")
     if arguments.project and arguments.truncation != 1:
         raise InputError(words("expected no {truncation} with {project}, which finds the latents"), "leave it out")
@@ -198,15 +199,23 @@ def moved_along(request: Request, direction: np.ndarray) -> Request:
 def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int | None]) -> Request:
     if len(classes) > 1:
         raise InputError(words("expected one {classes} with {walk}, got {}", len(classes)), "name one")
-    animated = (arguments.output or Path("walk.gif")).suffix.lower() == ".gif"
-    seeds = [*arguments.walk, arguments.walk[0]] if animated else arguments.walk
-    latents = latents_from_seeds(seeds, run.config.latent_dim) * np.float32(arguments.truncation)
+    animated = (arguments.output or Path("walk.gif")).suffix.lower() in ANIMATION_SUFFIXES
+    if isinstance(arguments.walk, Path):
+        latents = load_latents(arguments.walk, run.config.latent_dim)
+        if len(latents) < 2:
+            raise InputError(words("expected at least two latents with {walk}, got {}", len(latents)), "add some")
+    else:
+        latents = latents_from_seeds(arguments.walk, run.config.latent_dim)
+    latents = latents * np.float32(arguments.truncation)
+    if animated:  # and back
+        latents = np.concatenate([latents, latents[:1]])
     legs = walk_latents(latents, arguments.steps or (30 if animated else WALK_STEPS))
     if animated:
         legs = legs[:, :-1]  # the end of a leg is the start of the next
     points = legs.reshape(-1, legs.shape[-1])
     inputs = with_classes(points, np.resize(classes, len(points)) if run.class_count else None, run.class_count)
-    return Request(inputs, [f"step{index:04d}" for index in range(len(inputs))], *legs.shape[:2])
+    names = [f"step{index:04d}" for index in range(len(inputs))]
+    return Request(inputs, names, *legs.shape[:2], walk=True)
 
 
 def load_latents(path: Path, latent_dim: int) -> np.ndarray:

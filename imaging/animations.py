@@ -30,6 +30,9 @@ def to_display(images: np.ndarray, maximum: float = 65535) -> np.ndarray:
     return np.minimum(np.rint(images * (255.0 / maximum)), 255.0).astype(np.uint8)
 
 
+ANIMATION_SUFFIXES = (".gif", ".webp", ".apng")
+
+
 def save_animation(
     path: str | os.PathLike,
     frames: np.ndarray,
@@ -39,42 +42,46 @@ def save_animation(
     scale: int = 1,
     captions: Sequence[str] = (),
 ) -> None:
-    """Writes uint8 or uint16 frames (N, H, W, C) as an endless GIF, for screens; whole or not at all.
+    """Writes uint8 or uint16 frames (N, H, W, C) as an endless .gif, .webp or .apng, for screens; whole or not at all.
 
-    Gray frames and frames of at most 256 colors are exact; others get 256 colors of their own each, dithered. uint16
-    goes through `to_display`, `maximum` becoming white. Times are seconds, rounded to GIF's hundredths;
+    WebP, which is written without loss, and APNG keep every value. GIF keeps gray frames and frames of at most 256
+    colors; others get 256 colors of their own each, dithered. uint16 goes through `to_display`, `maximum` becoming
+    white. Times are seconds, rounded to GIF's hundredths;
     `last_frame_seconds` holds the last frame longer, None for as long as the others. `scale` enlarges each pixel to a
     square of that side. `captions`, one for each frame or none, stand above the frames.
 
-    Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path that does not end in .gif, for
+    Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path with another ending, for
     another number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not know.
     """
     path = Path(path)
     _check_path(path)
+    suffix = path.suffix.lower()
     frames = to_display(checked_set(frames, "frames"), maximum)
     seconds = _frame_times(len(frames), seconds_per_frame, last_frame_seconds)
     if captions and len(captions) != len(frames):
         raise ValueError(f"expected a caption for each of {len(frames)} frames, got {len(captions)}")
     size = (frames.shape[2] * scale, frames.shape[1] * scale)
-    pictures = [_palette_picture(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
+    picture_of = _palette_picture if suffix == ".gif" else _exact_picture
+    pictures = [picture_of(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
     if captions:
         pictures = [_captioned(picture, words) for picture, words in zip(pictures, captions, strict=True)]
     with atomic_path(path) as partial:
         pictures[0].save(
             partial,
-            "GIF",
+            {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}[suffix],
             save_all=True,
             append_images=pictures[1:],
             duration=[round(duration * 100) * 10 for duration in seconds],  # milliseconds, in the hundredths GIF has
             loop=0,
-            optimize=False,
+            **{".gif": {"optimize": False}, ".webp": {"lossless": True, "exact": True}, ".apng": {}}[suffix],
         )
 
 
 def _check_path(path: Path) -> None:
-    if path.suffix.lower() != ".gif":
+    if path.suffix.lower() not in ANIMATION_SUFFIXES:
         raise ImageFileError(
-            f"{path}: expected a name ending in .gif for an animation, got {path.suffix or 'no suffix'!r}"
+            f"{path}: expected a name ending in {', '.join(ANIMATION_SUFFIXES)} for an animation, got "
+            f"{path.suffix or 'no suffix'!r}"
         )
     if not path.parent.is_dir():
         raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
@@ -95,7 +102,7 @@ def _captioned(picture: Image.Image, words: str) -> Image.Image:
         colors = np.array(picture.getpalette(), np.int64).reshape(-1, 3).sum(axis=1)
         white, black = int(colors.argmax()), int(colors.argmin())
     else:
-        white, black = 255, 0
+        white, black = ((255, 255, 255), (0, 0, 0)) if picture.mode == "RGB" else (255, 0)
     sheet = Image.new(picture.mode, (picture.width, picture.height + CAPTION_HEIGHT), white)
     if picture.mode == "P":
         sheet.putpalette(picture.getpalette())
@@ -103,6 +110,11 @@ def _captioned(picture: Image.Image, words: str) -> Image.Image:
     font = ImageFont.load_default(CAPTION_HEIGHT * 2 // 3)
     ImageDraw.Draw(sheet).text((4, CAPTION_HEIGHT // 2), words, fill=black, font=font, anchor="lm")
     return sheet
+
+
+def _exact_picture(frame: np.ndarray) -> Image.Image:
+    """uint8 (H, W, 1 or 3) -> a Pillow picture of the same values."""
+    return Image.fromarray(np.ascontiguousarray(frame[..., 0] if frame.shape[2] == 1 else frame))
 
 
 def _palette_picture(frame: np.ndarray) -> Image.Image:

@@ -498,6 +498,18 @@ def test_gray_animation_is_exact_and_loops(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
+@pytest.mark.parametrize("ending", [".webp", ".apng"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_animations_without_loss_keep_every_value(ending, channels, tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (5, 20, 24, channels), np.uint8)
+    imaging.save_animation(tmp_path / f"walk{ending}", frames, 0.1)
+    with Image.open(tmp_path / f"walk{ending}") as animation:
+        assert animation.n_frames == 5
+        for number, frame in enumerate(frames):
+            animation.seek(number)
+            np.testing.assert_array_equal(np.asarray(animation.convert("RGB")), np.broadcast_to(frame, (20, 24, 3)))
+
+
 def test_animation_of_few_colors_is_exact(tmp_path):
     rng = np.random.default_rng(0)
     colors = rng.integers(0, 256, (3, 250, 3)).astype(np.uint8)
@@ -559,7 +571,7 @@ def test_animation_of_sixteen_bits_and_one_frame(tmp_path):
 @pytest.mark.parametrize(
     ("name", "frames", "keywords", "exception", "words"),
     [
-        ("a.png", np.zeros((2, 4, 4, 3), np.uint8), {}, ValueError, "ending in .gif"),
+        ("a.png", np.zeros((2, 4, 4, 3), np.uint8), {}, ValueError, "ending in .gif, .webp, .apng"),
         ("no/a.gif", np.zeros((2, 4, 4, 3), np.uint8), {}, ValueError, "existing folder"),
         ("a.gif", np.zeros((2, 4, 4, 3), np.float32), {}, TypeError, "got float32"),
         ("a.gif", np.zeros((4, 4, 3), np.uint8), {}, ValueError, "newaxis"),

@@ -192,3 +192,22 @@ def test_a_new_image_is_brought_to_the_form_of_the_run(copied_run, run_script, t
     strict = RunFolder.open(FROZEN / "plain")
     with pytest.raises(ValueError, match="which the run fixes"):
         load_targets(tmp_path / "photo.png", strict)
+
+
+@pytest.mark.parametrize("name", ["walk.webp", "walk.apng"])
+def test_a_walk_between_own_latents_keeps_every_value(name, copied_run, run_script, tmp_path):
+    from PIL import Image
+
+    np.save(tmp_path / "z.npy", np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32))
+    how = ("--walk", tmp_path / "z.npy", "--steps", 3, "--output")
+    run = copied_run("plain")
+    assert run_script(generate, run, *how, tmp_path / name).status == 0
+    assert run_script(generate, run, "--latents", tmp_path / "z.npy", "--output", tmp_path / "ends.npy").status == 0
+    ends = np.load(tmp_path / "ends.npy")
+    with Image.open(tmp_path / name) as animation:
+        assert animation.n_frames == 6
+        for number, image in zip((0, 3), ends, strict=True):
+            animation.seek(number)
+            shown = np.asarray(animation.convert("L"))
+            scale = len(shown) // len(image)
+            np.testing.assert_array_equal(shown[::scale, ::scale], image[..., 0])
