@@ -497,11 +497,10 @@ def _without_alpha(pixels: np.ndarray, transparent_color: np.ndarray | None, alp
             "save it as gray or RGB, all of it opaque",
         )
     ground = maximum if alpha == "white" else 0
-    opacity = opacity.astype(np.uint64)
-    blended = colors * opacity + np.uint64(ground) * (
-        np.uint64(maximum) - opacity
-    )  # integers: exact before the rounding
-    return ((blended + np.uint64(maximum // 2)) // np.uint64(maximum)).astype(pixels.dtype)
+    wide = np.uint32 if maximum == 255 else np.uint64  # the products fit
+    opacity = opacity.astype(wide)
+    blended = colors * opacity + wide(ground) * (wide(maximum) - opacity)  # integers: exact before the rounding
+    return ((blended + wide(maximum // 2)) // wide(maximum)).astype(pixels.dtype)
 
 
 def _exif_orientation(picture: Image.Image) -> int:

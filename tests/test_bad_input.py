@@ -190,7 +190,7 @@ MISTAKES = [
     (generate, "run --class cat", "expected a conditional run with --class"),
     (generate, "run --walk 3,x", "expected seeds such as 0-7,12, got '3,x'"),
     (generate, "run --walk 3", "expected at least two seeds with --walk, got 1"),
-    (generate, "run --walk 0,1 --output walk.npy", "expected a .gif or an image file with --walk"),
+    (generate, "run --walk 0,1 --output walk.npy", "expected a .gif, .webp, .apng or an image file with --walk"),
     (generate, "run --output grid.gif", "expected --walk with a .gif"),
     (generate, "run --truncation 0", "expected a share above 0 and at most 1"),
     (generate, "run --steps 3", "expected --walk or --direction with --steps"),
