@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import train
 from image_datasets import ImagesNotAlike, ReadingOptions, load_images
 from imaging import fit_image, load_image, save_image
 
@@ -420,3 +421,38 @@ def test_one_image_is_not_cut_into_stripes(tmp_path):
     np.save(tmp_path / "one.npy", picture(64, 64))
     with pytest.raises(ValueError, match="looks like one image; stack several"):
         load_images(tmp_path / "one.npy")
+
+
+# The command
+
+
+def test_what_was_read_is_said_and_low_levels_are_pointed_at(tmp_path, run_script):
+    images = RANDOM.integers(0, 4096, (12, 16, 16), np.uint16)
+    images[0, 0, :2] = 0, 4095
+    np.savez(tmp_path / "scans.npz", images=images, labels=np.arange(12) % 3, patient=np.arange(12))
+    common = ("--data", tmp_path / "scans.npz", "--batch-size", 4, "--dry-run", "--precision", "float32")
+    lines = run_script(train, *common).stderr.splitlines()
+    read = "read scans: 12 images of 16x16 gray uint16, levels 0 … 4095; classes: 0 4, 1 4, 2 4"
+    hint = "the levels reach 4095 of 65535; --maximum data scales them to the whole range"
+    assert lines == [read, "not read: the arrays patient", hint]
+    assert hint not in run_script(train, *common, "--maximum", "data").stderr
+
+
+def test_conditional_asks_for_classes_that_can_be_learned(tmp_path, run_script, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pets = fill(tmp_path / "pets", "cat/1.png cat/2.png dog/3.png dog/4.png")
+    (pets / "bird").mkdir()
+    asked = ("--data=~/pets", "--conditional", "--dry-run", "--batch-size", 2)  # a shell leaves this ~ to us
+    assert "expected images of each class with --conditional, got none of bird" in run_script(train, *asked).stderr
+    (pets / "bird").rmdir()
+    few = load_images(pets, ReadingOptions(image_count=1)).classes_without_images()
+    assert len(few) == 1 and set(few) < {"cat", "dog"}
+    fill(pets, "cover.png")
+    stray = run_script(train, *asked).stderr
+    assert "(cover.png); run: python train.py" in stray and stray.endswith("--class-level 1\n")
+
+
+def test_one_image_is_too_few_and_is_said_once(tmp_path, run_script):
+    fill(tmp_path / "one", "1.png")
+    outcome = run_script(train, "--data", tmp_path / "one")
+    assert outcome.status == 2 and "expected at least two images in one, got one; add some" in outcome.stderr
