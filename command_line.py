@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from errno import ENOMEM
+from pathlib import Path
 
 from errors import Explained, Parameter
 from options import Whole, converter
@@ -37,6 +38,9 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(formatter_class=HelpFormatter, allow_abbrev=False, **settings)
 
     def error(self, message: str) -> None:
+        kind, _, words = message.partition("unrecognized arguments: ")
+        if not kind and any(Path(word).is_file() for word in words.split()):
+            message = f"expected one path, got several (a shell makes names of *.png): {words}; name the folder"
         self.exit(BAD_INPUT, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
 
     def option_strings(self) -> list[str]:

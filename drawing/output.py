@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -163,6 +164,10 @@ def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -
             writing = writer.submit(save_images, paths, images)
         if writing is not None:
             writing.result()
+    written = {folder / f"{name}.png" for name in names}
+    older = sum(path not in written for path in folder.rglob("*.png"))
+    if older:
+        print(f"{older:,} other .png files of before are still in {folder}", file=sys.stderr)
 
 
 def _together(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

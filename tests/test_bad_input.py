@@ -159,6 +159,7 @@ MISTAKES = [
     (train, "--data good.npy --batch-size 4 --scaling positive_standardize", "lossless"),
     (train, "--learning-rate 7", "--learning-rate: expected a number above 0 and below 1 (0.0002 is usual), got '7'"),
     (train, "--epoch 3", "unrecognized arguments"),
+    (train, "--data good/0.png good/1.png", "expected one path, got several (a shell makes names of *.png)"),
     (train, "--run-dir run", "'run', which holds a run; go on with --resume"),
     (train, "--run-dir texts", "'texts', which holds other files"),
     (train, "--run-dir movie.mp4", "got the file 'movie.mp4'"),

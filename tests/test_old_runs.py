@@ -211,3 +211,10 @@ def test_a_walk_between_own_latents_keeps_every_value(name, copied_run, run_scri
             shown = np.asarray(animation.convert("L"))
             scale = len(shown) // len(image)
             np.testing.assert_array_equal(shown[::scale, ::scale], image[..., 0])
+
+
+def test_images_of_before_that_stay_are_mentioned(copied_run, run_script, tmp_path):
+    run, folder = copied_run("plain"), tmp_path / "faces"
+    assert run_script(generate, run, "--seeds", "0-3", "--output", folder).stderr == ""
+    fewer = run_script(generate, run, "--seeds", "2", "--output", folder).stderr
+    assert f"3 other .png files of before are still in {folder}" in fewer
