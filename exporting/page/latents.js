@@ -1,8 +1,8 @@
 "use strict";
 // Latent vectors as the Python program makes them: a seed is an image, here and there.
 
-// Standard normal numbers of NumPy's RandomState(seed): the Mersenne Twister (Matsumoto and Nishimura 1998), doubles of 53
-// bits, and Marsaglia's polar method. -> Float32Array of `length`.
+// Standard normal numbers of NumPy's RandomState(seed): the Mersenne Twister (Matsumoto and Nishimura 1998), doubles of
+// 53 bits, and Marsaglia's polar method. -> Float32Array of `length`.
 function latentsFromSeed(seed, length) {
   const state = new Uint32Array(624);
   let word = seed >>> 0;
@@ -49,7 +49,9 @@ function between(start, end, share) {
   const [long, longToo] = [norm(start), norm(end)];
   const product = start.reduce((sum, value, i) => sum + value / long * (end[i] / longToo), 0);
   const angle = Math.acos(Math.min(1, Math.max(-1, product)));
-  if (!(long > 0 && longToo > 0) || Math.sin(angle) < 1e-6) return start.map((value, i) => value + share * (end[i] - value));
+  if (!(long > 0 && longToo > 0) || Math.sin(angle) < 1e-6) {
+    return start.map((value, i) => value + share * (end[i] - value));
+  }
   const parts = [Math.sin((1 - share) * angle) / Math.sin(angle), Math.sin(share * angle) / Math.sin(angle)];
   const length = long + share * (longToo - long);
   return start.map((value, i) => length * (parts[0] * value / long + parts[1] * end[i] / longToo));

@@ -1,10 +1,10 @@
 "use strict";
 // The generator: a list of steps (see exporting/steps.py), each a few loops around one small WebAssembly function.
-// Images lie as [height][width][channels], channels filled up with zeros to a multiple of 8. This text runs in a worker,
-// and in the page itself when the page is asked to check itself.
+// Images lie as [height][width][channels], channels filled up with zeros to a multiple of 8. This text runs in a
+// worker, and in the page itself when the page is asked to check itself.
 
 class Generator {
-  // description: the page's JSON. kernels, biases: Float32Array, in the order of the steps. program: bytes of convolve.wasm.
+  // description: the page's JSON. kernels, biases: Float32Array, in the order of the steps. program: convolve.wasm.
   constructor(description, kernels, biases, program) {
     this.description = description;
     const slack = 4096; // floats; a row of four pixels is always drawn whole, so up to three pixels of room are needed
@@ -24,7 +24,8 @@ class Generator {
       }
     }
     largest += slack; padded += slack;
-    const sizes = { kernels: kernels.length, biases: biases.length, taps: 1024, padded, first: largest, second: largest };
+    const weights = { kernels: kernels.length, biases: biases.length };
+    const sizes = { ...weights, taps: 1024, padded, first: largest, second: largest };
     const places = {};
     let end = 1024;
     for (const [name, size] of Object.entries(sizes)) { places[name] = end; end += roundUp(size); }
@@ -135,7 +136,8 @@ class Generator {
     const levels = new (white > 255 ? Uint16Array : Uint8Array)(image.height * image.width * image.channels);
     const stored = roundUp(image.channels);
     for (let i = 0; i < levels.length; i++) {
-      const channel = i % image.channels, scaled = this.floats[image.at + (i - channel) / image.channels * stored + channel];
+      const channel = i % image.channels, pixel = (i - channel) / image.channels;
+      const scaled = this.floats[image.at + pixel * stored + channel];
       const level = scaled * factor[channel] + offset[channel];
       let rounded = Math.round(level);
       if (rounded - level === 0.5 && rounded % 2 !== 0) rounded -= 1;

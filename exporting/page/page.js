@@ -37,9 +37,10 @@ class Painter {
       "  if (data.kernels) { generator = new Generator(data.description, data.kernels instanceof Uint16Array ? " +
       "widened(data.kernels) : data.kernels, data.biases, data.program); return; }\n" +
       "  const levels = generator.draw(data.inputs); postMessage({ levels }, [levels.buffer]);\n};";
-    const address = URL.createObjectURL(new Blob([element("network").textContent + start], { type: "text/javascript" }));
+    const text = new Blob([element("network").textContent + start], { type: "text/javascript" });
+    const address = URL.createObjectURL(text);
     this.worker = new Worker(address);
-    this.worker.onerror = (event) => notice(`The drawing program stopped: ${event.message || "this browser cannot run it"}.`);
+    this.worker.onerror = ({ message }) => notice(`The drawing stopped: ${message || "this browser cannot run it"}.`);
     this.worker.onmessage = ({ data }) => {
       const done = this.busy;
       this.busy = null;
@@ -127,7 +128,9 @@ function goTo(seed) {
   state.seed = Math.min(LARGEST_SEED, Math.max(0, Math.floor(seed) || 0));
   state.latents = latentsFromSeed(state.seed, description.latent_dim);
   element("seed").value = state.seed;
-  for (const button of element("grid").children) button.setAttribute("aria-current", Number(button.dataset.seed) === state.seed);
+  for (const button of element("grid").children) {
+    button.setAttribute("aria-current", Number(button.dataset.seed) === state.seed);
+  }
   paint();
 }
 
@@ -214,7 +217,7 @@ function addControls() {
   if (description.class_names.length) {
     element("classes").hidden = false;
     description.class_names.forEach((name, index) => {
-      const label = document.createElement("label"), input = document.createElement("input"), text = document.createElement("span");
+      const [label, input, text] = ["label", "input", "span"].map((name) => document.createElement(name));
       Object.assign(input, { type: "radio", name: "class", checked: index === state.label });
       input.onchange = () => { state.label = index; paint(); paintGrid(); };
       text.textContent = name;
@@ -223,9 +226,9 @@ function addControls() {
     });
   }
   description.directions.forEach((_, index) => {
-    const box = document.createElement("div"), label = document.createElement("label"), output = document.createElement("output");
-    const input = document.createElement("input");
-    Object.assign(input, { type: "range", min: -description.reach, max: description.reach, step: 0.1, value: 0, id: `direction${index}` });
+    const [box, label, output, input] = ["div", "label", "output", "input"].map((name) => document.createElement(name));
+    const { reach } = description;
+    Object.assign(input, { type: "range", min: -reach, max: reach, step: 0.1, value: 0, id: `direction${index}` });
     label.textContent = `Direction ${index + 1}`;
     label.htmlFor = input.id;
     output.textContent = "0.0";
@@ -239,7 +242,12 @@ function addControls() {
     element("directions").append(box);
   });
   const tellTruncation = () => { element("truncation-value").textContent = state.truncation.toFixed(2); };
-  element("truncation").oninput = () => { state.truncation = Number(element("truncation").value); tellTruncation(); paint(); paintGrid(); };
+  element("truncation").oninput = () => {
+    state.truncation = Number(element("truncation").value);
+    tellTruncation();
+    paint();
+    paintGrid();
+  };
   tellTruncation();
   element("seed").onchange = () => goTo(Number(element("seed").value));
   element("previous").onclick = () => goTo(neighbor(-1));
@@ -285,7 +293,8 @@ async function copyLatents() {
 
 function addKeys() {
   const actions = {
-    ArrowLeft: () => goTo(neighbor(-1)), ArrowRight: () => goTo(neighbor(1)), r: surprise, d: download, 0: reset, " ": toggleWalk,
+    ArrowLeft: () => goTo(neighbor(-1)), ArrowRight: () => goTo(neighbor(1)),
+    r: surprise, d: download, 0: reset, " ": toggleWalk,
   };
   document.addEventListener("keydown", (event) => {
     const typing = ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
@@ -321,7 +330,8 @@ function checkAgainstPython() {
     const changed = apart.filter((difference) => difference > 0).length, most = apart.reduce((a, b) => Math.max(a, b), 0);
     element("checked").textContent = "In this browser, seed 0 " + (changed === 0
       ? "is pixel for pixel what generate.py drew."
-      : `differs from what generate.py drew in ${changed} of ${apart.length} values, by at most ${most} of ${description.white}.`);
+      : `differs from what generate.py drew in ${changed} of ${apart.length} values, by at most ${most} ` +
+        `of ${description.white}.`);
     document.body.dataset.checked = most;
     if (most > description.bound) notice("This browser draws other pictures than the program that made this page.");
     showGrid(0);
@@ -335,7 +345,8 @@ function writeCheck() {
   if (network.kernels instanceof Uint16Array) network.kernels = widened(network.kernels);
   const generator = new Generator(description, network.kernels, network.biases, network.program);
   const classes = description.class_names.length;
-  const drawSeed = (seed) => generator.draw(inputsOf(latentsFromSeed(seed, description.latent_dim), classes ? seed % classes : null));
+  const drawSeed = (seed) =>
+    generator.draw(inputsOf(latentsFromSeed(seed, description.latent_dim), classes ? seed % classes : null));
   drawSeed(0);
   const first = performance.now();
   const parts = Array.from({ length: CHECKED_SEEDS }, (_, seed) => new Uint8Array(drawSeed(seed).buffer));
@@ -348,7 +359,8 @@ function writeCheck() {
 function about() {
   const shape = `${HEIGHT}×${WIDTH}${CHANNELS < 3 ? " grey" : ""}`;
   return `Pictures of ${shape} pixels, ${description.image_dtype === "uint16" ? 16 : 8} bits, by a generator of ` +
-    `${description.weights.toLocaleString("en")} weights (${description.precision}), ${description.operations.toLocaleString("en")} ` +
+    `${description.weights.toLocaleString("en")} weights (${description.precision}), ` +
+    `${description.operations.toLocaleString("en")} ` +
     `multiplications each. Trained with Pixelwright on ${description.data}; run ${description.run}, generator ` +
     `${description.generator_sha256.slice(0, 12)}.`;
 }
