@@ -252,7 +252,7 @@ def tell(self, *words):
     if told == {step}:
         os.kill(os.getpid(), {signal})
     return advance(self, *words)
-advance, progress.ProgressBar.advance = progress.ProgressBar.advance, tell
+advance, progress.ProgressLines.advance = progress.ProgressLines.advance, tell
 """
 
 

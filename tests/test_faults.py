@@ -14,7 +14,7 @@ from conftest import QUICKEST, train_here
 import train
 from files import check_keras_file
 from image_datasets import load_images
-from progress import ProgressBar
+from progress import ProgressLines
 from runs import RunFolder
 
 
@@ -88,7 +88,7 @@ def test_networks_that_were_lost_or_damaged_are_written_again(run, run_script):
 
 
 def test_a_renamed_run_does_not_write_into_another(run, run_script, monkeypatch):
-    advance, moved = ProgressBar.advance, run.with_name("moved")
+    advance, moved = ProgressLines.advance, run.with_name("moved")
 
     def rename(self, *words):
         if not moved.exists():
@@ -96,7 +96,7 @@ def test_a_renamed_run_does_not_write_into_another(run, run_script, monkeypatch)
             shutil.copytree(moved, run)
         return advance(self, *words)
 
-    monkeypatch.setattr(ProgressBar, "advance", rename)
+    monkeypatch.setattr(ProgressLines, "advance", rename)
     outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 2)
     assert outcome.status == 2 and "got another folder or none" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
