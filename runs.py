@@ -277,6 +277,10 @@ class RunFolder:
         except (FileNotFoundError, UnreadableFile):
             return False
 
+    def has_networks(self) -> bool:
+        """Whether the generator and the discriminator are there and whole."""
+        return self.has_network("generator") and self.has_network("discriminator")
+
     def load_generator(self, best: bool = False):
         """generator.keras, or generator_best.keras, as stock Keras reads it.
 

@@ -70,7 +70,7 @@ def main() -> int:
         run, config = find_run(arguments, choices, worker == 0)
         check_steps_per_execution(arguments.steps_per_execution, config)
         scaler = PixelScaler(config.scaling, maximum=config.maximum)
-        if run is not None and is_finished(run, config):
+        if run is not None and is_finished(run, config) and run.has_networks():  # lost ones are written again
             print_result(f"{run.path} is finished; continue with more --epochs or --minutes")
             return DONE
         levels = LevelsSeen(scaler.partial_fit)
