@@ -379,7 +379,11 @@ def test_contributing_sets_up_and_checks_as_ci_does():
 def test_the_workflow_runs_ci_on_the_supported_pythons():
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     least = re.search(r'requires-python = ">=(\S+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
-    assert re.findall(r"- run: (.*)", text) == [".ci/run"]
+    everything, *lowest_versions = re.findall(r"- run: (.*)", text)
+    assert everything == ".ci/run"
+    assert "--resolution lowest-direct -r requirements-dev.txt" in lowest_versions[0] and lowest_versions[1:] == [
+        "pytest"
+    ]
     assert re.search(r"python: \[(.*)\]", text)[1].split(", ")[0] == f'"{least}"'
     assert "python-version: ${{ matrix.python }}" in text
 
