@@ -195,7 +195,9 @@ def is_finished(run: RunFolder, config: TrainingConfig) -> bool:
         return False
     state = run.load_checkpoint()
     steps, minutes = int(state["progress/step"]), float(state["progress/seconds"][0]) / 60
-    return steps >= config.epochs * run.steps_per_epoch or (config.minutes is not None and minutes >= config.minutes)
+    if config.minutes is not None and minutes >= config.minutes:
+        return True
+    return steps == config.epochs * run.steps_per_epoch  # fewer epochs than are done are a mistake, which is told later
 
 
 def choose_length(config: TrainingConfig, choices: dict, count: int) -> TrainingConfig:

@@ -172,7 +172,7 @@ MISTAKES = [
         "--resume --run-dir run --batch-size 8 --seed 1",
         "--batch-size 8 (the run has 16), --seed 1 (the run has 0)",
     ),
-    (train, "--resume --run-dir run --data good.npy", "--batch-size of at most 8"),
+    (train, "--resume --run-dir run --epochs 3 --data good.npy", "--batch-size of at most 8"),
     (train, "--resume --run-dir run --epochs 1", "expected --epochs of at least 2, which are done, got 1"),
     (train, "--resume --run-dir unchecked", "expected a checkpoint in unchecked/checkpoints, got none"),
     (train, "--resume --run-dir cut", "expected a whole checkpoint"),
