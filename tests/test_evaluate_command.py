@@ -70,7 +70,7 @@ def test_a_run_against_the_images_it_was_trained_on(judge, trained_run, image_fi
 
 
 def test_many_classes_are_counted_in_the_json_only(judge, trained_run, monkeypatch):
-    monkeypatch.setattr(evaluate, "MOST_CLASS_ROWS", 2)
+    monkeypatch.setattr("evaluation.report.MOST_CLASS_ROWS", 2)
     found = judge(trained_run, "--count", 20, "--no-floor")
     assert "--json counts each of the 3 classes" in found["table"] and len(found["classes"]) == 3
 
@@ -203,7 +203,7 @@ def test_the_data_of_a_run_must_be_what_it_was(run_script, trained_run, image_fi
 def test_a_run_without_a_generator_is_refused_before_the_classifier_is_trained(run_script, trained_run, tmp_path):
     shutil.copytree(trained_run, tmp_path / "run")
     (tmp_path / "run" / "generator.keras").unlink()
-    assert "has not finished an epoch" in refusal(run_script, tmp_path / "run", "--cache", tmp_path / "cache")
+    assert "resume its training" in refusal(run_script, tmp_path / "run", "--cache", tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 
 
