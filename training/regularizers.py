@@ -17,7 +17,7 @@ def zero_centered_penalty(discriminator: Discriminator, images: tf.Tensor) -> tu
     Mescheder, Geiger, Nowozin 2018, "Which training methods for GANs do actually converge?"; the factor of one half
     that they write is left to the caller. The logits come along because the slopes need them anyway.
 
-    images: float32 (batch, height, width, channels), before any augmentation, which belongs into `discriminator`.
+    images: float32 (batch, height, width, channels), before any augmentation, which belongs in `discriminator`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
