@@ -128,7 +128,7 @@ def compared(*names: str) -> dict[str, list[dict]]:
     return json.loads(result.stdout)
 
 
-QUICK_RECIPES = ("dropout, augmented, conditional", "relativistic")
+QUICK_RECIPES = ("relativistic",)
 SLOW_RECIPES = tuple(name for name in RECIPES if name not in QUICK_RECIPES)
 
 
