@@ -1,6 +1,7 @@
 """Small images and a small trained run, shared by the tests; scripts run inside the test process."""
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,15 @@ class Outcome:
     status: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_heard():
+    """Tests send themselves signals, which a shell's & and nohup make every process below them ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture
