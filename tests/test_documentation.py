@@ -75,6 +75,8 @@ NOT_RUN = (
     ("benchmarks/sampling.py", "measures for minutes"),
     ("benchmarks/exports.py", "measures for minutes"),
     ("benchmarks/fidelity.py", "needs PyTorch"),
+    ("benchmarks/soak.py", "an hour; test_soak.py runs its short form"),
+    ("benchmarks/keras_versions.py", "makes five environments, needs the network"),
 )
 PYTHONS = ("python", "python3", ".venv/bin/python")
 INSTALLED = (".venv/bin/pip", ".venv/bin/pytest", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity")
