@@ -290,7 +290,7 @@ def test_what_a_message_tells_to_do_works_when_it_is_done(here, run_script):
             outcome = run_script(train, *words, "--dry-run")
             assert outcome.status == 0, f"{message}{words}\n{outcome.stderr}"
             obeyed += 1
-    assert obeyed >= 12
+    assert obeyed >= 9, "fewer messages name a command than when this was measured"
 
 
 def advised(message: str, arguments: str) -> list[list[str]]:
