@@ -1,4 +1,4 @@
-"""What the scripts share: one-line errors with exit status 2, lists of seeds, a quiet start of TensorFlow."""
+"""What the scripts share: one-line errors with exit status 2, lists of seeds, a quiet import of TensorFlow."""
 
 import argparse
 import contextlib
@@ -21,18 +21,18 @@ MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
 LESS_MEMORY = "choose a smaller batch, size or count, or close other programs"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-ONE_AT_A_TIME = threading.RLock()  # standard error is one for all threads
+ONE_AT_A_TIME = threading.RLock()  # all threads share standard error
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Wide, and with examples left as they are written."""
+    """Wide help that leaves examples as they are written."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=110)
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Errors as one line: what was expected, what came, what to do."""
+    """A parser whose errors are one line: expected, got, what to do."""
 
     def __init__(self, **settings) -> None:
         super().__init__(formatter_class=HelpFormatter, allow_abbrev=False, **settings)
@@ -40,15 +40,15 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         kind, _, words = message.partition("unrecognized arguments: ")
         if not kind and any(Path(word).is_file() for word in words.split()):
-            message = f"expected one path, got several (a shell makes names of *.png): {words}; name the folder"
+            message = f"expected one path, got several (the shell expands *.png into names): {words}; name the folder"
         self.exit(BAD_INPUT, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
 
     def option_strings(self) -> list[str]:
-        """Every option, as it is written."""
+        """Every option, as typed."""
         return [text for action in self._actions for text in action.option_strings]
 
     def format_help(self) -> str:
-        """The short help: options that a message names where they are needed are left to docs/options.md."""
+        """The short help. Options that an error message names when they are needed appear only in docs/options.md."""
         hidden = {action: action.help for action in self._actions if getattr(action, "rare", False)}
         try:
             for action in hidden:
@@ -59,7 +59,7 @@ class ArgumentParser(argparse.ArgumentParser):
                 action.help = words
 
     def error_line(self, error: Exception) -> str:
-        """An error in one line; parameters in it are named by the options of this parser, which has their names."""
+        """An error in one line; its parameters are shown as the options of this parser."""
         with_options = [
             action for action in self._actions if action.option_strings and action.help != argparse.SUPPRESS
         ]
@@ -74,9 +74,9 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run_command(main: Callable[[], int]) -> None:
-    """Runs a script's main function and leaves with its exit status; Ctrl-C outside of training is 130, in one line.
+    """Runs a script's main function and exits with its status; Ctrl-C outside of training exits with 130, in one line.
 
-    What image libraries have to say is left out: where it means that pixels may be wrong, the file is refused.
+    Warnings of image libraries are not shown: where one means that pixels may be wrong, the file is refused.
     """
     with usable_streams(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.|tifffile")
@@ -85,7 +85,7 @@ def run_command(main: Callable[[], int]) -> None:
 
 
 def _status_of(main: Callable[[], int]) -> int | str | None:
-    """What main returns or leaves with, once standard output has taken everything."""
+    """What main returns or exits with, after standard output is flushed."""
     try:
         try:
             status = main()
@@ -96,7 +96,7 @@ def _status_of(main: Callable[[], int]) -> int | str | None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of standard output has gone, as `| head` does
+    except BrokenPipeError:  # the reader of standard output has gone, as with `| head`
         return DONE
     except OutputLost as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
@@ -109,7 +109,7 @@ def _status_of(main: Callable[[], int]) -> int | str | None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, TensorFlow or the system found no memory; TensorFlow need not be there to be asked."""
+    """Whether Python, TensorFlow or the system ran out of memory; does not import TensorFlow."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, MemoryError) or "ResourceExhaustedError" in names or getattr(error, "errno", 0) == ENOMEM
 
@@ -118,7 +118,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
     """Turns errors about what the user gave (ValueError, TypeError, OSError) into one line and exit status 2.
 
-    Put around reading and checking input, not around the work itself: there, a traceback helps more.
+    Use it around reading and checking input, not around the work itself, where a traceback helps more.
     """
     try:
         yield
@@ -128,10 +128,10 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up chatter, which goes past Python to standard error.
+    """Imports TensorFlow without its start-up messages, which bypass Python's standard error.
 
-    What was held back is shown when the import fails. Keras is set to what this project is written for, whatever the
-    user's own settings say, and a GPU's memory is taken as it is needed.
+    The messages are shown if the import fails. Keras gets the settings that this project is written for, whatever the
+    user's own configuration is, and GPU memory is allocated as needed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -145,9 +145,9 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Holds back what C++ libraries and Python's warnings write to standard error; it is shown when the block fails.
+    """Holds back what C++ libraries and Python's warnings write to standard error; shows it if the block fails.
 
-    A ValueError, TypeError or OSError says what is wrong by itself, so then it stays held back.
+    A ValueError, TypeError or OSError explains itself, so the held-back text is not shown for those.
     """
     with ONE_AT_A_TIME:
         yield from _held_back()
@@ -172,7 +172,7 @@ def _held_back() -> Iterator[None]:
             os.close(standard_error)
 
 
-# Types of options: text -> value, with an error that says what was expected
+# Types of options: text -> value; their errors say what was expected
 
 positive_integer = converter(Whole("N", 1))
 seed_number = converter(Whole("N", 0))

@@ -1,8 +1,8 @@
-"""Mistakes in what was given, in one line: expected, got, what to do.
+"""Errors about the user's input, in one line: expected, got, what to do.
 
-Python calls a parameter image_size, a command line calls it --image-size, and both read the same messages. So a message
-is kept in parts: words, and the parameters they speak of. `str(error)` names these as Python does;
-`command_line.one_line_errors` asks for `error.text` with the options of its script.
+Python calls a parameter image_size, a command line calls it --image-size, and both show the same messages. So a message
+is kept in parts: text, and the parameters it mentions. `str(error)` names these as Python does;
+`command_line.one_line_errors` calls `error.text` to name them as options of its script.
 """
 
 import shlex
@@ -22,7 +22,7 @@ class Parameter:
     """
 
     name: str
-    value: object = None  # None: the parameter as such
+    value: object = None  # None: the parameter itself, without a value
 
     def __str__(self) -> str:
         return self.name if self.value is None else f"{self.name}={self.value!r}"
@@ -38,7 +38,7 @@ Words = str | Parameter | tuple[str | Parameter, ...]
 
 
 def words(template: str, *values: object) -> tuple[str | Parameter, ...]:
-    """A sentence of an error: {name} is a parameter, {name=value} one with a value, {} or {!r} the next of `values`.
+    """Splits an error message: {name} is a parameter, {name=value} one with a value, {} or {!r} the next of `values`.
 
     >>> [str(part) for part in words("expected {batch_size} of at most {}, got {}", 8, 9)]
     ['expected ', 'batch_size', ' of at most ', '8', ', got ', '9']
@@ -57,11 +57,11 @@ def words(template: str, *values: object) -> tuple[str | Parameter, ...]:
 
 
 class Explained(Exception):
-    """An error that says what the problem is and the ways out of it. Raise one of its kinds below.
+    """An error that states a problem and how to fix it. Raise one of its subclasses below.
 
     Args:
         problem: "expected …, got …".
-        ways_out: what to do, each way by itself. A script leaves out those that need an option which it lacks.
+        ways_out: the possible fixes, one by one. A script leaves out a fix that needs an option it does not have.
     """
 
     def __init__(self, problem: Words, *ways_out: Words) -> None:
@@ -69,13 +69,13 @@ class Explained(Exception):
         super().__init__(self.text(str))
 
     def text(self, name: Callable[[Parameter], str | None]) -> str:
-        """The message, in which `name` says how a parameter is called; None for one that cannot be passed."""
+        """The message. `name` returns what to call a parameter, or None if it cannot be passed here."""
         ways = [way for way in self.ways_out if all(name(part) for part in way if isinstance(part, Parameter))]
         sentences = [" or ".join(_joined(way, name) for way in ways)] if ways else []
         return "; ".join([_joined(self.problem, name), *sentences])
 
     def about(self, subject: object) -> "Explained":
-        """The same error, of a file or another thing that is named first."""
+        """The same error with `subject`, such as a file, named first."""
         return type(self)((f"{subject}: ", *self.problem), *self.ways_out)
 
 
@@ -84,17 +84,17 @@ class InputError(Explained, ValueError):
 
 
 class LongInputError(InputError):
-    """One whose list of files or whose command must not be shortened."""
+    """An InputError with a list of files or a command that must not be shortened."""
 
     longest = 4000  # characters
 
 
 class InputTypeError(Explained, TypeError):
-    """A value of a type that cannot be used."""
+    """A value whose type cannot be used."""
 
 
 def option_text(value: object) -> str:
-    """A value as it is written on a command line: 28x32, color,cutout, 0.5."""
+    """A value as typed on a command line: 28x32, color,cutout, 0.5."""
     if isinstance(value, tuple):
         return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(option_text, value))
     if isinstance(value, float) and float(f"{value:g}") == value:

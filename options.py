@@ -1,6 +1,6 @@
-"""Options, each written once: a field of a dataclass carries its default, its bounds, its group and its help.
+"""Options, each defined once: a field of a dataclass carries its default, its bounds, its group and its help.
 
-`add_options` makes argparse's options of them; `check_options` checks values that come from Python or from a file.
+`add_options` turns them into argparse options; `check_options` checks values that come from Python or from a file.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from numbers import Integral, Real
 
 from errors import InputError, Parameter, option_text
 
-# Kinds of values. Each says what it wants, reads the text of a command line, and knows whether a value fits.
+# Kinds of values. Each describes what it accepts, parses the text of a command line, and checks a value.
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number: `least`, or more, below `below` if that is given."""
+    """A whole number from `least`, and below `below` if that is given."""
 
     metavar: str
     least: int
@@ -40,7 +40,7 @@ class Whole:
 
     @property
     def wanted(self) -> str:
-        return f"a whole number from {self.least}" + (f" to below {self.below}" if self.below else "")
+        return f"a whole number from {self.least}" + (f" and below {self.below}" if self.below else "")
 
     def read(self, text: str) -> int:
         if not re.fullmatch(r"[0-9]+", text):
@@ -54,7 +54,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A number below `below`, and of at least `least` or above `above`, whichever is given. `usual`: a hint."""
+    """A number below `below`, and at least `least` or above `above`, whichever is given. `usual`: a hint to show."""
 
     metavar: str
     below: float
@@ -64,7 +64,7 @@ class Number:
 
     @property
     def wanted(self) -> str:
-        start = f"above {self.above:g} and" if self.least is None else f"from {self.least:g} to"
+        start = f"above {self.above:g} and" if self.least is None else f"of at least {self.least:g} and"
         return f"a number {start} below {self.below:g} ({self.usual})"
 
     def read(self, text: str) -> float:
@@ -78,9 +78,9 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several names or numbers; the help lists them in place of a metavar, unless there is one.
+    """One of several names or numbers; the help lists them in place of a metavar, unless one is given.
 
-    formerly: names that were once there, and what stands for each today.
+    formerly: old names, and today's name for each.
     """
 
     names: tuple
@@ -107,7 +107,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Names:
-    """Some of several names, each once, with commas between them. `formerly`: older spellings of names."""
+    """Some of several names, each at most once, separated by commas. `formerly`: older spellings of names."""
 
     metavar: str
     names: tuple[str, ...]
@@ -115,7 +115,7 @@ class Names:
 
     @property
     def wanted(self) -> str:
-        return f"some of {', '.join(self.names)}, each once"
+        return f"some of {', '.join(self.names)}, each at most once"
 
     def read(self, text: str) -> tuple[str, ...]:
         return self.restored(name_list(text))
@@ -171,7 +171,7 @@ class Range:
     """(lowest, highest), two numbers."""
 
     metavar: str = "LOW,HIGH"
-    wanted: str = "two rising numbers such as 0,1"
+    wanted: str = "two increasing numbers such as 0,1"
 
     def read(self, text: str) -> tuple[float, ...]:
         """ "-1,1" -> (-1.0, 1.0)."""
@@ -187,7 +187,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Flag:
-    """On or off; on the command line the option alone."""
+    """On or off; on the command line, an option without a value."""
 
     wanted: str = "True or False"
 
@@ -199,7 +199,7 @@ Kind = Text | Whole | Number | Choice | Names | Size | Level | Range | Flag
 
 
 def converter(kind: Kind) -> Callable[[str], object]:
-    """What argparse takes as the type of an option of this kind; its errors say what is wanted and what came."""
+    """The argparse `type` for an option of this kind; its errors say what was expected and what was given."""
 
     def convert(text: str) -> object:
         try:
@@ -213,14 +213,14 @@ def converter(kind: Kind) -> Callable[[str], object]:
     return convert
 
 
-# Fields that carry their option
+# Dataclass fields that carry their option
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a field carries. `help` may name {default}; `formerly` is another spelling, accepted and not shown.
+    """The option of a field. `help` may contain {default}; `formerly` is another spelling, accepted but not shown.
 
-    rare: a message names the option where it is needed, so that the short help leaves it out; docs/options.md has it.
+    rare: an error message names the option when it is needed, so the short help leaves it out; docs/options.md has it.
     """
 
     group: str
@@ -236,7 +236,7 @@ def option(default: object, group: str, help: str, kind: Kind, formerly: str | N
 
 
 def options_of(config: type) -> dict[str, Option]:
-    """The options of a dataclass by the names of their fields."""
+    """The options of a dataclass, by field name."""
     fields = dataclasses.fields(config)
     return {field.name: field.metadata["option"] for field in fields if "option" in field.metadata}
 
@@ -249,7 +249,7 @@ def add_options(parser: argparse._ActionsContainer, config: type, group: str) ->
 
 
 def add_option(parser: argparse._ActionsContainer, config: type, name: str, help: str | None = None) -> None:
-    """Adds one option, without a default, so that what is given can be told from what is not. `help`: other words."""
+    """Adds one option without a default, to distinguish given options from missing ones. `help` replaces the help."""
     one, default = options_of(config)[name], getattr(config, name)
     words = help or one.help.replace("{default}", option_text(default))
     for option, shown in ((name, words), (one.formerly, argparse.SUPPRESS)):
@@ -264,7 +264,7 @@ def add_option(parser: argparse._ActionsContainer, config: type, name: str, help
 
 
 def check_options(config: object) -> None:
-    """Raises InputError for a field whose value does not fit. None fits where it is the default."""
+    """Raises InputError for a field with an unsuitable value. None is allowed where it is the default."""
     for name, one in options_of(type(config)).items():
         value = getattr(config, name)
         if not (value is None and getattr(type(config), name) is None) and not one.kind.fits(value):
@@ -272,7 +272,7 @@ def check_options(config: object) -> None:
 
 
 def restored_options(config: type, document: dict) -> dict:
-    """Values from JSON under today's names and in today's spelling, lists made tuples again where a field has one."""
+    """Values from JSON, converted to today's names and spellings, and from lists to tuples where a field has one."""
     today = {one.formerly: name for name, one in options_of(config).items() if one.formerly}
     values = {today.get(name, name): value for name, value in document.items()}
     for name, one in options_of(config).items():

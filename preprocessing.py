@@ -38,7 +38,7 @@ __all__ = [
 
 
 class NotFittedError(ValueError, AttributeError):
-    """The scaler was asked for something that only `fit` can tell."""
+    """The scaler must be fitted first: only `fit` can determine what was requested."""
 
 
 class PixelScaler:
@@ -51,21 +51,21 @@ class PixelScaler:
             "tanh"                  (v - M/2) / (M/2)                 [-1, 1]
             "center"                see `centering`
             "standardize"           (v - mean) / std                  unbounded, mean 0, standard deviation 1
-            "positive_standardize"  the same, clipped to [-1, 1] and moved to [0, 1]; loses what it clips
+            "positive_standardize"  the same, clipped to [-1, 1] and mapped to [0, 1]; loses what it clips
             "pca", "zca"            whitening of whole images of one size, at most 4,096 values each
         scope: where the statistics come from. "dataset": learned once by `fit`, stored, used again at inference.
-            "image" or "batch": taken from each image or each call of `transform`.
+            "image" or "batch": taken from each image or from each call of `transform`.
         per_channel: statistics for each channel, or global ones over all channels.
-        centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centered pixels
-            brought to [0, 1] by their own extremes; the mean cancels and (v - lowest) / (highest - lowest) is left.
-            "pixels": v - mean, in levels.
+        centering: for mode "center". "after_normalize": (v - mean) / M. "before_normalize": text C's centered pixels,
+            normalized to [0, 1] by their own extremes; the mean cancels, which leaves
+            (v - lowest) / (highest - lowest). "pixels": v - mean, in levels.
         maximum: M. None for the white of the type, 255 or 65,535; "data" for the highest level of the data; or a
             number, such as 4095 for 12-bit images.
         statistics: given constants instead of learned ones: "imagenet", or {"mean": ..., "std": ...} in levels.
-        dtype: "uint8" or "uint16", the type that comes back. None takes it from the images given to `fit`; float images
-            come back as uint8. With it, a mode that learns nothing needs no `fit`.
-        value_range: (low, high) of float images, which are moved to 0..255 or 0..65,535 first. Without it floats are
-            refused.
+        dtype: "uint8" or "uint16", the type that `inverse_transform` returns. None takes it from the images given to
+            `fit`, and uint8 for float images. If it is given, a mode that learns nothing needs no `fit`.
+        value_range: (low, high) of float images, which are mapped to 0..255 or 0..65,535 first. Floats are refused
+            without it.
         epsilon: for whitening, the squared levels added to each variance; None chooses one.
 
     Attributes:
@@ -73,13 +73,13 @@ class PixelScaler:
         std_: standard deviation of the population in levels, shaped like `mean_`; exactly 0.0 for a constant channel.
         maximum_: M, the level that is scaled to the upper end, float.
         dtype_: the integer type that `inverse_transform` returns.
-        output_range: (low, high) of scaled values, known before `fit`; (-inf, inf) when the mode sets no bound.
+        output_range: (low, high) of scaled values, known before `fit`; (-inf, inf) if the mode sets no bound.
         output_activation: the generator's last activation with this range: "tanh", "sigmoid" or "linear".
-        is_lossless: whether `inverse_transform` alone gives every image back.
-        loss_reason: what is lost, in words; None when nothing is.
-        settings: the arguments, checked; the form in which they are stored.
+        is_lossless: whether `inverse_transform` alone restores every image.
+        loss_reason: what is lost, in words; None if nothing is.
+        settings: the arguments, checked, as they are stored.
 
-    Raises ValueError for settings that do not exist or do not go together.
+    Raises ValueError for unknown settings and for settings that exclude each other.
 
     >>> images = np.array([0, 7, 255], np.uint8).reshape(1, 1, 3, 1)
     >>> scaler = PixelScaler("tanh").fit(images)
@@ -103,7 +103,7 @@ class PixelScaler:
         value_range: tuple[float, float] | None = None,
         epsilon: float | None = None,
     ) -> None:
-        parameters = {  # as they were given, for `get_params`
+        parameters = {  # as given, for `get_params`
             "mode": mode,
             "scope": scope,
             "per_channel": per_channel,
@@ -135,13 +135,13 @@ class PixelScaler:
         return self.settings.per_channel
 
     def get_params(self, deep: bool = True) -> dict:
-        """The arguments as they were given, by name, as scikit-learn has it; `deep` changes nothing."""
+        """The arguments as given, by name, as in scikit-learn; `deep` has no effect."""
         return dict(self._parameters)
 
     def set_params(self, **parameters: object) -> "PixelScaler":
-        """Changes arguments by name, as scikit-learn has it, and forgets what was learned under the old ones.
+        """Changes arguments by name, as in scikit-learn, and forgets what was learned with the old ones.
 
-        Raises ValueError for an unknown name, and as the constructor does; then nothing is changed.
+        Raises ValueError for an unknown name and for what the constructor refuses; then nothing has changed.
         """
         unknown = sorted(set(parameters) - set(self._parameters))
         if unknown:
@@ -153,26 +153,26 @@ class PixelScaler:
     # Learning
 
     def fit(self, images: np.ndarray) -> "PixelScaler":
-        """Learns from (n, h, w, c) images alone, forgetting what was learned before. See `partial_fit`."""
+        """Learns from (n, h, w, c) images, forgetting what was learned before. See `partial_fit`."""
         return self.fit_batches([images])
 
     def fit_batches(self, batches: Iterable[np.ndarray]) -> "PixelScaler":
-        """Learns from an iterable of (n, h, w, c) arrays, one in memory at a time; ValueError when it is empty."""
+        """Learns from an iterable of (n, h, w, c) arrays, one in memory at a time; ValueError if it is empty."""
         self._forget()
         batch_count = 0
         for images in batches:
             self.partial_fit(images)
             batch_count += 1
         if batch_count == 0:
-            raise ValueError("expected at least one batch of images, got none; an iterator is used up after one pass")
+            raise ValueError("expected at least one batch of images, got none; an iterator is exhausted after one pass")
         return self
 
     def partial_fit(self, images: np.ndarray) -> "PixelScaler":
-        """Adds (n, h, w, c) images to what was learned: uint8, uint16, or floats in `value_range`; c of 1 or 3.
+        """Adds (n, h, w, c) images to what was learned: uint8, uint16, or floats in `value_range`; c is 1 or 3.
 
         Sizes may differ from call to call, except for whitening. A memory-mapped array is read in blocks. The result is
-        exact: the same for any order and any cut into shards. Raises TypeError for the wrong dtype, ValueError for the
-        wrong shape or values.
+        exact, so neither the order nor the division into shards matters. Raises TypeError for the wrong dtype,
+        ValueError for the wrong shape or values.
         """
         dtype = self._checked(images)
         self._strategy = self._strategy.learn(images, self._declared_range(images), white_level(dtype))
@@ -197,7 +197,7 @@ class PixelScaler:
         """`fit(images).transform(images)`: (n, h, w, c) -> float32 of the same shape."""
         return self.fit(images).transform(images)
 
-    # Using
+    # Applying
 
     def transform(
         self, images: np.ndarray, *, out: np.ndarray | None = None, return_statistics: bool = False
@@ -206,7 +206,7 @@ class PixelScaler:
 
         Computed in float64 and rounded once. The input is never modified; several threads may call this at once.
         out: a C-contiguous float32 array of the same shape to write to. return_statistics: also return the
-        `ScalingStatistics` used, which is the way back for scope "image" and "batch".
+        `ScalingStatistics` used, which `inverse_transform` needs for scope "image" and "batch".
         Raises NotFittedError before `fit`, TypeError for another dtype, ValueError for another shape or bad values.
         """
         self._check_fitted()
@@ -222,7 +222,7 @@ class PixelScaler:
         """Finite floats (n, h, w, c), scaled or generated -> the fitted integer type, by rint and clip.
 
         statistics: what `transform(..., return_statistics=True)` returned; scope "image" and "batch" need it, since
-        generated images have no statistics of their own to go back by.
+        generated images have no statistics of their own.
         Raises NotFittedError before `fit`, TypeError for integers, ValueError for NaN, infinity or another shape.
         """
         self._check_fitted()
@@ -232,11 +232,11 @@ class PixelScaler:
         return levels
 
     def line_back(self) -> tuple[np.ndarray, np.ndarray]:
-        """(factor, offset), float64, with which other programs do what `inverse_transform` does.
+        """(factor, offset), float64: the numbers with which other programs can do what `inverse_transform` does.
 
-        levels = scaled * factor + offset, a number for each channel or one for all; for whitening, flat levels = flat
-        scaled @ factor + offset, (d, d) and (d,). Then round half to even and clip to the range of the type.
-        Raises NotFittedError before `fit`, ValueError for scope "image" and "batch", which have no one line.
+        levels = scaled * factor + offset, one number per channel or one for all; for whitening, flat levels =
+        flat scaled @ factor + offset, (d, d) and (d,). Then round half to even and clip to the range of the type.
+        Raises NotFittedError before `fit`, ValueError for scope "image" and "batch", which have no single formula.
         """
         self._check_fitted()
         return self._strategy.line_back(white_level(self._dtype))
@@ -247,7 +247,7 @@ class PixelScaler:
     def mean_(self) -> np.ndarray | np.float64:
         """Mean in levels, float64: (c,) per channel, one number when global, (h, w, c) for whitening.
 
-        Raises NotFittedError when none is known.
+        Raises NotFittedError if none is known.
         """
         self._check_statistics()
         return self._strategy.mean()
@@ -268,7 +268,7 @@ class PixelScaler:
     def maximum_(self) -> float:
         """M, the level that is scaled to the upper end: given, the highest learned, or the white of the type.
 
-        Raises NotFittedError before `fit`, and when each image or batch has its own.
+        Raises NotFittedError before `fit`, and if each image or batch has its own.
         """
         self._check_fitted()
         maximum = self._strategy.maximum(white_level(self._dtype))
@@ -278,24 +278,24 @@ class PixelScaler:
 
     @property
     def output_range(self) -> tuple[float, float]:
-        """(low, high) of scaled values; (-inf, inf) when the mode sets no bound."""
+        """(low, high) of scaled values; (-inf, inf) if the mode sets no bound."""
         return self.settings.output_range
 
     @property
     def output_activation(self) -> str:
-        """The generator's last activation that has this output range: "tanh", "sigmoid" or "linear"."""
+        """The generator's last activation, which has this output range: "tanh", "sigmoid" or "linear"."""
         return self.settings.output_activation
 
     @property
     def is_lossless(self) -> bool:
-        """Whether inverse_transform alone gives every image back. See `loss_reason`."""
+        """Whether `inverse_transform` alone restores every image. See `loss_reason`."""
         return self.loss_reason is None
 
     @property
     def loss_reason(self) -> str | None:
-        """What is lost, in words; None when nothing is, which is found by trying all levels, or for whitening proved.
+        """What is lost, in words; None if nothing is, which is found by trying all levels, or by a bound for whitening.
 
-        Raises NotFittedError when that depends on the data.
+        Raises NotFittedError before `fit` if it depends on the data.
         """
         if self.settings.mode == "positive_standardize" and not self.settings.uses_own_statistics:
             return "levels further than one standard deviation from the mean are clipped; mode 'standardize' keeps them"
@@ -304,7 +304,7 @@ class PixelScaler:
         return self._strategy.loss_reason(self._dtype, self._channels)
 
     def check_trainable(self) -> None:
-        """Raises ValueError with the reason when images scaled this way cannot train a generator."""
+        """Raises ValueError with the reason if images scaled this way cannot train a generator."""
         if self.loss_reason is not None:
             raise ValueError(
                 f"expected a lossless scaling to train a generator, got mode {self.mode!r} with scope {self.scope!r}: "
@@ -314,7 +314,7 @@ class PixelScaler:
     # Storing
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes JSON, whole or not at all; every number comes back bit for bit. Raises NotFittedError before `fit`."""
+        """Writes JSON, whole or not at all; every number loads bit for bit. Raises NotFittedError before `fit`."""
         self._check_fitted()
         write_record(path, ScalingRecord(self.settings, self._dtype, self._channels, self._strategy))
 
@@ -322,7 +322,7 @@ class PixelScaler:
     def load(cls, path: str | os.PathLike) -> "PixelScaler":
         """Reads what `save` wrote. The numbers under "statistics" and "whitening" are what transform uses.
 
-        Raises ValueError in one line for another format or version, missing entries, NaN, or a scale of zero.
+        Raises a one-line ValueError for another format or version, missing entries, NaN, or a scale of zero.
         """
         record = read_record(path)
         scaler = cls(**record.settings.document())
@@ -353,7 +353,7 @@ class PixelScaler:
         return self.settings.value_range if images.dtype.kind == "f" else None
 
     def _checked(self, images: np.ndarray, allow_empty: bool = False) -> np.dtype:
-        """The integer type these images stand for. Raises TypeError or ValueError unless they suit this scaler."""
+        """The integer type of these images, or of their levels. Raises TypeError or ValueError if they do not fit."""
         check_array(images)
         is_float = images.dtype.kind == "f"
         expected = None if self._dtype is None else (self._dtype.name,)
@@ -392,9 +392,9 @@ def scale_image(
     statistics: str | Mapping | None = None,
     value_range: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """One image (h, w) or (h, w, c), c of 1 or 3 -> float32 of the same shape, scaled by its own statistics (text C).
+    """One image (h, w) or (h, w, c), c = 1 or 3 -> float32 of the same shape, scaled by its own statistics (text C).
 
-    uint8, uint16, or floats in `value_range`. The arguments are those of `PixelScaler`; all its modes but whitening.
+    uint8, uint16, or floats in `value_range`. The arguments are those of `PixelScaler`, without the whitening modes.
     Raises TypeError for another dtype, ValueError for another shape, bad values or an unknown mode.
 
     >>> scale_image(np.array([[10, 20], [30, 40]], np.uint8), "center", centering="pixels").tolist()
@@ -426,6 +426,6 @@ def _checked_out(out: np.ndarray, images: np.ndarray) -> np.ndarray:
     if not fits:
         raise ValueError(
             f"expected out to be writeable C-contiguous float32 of shape {images.shape}, got {out.dtype} {out.shape}; "
-            "leave it out to have one made"
+            "leave it out to have it allocated"
         )
     return out

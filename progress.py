@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar with rate and time left, or a line a minute when it is no terminal."""
+"""Progress of long work on standard error: a bar with rate and time left; a line per minute where it is no terminal."""
 
 import contextlib
 import sys
@@ -13,7 +13,7 @@ FIRST_LINE_AFTER, SECONDS_BETWEEN_LINES = 15.0, 60.0
 
 
 class ProgressBar:
-    """A bar that is told how far the work is: `advance(count)`, with a few words beside it."""
+    """A progress bar: `advance(count)` moves it and can change the few words beside it."""
 
     def __init__(self, bar, task) -> None:
         self._bar, self._task = bar, task
@@ -23,7 +23,7 @@ class ProgressBar:
 
 
 class ProgressLines:
-    """The same in lines, for a log: the first after fifteen seconds, then one a minute; none for shorter work."""
+    """Progress as lines for a log: the first after 15 seconds, then one per minute; none for shorter work."""
 
     def __init__(self, title: str, total: float, unit: str, done: float) -> None:
         self._title, self._total, self._unit = title, total, unit
@@ -55,11 +55,11 @@ def time_in_words(seconds: float) -> str:
 
 @contextlib.contextmanager
 def progress_bar(title: str, total: float, unit: str, done: float = 0) -> Iterator[ProgressBar | ProgressLines]:
-    """A bar for `total` units of work of which `done` are finished. The rate is in units a second."""
+    """Shows progress of `total` units of work, `done` of them finished before. The rate is in units per second."""
     if not sys.stderr.isatty():
         yield ProgressLines(title, total, unit, done)
         return
-    # Imported where it is used, so that short commands do not wait for it.
+    # Imported here, so that short commands do not wait for it.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
@@ -69,7 +69,7 @@ def progress_bar(title: str, total: float, unit: str, done: float = 0) -> Iterat
         def render(self, task) -> Text:
             return Text("" if task.speed is None or unit == "s" else f"{task.speed:,.0f} {unit}/s")
 
-    def whole() -> Column:  # fits 80 characters without being broken into lines
+    def whole() -> Column:  # never wrapped; the bar fits 80 characters
         return Column(no_wrap=True)
 
     columns = (
@@ -85,7 +85,7 @@ def progress_bar(title: str, total: float, unit: str, done: float = 0) -> Iterat
 
 
 def track(items: Iterable[Item], title: str, total: int, unit: str) -> Iterator[Item]:
-    """Goes through `items`, showing how many of `total` are done."""
+    """Yields `items`, showing how many of `total` are done."""
     with progress_bar(title, total, unit) as bar:
         for item in items:
             yield item

@@ -1,4 +1,4 @@
-"""Standard output and error as they may be: closed, full, without a reader, or obeyed by a terminal."""
+"""Makes standard output and error safe to use, whether they are closed, full, without a reader, or a terminal."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ class OutputLost(OSError):
 
 
 def printable(text: str) -> str:
-    """The same text, what is no printable character written as an escape: names of files and classes may hold anything.
+    """The text with unprintable characters written as escapes, since names of files and classes may hold anything.
 
     >>> printable("cat\\n\\x1b[31m")
     'cat\\\\n\\\\x1b[31m'
@@ -28,7 +28,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """A message in one line of so many printable characters, shortened in the middle: the way out is at its end."""
+    """A message in one line of at most `longest` printable characters, cut in the middle: its end says what to do."""
     words = printable(" ".join(text.split()))
     if len(words) <= longest:
         return words
@@ -36,9 +36,9 @@ def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
 
 
 def print_result(text: object) -> None:
-    """Prints to standard output at once. A reader who has gone, as `| head` does, is no reason to stop the work.
+    """Prints to standard output and flushes. If the reader has gone, as with `| head`, the work goes on.
 
-    Raises OutputLost, within `usable_streams`, for a full disk and the like.
+    Within `usable_streams`, raises OutputLost for a full disk and the like.
     """
     with contextlib.suppress(BrokenPipeError):
         print(text, flush=True)
@@ -46,24 +46,24 @@ def print_result(text: object) -> None:
 
 @contextlib.contextmanager
 def usable_streams() -> Iterator[None]:
-    """Makes standard streams that can be written to whatever becomes of them.
+    """Replaces the standard streams with ones that can always be written to.
 
-    One that is closed would give its number to the next file that is opened, and libraries would write their messages
-    into that file; it is opened on nothing here, and messages go to standard output when standard error is closed.
-    Standard error carries words about the work, and the work is worth more: where it cannot be written to, since the
-    terminal has gone, the words are dropped. What standard output does not take is OutputLost, or BrokenPipeError when
-    its reader has gone; once, and the rest goes nowhere. Names of classes and files are printed there, so that nothing
-    in them may write to a terminal what it obeys.
+    A closed stream would give its descriptor to the next file opened, and libraries would write their messages into
+    that file; so it is opened on the null device, and messages go to standard output if standard error is closed.
+    Messages matter less than the work: when standard error cannot be written to, because the terminal has gone, they
+    are dropped. When standard output cannot be written to, the first write raises OutputLost, or BrokenPipeError if its
+    reader has gone; later writes are dropped. Results contain names of classes and files, so control characters are
+    escaped: no name can control a terminal.
     """
     closed = [number for number in (0, 1, 2) if _is_closed(number)]
     for _ in closed:
-        os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     before = sys.stdout, sys.stderr
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
     if _number_of(sys.stdout) is not None:
         buffered = io.BufferedWriter(_Results(_number_of(sys.stdout)))
-        encoding = sys.stdout.encoding  # of the terminal, or what PYTHONIOENCODING says
+        encoding = sys.stdout.encoding  # the terminal's, or PYTHONIOENCODING
         sys.stdout = _PrintableText(buffered, encoding, "backslashreplace", line_buffering=os.isatty(1))
     number = 1 if 2 in closed else _number_of(sys.stderr)
     if number is not None:
@@ -75,7 +75,7 @@ def usable_streams() -> Iterator[None]:
 
 
 class _PrintableText(io.TextIOWrapper):
-    """Text of which only printable characters and ends of lines are written as they are."""
+    """A text stream that escapes everything but printable characters and line ends."""
 
     def write(self, text: str) -> int:
         super().write("\n".join(map(printable, text.split("\n"))))
@@ -98,16 +98,16 @@ class _Stream(io.RawIOBase):
 
 
 class _Words(_Stream):
-    """Standard error that cannot fail."""
+    """A standard error that cannot fail."""
 
     def write(self, data) -> int:
-        with contextlib.suppress(OSError):  # nobody can hear it; see `usable_streams`
+        with contextlib.suppress(OSError):  # nobody can read it; see `usable_streams`
             os.write(self._number, data)
         return len(data)
 
 
 class _Results(_Stream):
-    """Standard output that fails once, and says how."""
+    """A standard output that fails once, with the reason."""
 
     def write(self, data) -> int:
         if self._failed:
@@ -119,7 +119,9 @@ class _Results(_Stream):
             if isinstance(error, BrokenPipeError):
                 raise
             reason = (error.strerror or str(error)).lower()
-            raise OutputLost(f"expected standard output to take the result, got {reason}; send it elsewhere") from error
+            raise OutputLost(
+                f"expected to write the result to standard output, got {reason}; send it elsewhere"
+            ) from error
 
 
 def _is_closed(number: int) -> bool:
@@ -131,7 +133,7 @@ def _is_closed(number: int) -> bool:
 
 
 def _number_of(stream) -> int | None:
-    """The descriptor of a stream; None for one in memory, as a test or a notebook may have."""
+    """The descriptor of a stream; None for a stream in memory, as in a test or a notebook."""
     try:
         return stream.fileno()
     except (AttributeError, OSError):

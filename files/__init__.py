@@ -1,4 +1,4 @@
-"""Files in and out: written whole or not at all, read with every failure told in one line that names the file."""
+"""Files in and out: written whole or not at all, and read with one-line errors that name the file."""
 
 from files.arrays import ArrayArchive, load_arrays
 from files.documents import read_json, read_json_lines

@@ -1,4 +1,4 @@
-"""The one place that opens zip archives: every way in which one can be damaged is a ValueError that names it."""
+"""The one place that opens zip archives. Whatever is damaged in one, the error is a ValueError that names the file."""
 
 import contextlib
 import io
@@ -9,27 +9,27 @@ from typing import BinaryIO
 
 from files.opening import DamagedFile, UnreadableFile, brief, open_regular
 
-# A member above both is taken for a bomb. Flat pictures and arrays of zeros have ratios to 1,000, but are small.
+# A member above both limits counts as a bomb. Flat pictures and arrays of zeros reach ratios of 1,000, but are small.
 LARGE_MEMBER = 2**26
 HIGHEST_RATIO = 200
 
 
 @contextlib.contextmanager
 def open_zip(path: str | os.PathLike, what: str = "zip archive") -> Iterator[zipfile.ZipFile]:
-    """A zip archive to read from, called `what`. Raises FileNotFoundError, and UnreadableFile for what is none."""
+    """Opens a zip archive; errors call it `what`. Raises FileNotFoundError, or UnreadableFile for any other file."""
     with open_regular(path) as file:
-        with told(path, what):
+        with damage_named(path, what):
             archive = zipfile.ZipFile(file)
         with archive:
             yield archive
 
 
 @contextlib.contextmanager
-def told(name: str | os.PathLike, what: str) -> Iterator[None]:
+def damage_named(name: str | os.PathLike, what: str) -> Iterator[None]:
     """Turns what `zipfile` and the decompressors raise for damaged bytes into a DamagedFile that names the file.
 
-    Of the kinds there are no list: BadZipFile, NotImplementedError, RuntimeError, zlib.error, LZMAError, EOFError,
-    struct.error, UnicodeDecodeError and others were met.
+    No list of their exceptions exists. BadZipFile, NotImplementedError, RuntimeError, zlib.error, LZMAError, EOFError,
+    struct.error, UnicodeDecodeError and others have occurred.
     """
     try:
         yield
@@ -40,26 +40,26 @@ def told(name: str | os.PathLike, what: str) -> Iterator[None]:
 
 
 def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> BinaryIO:
-    """A member of a zip archive, to read in pieces. Raises ValueError for what cannot be read, and for a bomb.
+    """Opens a member of a zip archive, to read in pieces. Raises ValueError if it cannot be read or looks like a bomb.
 
-    Reading raises ValueError, too, at the latest at the end, where the checksum stands.
+    Reading raises ValueError as well: at the end at the latest, when the checksum is compared.
     """
     check_ratio(info, name)
-    with told(name, "member of a zip archive"):
+    with damage_named(name, "member of a zip archive"):
         return io.BufferedReader(_Member(archive.open(info), name), 2**16)
 
 
 def check_ratio(info: zipfile.ZipInfo, name: str) -> None:
-    """Raises ValueError for a member that says it would fill the memory from next to nothing."""
+    """Raises ValueError for a tiny member that would unpack to a huge size, by what its header states."""
     if info.file_size > max(LARGE_MEMBER, HIGHEST_RATIO * info.compress_size):
         raise UnreadableFile(
-            f"{name}: expected at most {HIGHEST_RATIO} times the {info.compress_size:,} bytes it is packed in, got "
-            f"{info.file_size:,}, which may be a bomb; unpack it yourself if you trust it"
+            f"{name}: expected at most {HIGHEST_RATIO} times its {info.compress_size:,} compressed bytes, got "
+            f"{info.file_size:,}, which may be a zip bomb; unpack it yourself if you trust it"
         )
 
 
 class _Member(io.RawIOBase):
-    """An open member whose errors are told."""
+    """An open member whose errors name it."""
 
     def __init__(self, member: BinaryIO, name: str) -> None:
         self._member, self._name, self._position = member, name, 0
@@ -71,7 +71,7 @@ class _Member(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:
-        with told(self._name, "member of a zip archive"):
+        with damage_named(self._name, "member of a zip archive"):
             data = self._member.read(len(buffer))
         buffer[: len(data)] = data
         self._position += len(data)
@@ -86,5 +86,5 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RuntimeError) and "encrypted" in str(error):
         return "an encrypted member"
     if isinstance(error, NotImplementedError):
-        return f"a kind that is not known here ({brief(error)})"
+        return f"an unsupported kind ({brief(error)})"
     return f"a damaged one ({type(error).__name__}: {brief(error)})"

@@ -1,4 +1,4 @@
-"""The one place that opens .npy and .npz: nothing is unpickled, and headers are checked before memory is taken."""
+"""The one place that opens .npy and .npz: nothing is unpickled, and headers are checked before memory is allocated."""
 
 import math
 import os
@@ -17,9 +17,9 @@ _PIECE = 2**20  # bytes
 
 
 class ArrayArchive(Mapping[str, np.ndarray]):
-    """The arrays of an .npz by their names; each is read when it is asked for.
+    """The arrays of an .npz by name; each is read on access.
 
-    Raises ValueError in one line for an archive or a member that is damaged or holds Python objects.
+    Raises a one-line ValueError for an archive or a member that is damaged or holds Python objects.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -40,7 +40,7 @@ class ArrayArchive(Mapping[str, np.ndarray]):
             return _read_array(member, info, f"{self._path}, {name}")
 
     def headers(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """Shape and type of every array; the values are not read."""
+        """The shape and dtype of every array, by name; the values are not read."""
         found = {}
         with open_zip(self._path, "NumPy file") as archive:
             for name, info in self._members.items():
@@ -58,10 +58,10 @@ class ArrayArchive(Mapping[str, np.ndarray]):
 
 
 def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
-    """The array of an .npy file, memory-mapped, or the arrays of an .npz by their names; the content decides which.
+    """The array of an .npy file, memory-mapped, or the arrays of an .npz by name; the content decides which.
 
-    Raises FileNotFoundError, and ValueError in one line for what is damaged or holds Python objects, which are never
-    loaded.
+    Raises FileNotFoundError, or a one-line ValueError for a file that is damaged or holds Python objects, which are
+    never loaded.
     """
     with open_regular(path) as file:
         signature = file.read(len(NPY_SIGNATURE))
@@ -78,21 +78,21 @@ def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
 
 
 def read_header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran order, and type of an .npy; the file then stands at the first value.
+    """(shape, whether in Fortran order, dtype) of an .npy; leaves the file at the first value.
 
-    Raises ValueError in one line for what is no .npy of numbers.
+    Raises a one-line ValueError if the file is not an .npy of numbers.
     """
     try:
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"NPY version {version[0]}.{version[1]}, and 1.0 and 2.0 are known")
+            raise ValueError(f"NPY version {version[0]}.{version[1]} instead of 1.0 or 2.0")
         if version == (1, 0):
             shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
         else:
             shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
     except UnreadableFile:
         raise  # the archive around it is damaged
-    except Exception as error:  # NumPy parses headers as Python, and meets damaged ones with almost any exception
+    except Exception as error:  # NumPy parses headers as Python; damaged ones can raise almost anything
         raise DamagedFile(
             f"{name}: expected a whole NumPy file, got one that cannot be read ({brief(error)}); save it again"
         ) from error
@@ -120,6 +120,6 @@ def _check_size(shape: tuple[int, ...], dtype: np.dtype, held: int, name: str) -
     expected = math.prod(shape) * dtype.itemsize
     if held < expected:
         raise DamagedFile(
-            f"{name}: expected a whole NumPy file, got one that cannot be read ({held:,} of {expected:,} bytes of "
-            "values are there); save it again"
+            f"{name}: expected a whole NumPy file, got one that cannot be read (it has {held:,} of {expected:,} "
+            "bytes of values); save it again"
         )

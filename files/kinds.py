@@ -1,22 +1,22 @@
-"""What a file is, by its first bytes: the one table of endings and signatures, for pictures, arrays and all else."""
+"""Identifies files by their first bytes: the one table of endings and signatures, for pictures, arrays and the rest."""
 
 from dataclasses import dataclass
 from itertools import product
 from pathlib import PurePath
 
-FIRST_BYTES = 512  # enough to tell
+FIRST_BYTES = 512  # enough to identify any kind
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: what it is called, its endings, how it begins, and who reads it.
+    """A kind of file: its name, its endings, how it begins, and what reads it.
 
     Attributes:
-        name: as it stands in a message, "PNG" or "a web page".
-        endings: in small letters, the usual one first.
-        starts: what the first bytes are; a pair says at which place.
-        pillow: the name of the reader in Pillow, for pictures that are read here.
-        way_out: what to do with a file of a kind that is not read here.
+        name: as messages show it, such as "PNG" or "a web page".
+        endings: in lower case, the usual one first.
+        starts: the first bytes; a pair is (offset, bytes).
+        pillow: the name of Pillow's reader, for pictures that this project reads.
+        way_out: what to do with a file that this project does not read.
     """
 
     name: str
@@ -46,7 +46,7 @@ PICTURE_KINDS = (
     ),
     Kind("AVIF", (".avif",), ((4, b"ftypavif"), (4, b"ftypavis")), "AVIF"),
     Kind("JPEG 2000", (".jp2", ".j2k", ".jpx"), (_BOXES, b"\xff\x4f\xff\x51"), "JPEG2000"),
-    Kind("TGA", (".tga",), (), "TGA"),  # nothing stands at its beginning
+    Kind("TGA", (".tga",), (), "TGA"),  # has no signature
     Kind("NPY", (".npy",), (b"\x93NUMPY",)),
 )
 _HEIF = tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim"))
@@ -82,7 +82,7 @@ PICTURE_ENDINGS = tuple(ending for kind in PICTURE_KINDS for ending in kind.endi
 
 
 def kind_of(first: bytes) -> Kind | None:
-    """The kind of a file by its first bytes, at least `FIRST_BYTES` of them if it has so many; None for none known.
+    """The kind of a file by its first `FIRST_BYTES` bytes (all bytes of a shorter file); None if unknown.
 
     >>> kind_of(b"GIF89a").name, kind_of(b"<!doctype html><html>").name, kind_of(b"label,pixel0\\n5,0\\n").name
     ('GIF', 'a web page', 'text')
@@ -92,7 +92,7 @@ def kind_of(first: bytes) -> Kind | None:
             return kind
     text = first.lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html")):
-        return Kind("a web page", way_out="download it again; the server sent a page in its place")
+        return Kind("a web page", way_out="download it again; the server sent a page instead of the file")
     if text.startswith(b"<?xml") and b"<svg" in text:
         return next(kind for kind in OTHER_KINDS if kind.name == "an SVG drawing")
     is_text = bool(first.strip()) and all(byte in b"\t\r\n" or byte >= 32 for byte in first) and b"\x7f" not in first
@@ -100,14 +100,14 @@ def kind_of(first: bytes) -> Kind | None:
 
 
 def kind_by_ending(name: str) -> Kind | None:
-    """The kind that the ending of a file's name stands for; None for one that is not known."""
+    """The kind of a file by the ending of its name; None if unknown."""
     ending = PurePath(name).suffix.lower()
     return next((kind for kind in (*PICTURE_KINDS, *OTHER_KINDS) if ending in kind.endings), None)
 
 
 def _decodes(first: bytes) -> bool:
     try:
-        first[:-3].decode("utf-8")  # a letter may be cut at the end
+        first[:-3].decode("utf-8")  # a character may be cut off at the end
     except UnicodeDecodeError:
         return False
     return True

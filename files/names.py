@@ -1,4 +1,4 @@
-"""Names that come from data, such as a class in somebody's config.json, made into names of files."""
+"""Turns names that come from data, such as a class in somebody's config.json, into safe file names."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{device}{number}" for device in ("c
 
 
 def plain_names(names: Iterable[str]) -> list[str]:
-    """One plain component of a path for each name, no two alike: it cannot climb out, hide, or write to a terminal.
+    """A safe, unique file name for each name: it cannot leave its folder, be hidden, or control a terminal.
 
-    Separators, control characters, and what Windows does not allow become "-".
+    Separators, control characters, and characters that Windows forbids become "-".
 
     >>> plain_names(["cat", "t-shirt/top", "t-shirt-top", "../x", "/etc", ""])
     ['cat', 't-shirt-top', 't-shirt-top-2', '_.-x', '-etc', '_']
@@ -19,7 +19,7 @@ def plain_names(names: Iterable[str]) -> list[str]:
     for name in names:
         base = candidate = _plain(name)
         number = 2
-        while candidate.casefold() in taken:  # some file systems see no difference between a and A
+        while candidate.casefold() in taken:  # some file systems ignore case
             candidate, number = f"{base}-{number}", number + 1
         taken.add(candidate.casefold())
         plain.append(candidate)

@@ -1,8 +1,8 @@
-"""A .keras file is looked at before Keras sees it: it may hold layers of known kinds and numbers, and nothing else.
+"""Checks a .keras file before Keras opens it: it may hold layers of known kinds and numbers, and nothing else.
 
 Keras rebuilds a network by importing what the file names. Its `safe_mode` refuses some of what could run code, and
-versions before 3.12 had published ways around that. Here the file is data: classes are on a list, nothing is registered
-or imported by name, and the weights lie in the file itself.
+there are published ways around it in versions before 3.12. This check treats the file as data: only listed classes are
+allowed, nothing registered or imported by name, and the weights must be in the file itself.
 """
 
 import io
@@ -17,7 +17,7 @@ from files.opening import UnreadableFile, brief
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 MOST_CONFIG_BYTES = 2**22
-# Layers of Keras that compute and do nothing else.
+# Keras layers that only compute.
 # fmt: off
 LAYERS = frozenset((
     "Activation", "AveragePooling2D", "BatchNormalization", "Conv2D", "Conv2DTranspose", "Cropping2D", "Dense",
@@ -42,7 +42,7 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_]*")
 def check_keras_file(path: str | os.PathLike) -> None:
     """Raises UnreadableFile for a .keras file that is damaged or holds more than the layers and weights of a network.
 
-    Raises FileNotFoundError when it is not there.
+    Raises FileNotFoundError if it does not exist.
     """
     with open_zip(path, "Keras file") as archive:
         infos = {info.filename: info for info in archive.infolist()}
@@ -69,7 +69,7 @@ def _read_config(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str | os
 
 
 def _check_config(config: object, path: str | os.PathLike) -> None:
-    """Looks at everything in the description; json.loads has bounded how deep it is."""
+    """Checks everything in the description; json.loads has already limited its depth."""
     left = [config]
     while left:
         part = left.pop()
@@ -84,14 +84,14 @@ def _check_config(config: object, path: str | os.PathLike) -> None:
                 raise _refusal(path, f"{module}.{name}")
             if part.get("registered_name") is not None:
                 raise _refusal(path, f"something registered, {part['registered_name']}")
-        for key, value in part.items():  # Keras looks words up in what is registered: "package>name"
+        for key, value in part.items():  # Keras looks up such strings among registered objects: "package>name"
             looked_up = key.endswith(("activation", "initializer", "regularizer", "constraint", "dtype"))
             if looked_up and isinstance(value, str) and not _PLAIN_WORD.fullmatch(value):
                 raise _refusal(path, f"{key} {value}")
 
 
 def _check_weights(weights: BinaryIO, path: str | os.PathLike) -> None:
-    """Numbers that lie in this very file: no links, no storage in other files, no more of them than it has bytes."""
+    """Checks that all weights are in this file: no links, no external storage, no more values than bytes."""
     import h5py  # comes with Keras
 
     data = weights.read()
@@ -102,23 +102,23 @@ def _check_weights(weights: BinaryIO, path: str | os.PathLike) -> None:
                 place = left.pop()
                 item = file[place]
                 if item.id in seen:
-                    raise _refusal(path, "weights that hold themselves")
+                    raise _refusal(path, "weights that contain themselves")
                 seen.add(item.id)
                 if isinstance(item, h5py.Group):
                     for name in item:
                         if not isinstance(item.get(name, getlink=True), h5py.HardLink):
-                            raise _refusal(path, f"weights that lie elsewhere, {place}/{name}")
+                            raise _refusal(path, f"weights stored elsewhere, {place}/{name}")
                         left.append(f"{place.rstrip('/')}/{name}")
                 elif not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiub":
-                    raise _refusal(path, f"weights that are no numbers, {place}")
+                    raise _refusal(path, f"weights that are not numbers, {place}")
                 elif item.external or item.is_virtual:
-                    raise _refusal(path, f"weights that lie in other files, {place}")
+                    raise _refusal(path, f"weights stored in other files, {place}")
                 else:
                     total += item.nbytes
     except UnreadableFile:
         raise
-    except Exception as error:  # HDF5 has a kind of exception for every kind of damage
-        raise _refusal(path, f"weights that are damaged ({brief(error)})") from error
+    except Exception as error:  # HDF5 raises a different exception for each kind of damage
+        raise _refusal(path, f"damaged weights ({brief(error)})") from error
     if total > len(data):
         raise _refusal(path, f"weights of {total:,} bytes in a file of {len(data):,}")
 

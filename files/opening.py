@@ -1,4 +1,4 @@
-"""Opening files that may be anything: a pipe that nobody writes to, a device without end, a folder."""
+"""Opens files that may turn out to be anything: a pipe without a writer, an endless device, a folder."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import BinaryIO
 _WAYS_OUT = {
     errno.EACCES: "change its permissions",
     errno.EPERM: "change its permissions",
-    errno.EROFS: "choose a place that can be written to",
+    errno.EROFS: "choose a folder that can be written to",
     errno.ENOSPC: "free the disk",
     errno.EDQUOT: "free the disk",
     errno.EMFILE: "allow more open files, as with ulimit -n",
@@ -18,11 +18,11 @@ _WAYS_OUT = {
 
 
 class UnreadableFile(ValueError):
-    """A file that is not what it should be; one line: the file, expected, got, and the way out."""
+    """A file that cannot be used; the message is one line: the file, expected, got, what to do."""
 
 
 class DamagedFile(UnreadableFile):
-    """A file whose content is not what it should be, so that a copy of it may help."""
+    """A file with damaged content, so that another copy of it may help."""
 
 
 _KINDS = (
@@ -35,14 +35,14 @@ _KINDS = (
 
 
 def open_regular(path: str | os.PathLike, most_bytes: int | None = None) -> BinaryIO:
-    """Opens a regular file to read bytes from; links are followed. Never waits, as opening a pipe would.
+    """Opens a regular file to read bytes from; follows links. Never blocks, as opening a pipe would.
 
-    Raises FileNotFoundError, and UnreadableFile for everything else: what is no regular file, what may not be
-    read, and what has more than `most_bytes`.
+    Raises FileNotFoundError, and UnreadableFile for everything else: not a regular file, no permission to read it, or
+    more than `most_bytes`.
     """
     try:
-        _check_kind(path, Path(path).stat().st_mode)  # first: opening a device may set something off
-        # O_NONBLOCK: a pipe that has taken the file's place since would hold the program until it is written to.
+        _check_kind(path, Path(path).stat().st_mode)  # before opening, which can trigger a device
+        # O_NONBLOCK: if a pipe has replaced the file meanwhile, opening it would block until someone writes to it.
         file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
         try:
             status = os.fstat(file.fileno())
@@ -59,7 +59,7 @@ def open_regular(path: str | os.PathLike, most_bytes: int | None = None) -> Bina
     except FileNotFoundError:
         if Path(path).is_symlink():
             raise UnreadableFile(
-                f"{path}: expected a file, got a link to nothing; mend the link or leave it out"
+                f"{path}: expected a file, got a link to nothing; repair the link or leave it out"
             ) from None
         raise
     except OSError as error:
@@ -67,7 +67,7 @@ def open_regular(path: str | os.PathLike, most_bytes: int | None = None) -> Bina
 
 
 def reason_of(error: OSError) -> str:
-    """What the system said, and what to do about it.
+    """The system's error message, and what to do about it.
 
     >>> reason_of(PermissionError(13, "Permission denied"))
     'permission denied; change its permissions'
@@ -77,7 +77,7 @@ def reason_of(error: OSError) -> str:
 
 
 def brief(error: Exception) -> str:
-    """What a library said, in one short line to put into a message of ours."""
+    """A library's error message in one short line, to quote in a message of ours."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= 120 else words[:119] + "…"
 

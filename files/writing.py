@@ -23,9 +23,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The file is flushed to disk before the rename, so `path` holds the old content or the new one, whole, whenever the
     process is stopped. When the block raises, the partial file is removed and `path` is as it was. The partial name
-    keeps the suffix, because many writers choose their format by it. It is new each time and made by this call alone,
-    so that neither a second writer of the same path nor a link that lies ready can have a part in it. A link at `path`
-    itself is replaced, not followed.
+    keeps the suffix, because many writers choose their format by it. It is new each time and created exclusively, so
+    neither a second writer of the same path nor a prepared link can interfere. A link at `path` itself is replaced, not
+    followed.
 
     >>> with atomic_path("numbers.txt") as partial:
     ...     characters = partial.write_text("1 2 3")
@@ -42,10 +42,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         partial.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # what went wrong before it says more
+        with contextlib.suppress(OSError):  # the first error matters more
             partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(partial)):
-            error.filename = str(path)  # a failed write does not say of which file; the partial name says little
+            error.filename = str(path)  # a failed write names no file or only the partial one
         raise
     finally:
         os.close(descriptor)
@@ -53,9 +53,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """As `atomic_path` for a new folder: yields one to fill, which takes its name when the block ends well.
+    """Like `atomic_path` for a new folder: yields a folder to fill, which gets its final name when the block ends well.
 
-    `path` must not exist, or be an empty folder; OSError otherwise.
+    Raises OSError unless `path` does not exist or is an empty folder.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}{PARTIAL_MARK}-{secrets.token_hex(4)}")
@@ -71,9 +71,9 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """`atomic_path` for many files: a partial path for each, flushed together, which waits for the disk once.
+    """`atomic_path` for many files: yields a partial path for each, and flushes all at once, waiting for the disk once.
 
-    Every file appears whole or not at all. When the block raises, none of them has changed.
+    Every file appears whole or not at all. If the block raises, none of them has changed.
     """
     partials: list[tuple[Path, int]] = []
     try:
@@ -108,9 +108,9 @@ def write_array(
     dtype: str,
     beside: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Writes batches one after the other as one array of an .npy, in flat memory, or as `images` of an .npz.
+    """Writes batches one after another as the array of an .npy, in constant memory, or as `images` in an .npz.
 
-    beside: other arrays of the .npz; an .npy has no place for them.
+    beside: other arrays for the .npz; an .npy cannot hold them.
     """
     with atomic_path(path) as partial:
         if path.suffix.lower() == ".npz":
@@ -121,16 +121,16 @@ def write_array(
             np.savez(partial, images=array, **(beside or {}))
             return
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-        with open(partial, "wb") as file:  # not memory-mapped: its pages would count as memory of the process
+        with open(partial, "wb") as file:  # not memory-mapped, because its pages would count as memory of the process
             np.lib.format.write_array_header_1_0(file, header)
             for batch in batches:
                 file.write(np.ascontiguousarray(batch, dtype))
 
 
 def remove_partials(folder: str | os.PathLike) -> None:
-    """Removes what killed processes left half-written in `folder` and below it; links are not followed.
+    """Removes partial files that killed processes left in `folder` and below it; does not follow links.
 
-    What a process is still writing stays: it holds a lock, which the system takes back when a process ends.
+    Files that a process is still writing stay: it holds a lock, which the system releases when the process ends.
     """
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -156,19 +156,19 @@ def _remove_unless_locked(partial: Path) -> None:
     try:
         descriptor = os.open(partial, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
-        return  # a link, a pipe, or gone: nothing of ours
+        return  # a link, a pipe, or gone: not one of our files
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         partial.unlink(missing_ok=True)
     except OSError:
-        pass  # somebody writes to it; Windows says so when it is to be removed
+        pass  # still being written; Windows reports that on removal
     finally:
         os.close(descriptor)
 
 
 def _sync(partial: Path) -> None:
-    """Flushes a file to disk; by its name, since some writers make the file anew."""
+    """Flushes a file to disk. Opens it by name, since some writers replace the file."""
     descriptor = os.open(partial, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     try:
         os.fsync(descriptor)
@@ -177,7 +177,7 @@ def _sync(partial: Path) -> None:
 
 
 def _sync_all(partials: list[Path]) -> None:
-    """Flushes files to disk: everything there is to flush at once, where the system can, else one by one."""
+    """Flushes files to disk: all at once where the system can, else one by one."""
     if hasattr(os, "sync"):
         os.sync()
         return

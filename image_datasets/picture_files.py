@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from files import open_regular
-from files.archives import open_member, told
+from files.archives import damage_named, open_member
 from files.kinds import PICTURE_ENDINGS, kind_by_ending
 from image_datasets.account import Account
 
@@ -100,7 +100,7 @@ class PictureZip:
         self.left_out = Account()
         self.folders: list[str] = []
         file = open_regular(path)
-        with told(path, "zip archive"):
+        with damage_named(path, "zip archive"):
             self._archive = zipfile.ZipFile(file)
         pictures: dict[str, zipfile.ZipInfo] = {}
         for info in self._archive.infolist():

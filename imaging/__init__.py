@@ -1,6 +1,6 @@
-"""Pictures: exact image files in and out, images cut to size, grids of images, animations.
+"""Pictures: exact image files in and out, cropping and resizing, grids of images, animations.
 
-NumPy and Pillow only. Everything that takes a set of images takes uint8 or uint16, (N, H, W, C), C of 1 or 3.
+NumPy and Pillow only. Every function that takes a set of images takes uint8 or uint16, (N, H, W, C), with C = 1 or 3.
 """
 
 from imaging.animations import ANIMATION_SUFFIXES, save_animation, to_display

@@ -1,4 +1,4 @@
-"""Moving pictures, and what a screen of 8 bits shows of 16."""
+"""Animations, and the conversion of 16-bit images to 8 bits for display."""
 
 import os
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ CAPTION_HEIGHT = 24  # pixels
 
 
 def to_display(images: np.ndarray, maximum: float = 65535) -> np.ndarray:
-    """uint8 (...) as it is; uint16 (...) -> uint8, rint(v · 255 / maximum). For screens only: 16-bit levels are merged.
+    """uint8 (...) unchanged; uint16 (...) -> uint8, rint(v · 255 / maximum). For display only: 16-bit levels merge.
 
-    255 / 65535 = 1 / 257, so 0 stays black, 65535 stays white, and an 8-bit image that was widened by v * 257 comes
-    back exactly. Levels above a smaller maximum are white. Raises TypeError for other dtypes.
+    255 / 65535 = 1 / 257, so 0 stays black, 65535 stays white, and an 8-bit image that was widened by v * 257 is
+    restored exactly. Levels above a smaller maximum become white. Raises TypeError for other dtypes.
 
     >>> to_display(np.array([0, 257, 65535], np.uint16)).tolist()
     [0, 1, 255]
@@ -42,16 +42,16 @@ def save_animation(
     scale: int = 1,
     captions: Sequence[str] = (),
 ) -> None:
-    """Writes uint8 or uint16 frames (N, H, W, C) as an endless .gif, .webp or .apng, for screens; whole or not at all.
+    """Writes uint8 or uint16 frames (N, H, W, C) as a looping .gif, .webp or .apng for display; whole or not at all.
 
-    WebP, which is written without loss, and APNG keep every value. GIF keeps gray frames and frames of at most 256
-    colors; others get 256 colors of their own each, dithered. uint16 goes through `to_display`, `maximum` becoming
-    white. Times are seconds, rounded to GIF's hundredths;
-    `last_frame_seconds` holds the last frame longer, None for as long as the others. `scale` enlarges each pixel to a
-    square of that side. `captions`, one for each frame or none, stand above the frames.
+    WebP, written losslessly, and APNG keep every value. GIF keeps gray frames and frames of at most 256 colors exactly;
+    each other frame gets its own 256 colors, dithered. uint16 goes through `to_display`; `maximum` becomes white. Times
+    are in seconds, rounded to GIF's hundredths. `last_frame_seconds` shows the last frame longer; None: as long as the
+    others. `scale` enlarges each pixel to a square of that side. `captions`, one for each frame or none at all, are
+    printed above the frames.
 
-    Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path with another ending, for
-    another number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not know.
+    Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path with another ending, for a wrong
+    number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not support.
     """
     path = Path(path)
     _check_path(path)
@@ -71,7 +71,9 @@ def save_animation(
             {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}[suffix],
             save_all=True,
             append_images=pictures[1:],
-            duration=[round(duration * 100) * 10 for duration in seconds],  # milliseconds, in the hundredths GIF has
+            duration=[
+                round(duration * 100) * 10 for duration in seconds
+            ],  # milliseconds, in whole hundredths of a second for GIF
             loop=0,
             **{".gif": {"optimize": False}, ".webp": {"lossless": True, "exact": True}, ".apng": {}}[suffix],
         )
@@ -88,7 +90,7 @@ def _check_path(path: Path) -> None:
 
 
 def _frame_times(count: int, each: float, last: float | None) -> list[float]:
-    """Seconds of each frame. Raises ValueError for times that players or the format do not know."""
+    """Seconds of each frame. Raises ValueError for times that players or the format do not support."""
     seconds = [each] * (count - 1) + [each if last is None else last]
     for duration in seconds:
         if not 0.02 <= duration <= 655:
@@ -97,7 +99,7 @@ def _frame_times(count: int, each: float, last: float | None) -> list[float]:
 
 
 def _captioned(picture: Image.Image, words: str) -> Image.Image:
-    """The picture below a strip with black words on white, or the nearest to them in its palette."""
+    """The picture below a strip with black text on white, or the nearest colors in its palette."""
     if picture.mode == "P":
         colors = np.array(picture.getpalette(), np.int64).reshape(-1, 3).sum(axis=1)
         white, black = int(colors.argmax()), int(colors.argmin())
@@ -125,10 +127,10 @@ def _palette_picture(frame: np.ndarray) -> Image.Image:
     picture = Image.fromarray(frame)
     colors = picture.getcolors(256)
     if colors is None:
-        # The octree is as good as the median cut once the picture is dithered, in a fiftieth of the time.
+        # With dithering, the octree looks as good as the median cut and takes a fiftieth of the time.
         palette = picture.quantize(256, Image.Quantize.FASTOCTREE)
         return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    # Few colors are looked up, not approximated: pixel art and flat pictures stay exact.
+    # Up to 256 colors are kept exactly: pixel art and flat pictures do not change.
     keys = frame.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     distinct, indices = np.unique(keys, return_inverse=True)
     exact = Image.fromarray(indices.reshape(frame.shape[:2]).astype(np.uint8))

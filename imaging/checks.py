@@ -1,4 +1,4 @@
-"""What every function that takes a set of images asks of it."""
+"""The checks of every function that takes a set of images."""
 
 import numpy as np
 

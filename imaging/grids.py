@@ -1,4 +1,4 @@
-"""Many images as one: a grid, values untouched."""
+"""Many images as one grid; values stay exact."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ def image_grid(
     padding: int = 2,
     background: int | Sequence[int] | None = None,
 ) -> np.ndarray:
-    """uint8 or uint16 (N, H, W, C) -> one image (H', W', C) of the same dtype, row by row, values untouched.
+    """uint8 or uint16 (N, H, W, C) -> one image (H', W', C) of the same dtype, row by row; values stay exact.
 
-    Without rows and columns the grid is nearly square, wider rather than higher; with one of them the other follows.
+    Without rows and columns, the grid is nearly square, wider rather than higher; if one is given, the other follows.
     Cells without an image show the background. padding: pixels between images, none around them, so H' is
-    rows * H + (rows - 1) * padding, and exactly rows * H with padding=0. background: one level, one for each channel,
-    or None for white. Raises TypeError unless uint8 or uint16, ValueError for other shapes and for a grid too small.
+    rows * H + (rows - 1) * padding, and exactly rows * H with padding=0. background: one level, one per channel, or
+    None for white. Raises TypeError unless uint8 or uint16, ValueError for other shapes and if the grid is too small.
 
     >>> image_grid(np.zeros((6, 32, 32, 3), np.uint8), rows=2, columns=3).shape
     (66, 100, 3)

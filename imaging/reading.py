@@ -1,8 +1,8 @@
-"""Image files -> the pixels they hold: every bit of them, or an error that says why not.
+"""Image files -> the pixels they hold, exact to the last bit, or an error that says why not.
 
-NumPy and Pillow do the work. Two kinds of file are beyond Pillow, which cuts them to 8 bits: RGB PNG of 16 bits goes
-through `tf.io`, RGB TIFF of 16 bits through `tifffile`; both are imported only when such a file is met.
-`docs/image-files.md` lists what each format holds.
+NumPy and Pillow do the work, except for two kinds of file that Pillow reduces to 8 bits: 16-bit RGB PNG is read by
+`tf.io`, 16-bit RGB TIFF by `tifffile`, both imported only for such a file. `docs/image-files.md` lists what each format
+holds.
 """
 
 import io
@@ -23,21 +23,21 @@ from files import UnreadableFile, brief, open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, Kind, kind_by_ending, kind_of
 from imaging.tiff_files import BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
 
-MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB, the size from which Pillow warns of a decompression bomb
+MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB; above it, Pillow warns of a decompression bomb
 
 _PILLOW_FORMATS = tuple(kind.pillow for kind in PICTURE_KINDS if kind.pillow and kind.starts)
 _READABLE = ", ".join(kind.name for kind in PICTURE_KINDS[:-1]) + f" or {PICTURE_KINDS[-1].name}"
 _NPY_SIGNATURE = b"\x93NUMPY"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 320, 338, 339
-# Pixels that take more bytes than both are taken for a bomb: photographs have ratios below 100, flat pictures to 1,000.
+# Pixels above both limits count as a bomb: photographs have ratios below 100, flat pictures up to 1,000.
 LARGE_PICTURE = 2**26
 HIGHEST_RATIO = 200
-MOST_PAGES = 1000  # of a TIFF that are counted, since each takes longer than the one before
+MOST_PAGES = 1000  # counted in a TIFF, since each takes longer than the one before
 
 
 class ImageFileError(InputError):
-    """An image file that cannot be read or written exactly; one line: the file, expected, got, and the way out."""
+    """An image file that cannot be read or written exactly; one line: the file, expected, got, what to do."""
 
 
 def load_image(
@@ -49,28 +49,28 @@ def load_image(
     max_pixels: int | None = MAX_PIXELS,
     name: str | None = None,
 ) -> np.ndarray:
-    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C 1 (gray) or 3 (RGB), upright.
+    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C = 1 (gray) or 3 (RGB), upright.
 
-    The values are the stored ones, with three conversions that lose nothing: palettes become the RGB colors they stand
-    for; gray of 1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Color profiles
-    are not. What would lose something has to be asked for.
+    The values are the stored ones, with three lossless conversions: palette indices become their RGB colors; gray of
+    1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Color profiles are ignored.
+    Conversions that lose something must be requested.
 
     Args:
-        source: a path or an open binary file (a member of a zip, say); `name` is what messages call it. The content
-            decides the format, not the suffix.
+        source: a path or an open binary file, such as a member of a zip; messages call it `name`. The content decides
+            the format, not the suffix.
         alpha: pixels that are not opaque (RGBA, gray with alpha, tRNS) are an error unless "drop" takes the stored
-            colors, or "white" or "black" puts the image on that ground. An alpha channel that is opaque everywhere is
-            left out.
-        cmyk: CMYK is an error unless "convert", Pillow's plain conversion without color profiles.
-        frame: files of several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from
-            0.
-        max_pixels: a larger width times height is an error before anything is decoded, and so are more than 64 MiB of
-            pixels that are 200 times the file, as bombs are and flat pictures can be. None allows both, up to Pillow's
-            own limit.
+            colors, or "white" or "black" puts the image on that background. An alpha channel that is opaque everywhere
+            is left out.
+        cmyk: CMYK is an error unless "convert" requests Pillow's plain conversion without color profiles.
+        frame: files with several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen,
+            counted from 0.
+        max_pixels: the largest width times height; more is an error before anything is decoded. So are more than
+            64 MiB of pixels that are over 200 times the size of the file, as in a bomb or in a flat picture. None
+            allows both, up to Pillow's own limit.
 
     Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
-    truncated and damaged files, for integers of more than 16 bits, signed and floating-point pixels, and for NPY files
-    with pickled objects, which are never unpickled.
+    truncated and damaged files, for integers of more than 16 bits, for signed and floating-point pixels, and for NPY
+    files with pickled objects, which are never unpickled.
 
     >>> Image.new("1", (4, 3), 1).save("white.png")  # one bit a pixel
     >>> pixels = load_image("white.png")
@@ -94,7 +94,7 @@ def load_image(
         raise error.about(name) from None
     except UnreadableFile as error:
         raise ImageFileError(str(error)) from error
-    # Decoders meet hostile and broken bytes with almost any exception (SyntaxError, struct.error, MemoryError, ...).
+    # Decoders raise almost any exception for hostile and broken bytes (SyntaxError, struct.error, MemoryError, ...).
     except Exception as error:
         reason = f"{type(error).__name__}: {brief(error)}"
         raise ImageFileError(
@@ -113,7 +113,7 @@ def _read_bytes(source: str | os.PathLike | BinaryIO) -> bytes:
             with open_regular(source) as file:
                 data = file.read()
     except FileNotFoundError:
-        raise ImageFileError("expected an image file, got a path where nothing is; check the name") from None
+        raise ImageFileError("expected an image file, got a path that does not exist; check the name") from None
     except (ImageFileError, UnreadableFile):
         raise
     except Exception as error:
@@ -131,19 +131,19 @@ def _kind_name(data: bytes, name: str) -> str:
 
 
 def _unmarked_kind(name: str) -> Kind | None:
-    """The kind of a picture whose bytes have no mark, by its ending: TGA."""
+    """The kind of a picture without a signature, by its ending: TGA."""
     kind = kind_by_ending(name)
     return kind if kind in PICTURE_KINDS and not kind.starts else None
 
 
 def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
-    """The bytes of a .npy file of one image -> uint8 or uint16 (H, W, C)."""
+    """The bytes of an .npy file with one image -> uint8 or uint16 (H, W, C)."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ImageFileError(f"expected NPY version 1.0 or 2.0, got {version}; save it again with np.save")
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)  # the header alone: nothing is allocated or unpickled before it is checked
+    shape, _, dtype = read_header(file)  # only the header: nothing is allocated or unpickled before it is checked
     if dtype.hasobject:
         raise ImageFileError("expected uint8 or uint16 values, got pickled objects, which can run code; never loaded")
     if dtype.kind != "u" or dtype.itemsize > 2:
@@ -169,7 +169,7 @@ def _check_size(width: int, height: int, max_pixels: int | None) -> None:
 
 
 def _check_ratio(picture: Image.Image, data: bytes) -> None:
-    """Raises ImageFileError for a small file that would fill much memory."""
+    """Raises ImageFileError for a small file that would take a lot of memory."""
     deep = picture.mode.startswith("I") or _is_deep_color_png(data)
     bands = 3 if picture.mode == "P" else len(picture.getbands())
     size = math.prod(picture.size) * bands * (2 if deep else 1)
@@ -223,7 +223,7 @@ def _decode_picture(
             pixels = _decode_with_pillow(picture, cmyk)
         if pixels.shape[2] in (2, 4) or "transparency" in picture.info:
             pixels = _without_alpha(pixels, _transparent_color(picture, data), alpha)
-        if picture.format != "TIFF":  # Pillow turns a TIFF itself, in load()
+        if picture.format != "TIFF":  # Pillow rotates a TIFF itself, in load()
             orientation = _exif_orientation(picture)
     return _upright(pixels, orientation)
 
@@ -231,14 +231,12 @@ def _decode_picture(
 def _unidentified_reason(data: bytes) -> str:
     kind = kind_of(data[:FIRST_BYTES])
     if kind is None:
-        return (
-            f"expected {_READABLE}, got a file that is none of them: it starts with {data[:12]!r}; convert it to .png"
-        )
+        return f"expected {_READABLE}, got something else: the file starts with {data[:12]!r}; convert it to .png"
     if kind not in PICTURE_KINDS:
-        return f"expected {_READABLE}, got {kind.name}, none of them; {kind.way_out or 'leave it out'}"
+        return f"expected {_READABLE}, got {kind.name}; {kind.way_out or 'leave it out'}"
     if kind.name == "TIFF":
         return (
-            "expected a TIFF of 8- or 16-bit gray or RGB, got one that is damaged or holds pixels of another kind"
+            "expected a TIFF of 8- or 16-bit gray or RGB, got one that is damaged or holds other pixels"
             " (floating point, 64 bits, more channels); convert it with tifffile and save_image"
         )
     return (
@@ -248,21 +246,21 @@ def _unidentified_reason(data: bytes) -> str:
 
 
 def _check_depth(picture: Image.Image, data: bytes) -> None:
-    """Raises ImageFileError for AVIF and JPEG 2000 of more than 8 bits, which Pillow would cut or stretch."""
+    """Raises ImageFileError for AVIF and JPEG 2000 of more than 8 bits, which Pillow would truncate or rescale."""
     if picture.format == "AVIF":
         place = data.find(b"av1C")  # AV1 codec configuration box: the third byte has the flag high_bitdepth
         bits = 10 if place >= 0 and data[place + 6] & 0x40 else 8
     else:
-        place = data.find(b"\xff\x4f\xff\x51")  # SIZ: the depth stands behind the sizes and the number of channels
+        place = data.find(b"\xff\x4f\xff\x51")  # SIZ: the depth follows the sizes and the number of channels
         bits = (data[place + 42] & 0x7F) + 1 if place >= 0 else 8
     if bits != 8:
         raise ImageFileError(
-            f"expected {picture.format} of 8 bits, got {bits} or more, which cannot be read whole; convert it to .png"
+            f"expected {picture.format} of 8 bits, got {bits} or more, which cannot be read exactly; convert it to .png"
         )
 
 
 def _decode_portable(picture: Image.Image, data: bytes) -> np.ndarray:
-    """PGM or PPM -> the stored values, whatever maximum the file states; Pillow stretches them.
+    """PGM or PPM -> the stored values, whatever maximum the file states; Pillow would rescale them.
 
     uint8 up to a maximum of 255, uint16 above, (H, W, 1 or 3).
     """
@@ -270,7 +268,7 @@ def _decode_portable(picture: Image.Image, data: bytes) -> np.ndarray:
     if data[:2] in (b"P2", b"P3"):  # numbers as text
         if int(header[1]) != 255:
             raise ImageFileError(
-                f"expected numbers to 255 in a PGM or PPM of text, got a maximum of {int(header[1])}; save it as .png"
+                f"expected a maximum of at most 255 in a text PGM or PPM, got {int(header[1])}; save it as .png"
             )
         return _decode_with_pillow(picture, None)
     channels = 1 if data.startswith(b"P5") else 3
@@ -281,16 +279,16 @@ def _decode_portable(picture: Image.Image, data: bytes) -> np.ndarray:
 
 
 def frame_count(source: str | os.PathLike | BinaryIO) -> int:
-    """How many images a file holds: frames of an animation, pages of a TIFF. 1 for what cannot be read."""
+    """How many images a file holds: frames of an animation, pages of a TIFF. 1 for a file that cannot be read."""
     try:
         with Image.open(io.BytesIO(_read_bytes(source)), formats=_PILLOW_FORMATS) as picture:
             return _frames_of(picture)
-    except Exception:  # load_image says what is wrong with it
+    except Exception:  # load_image reports what is wrong with it
         return 1
 
 
 def _frames_of(picture: Image.Image) -> int:
-    # A phone's MPO is a JPEG with previews and depth maps behind it; its first image is the photograph.
+    # A phone's MPO is a JPEG followed by previews and depth maps; its first image is the photograph.
     if picture.format == "MPO":
         return 1
     return _count_pages(picture) if picture.format == "TIFF" else _frames(picture)
@@ -303,7 +301,7 @@ def _choose_frame(picture: Image.Image, frame: int | None) -> None:
             raise ImageFileError(
                 f"expected one image, got {count} frames",
                 ("choose one with ", Parameter("frame", 0), " to ", Parameter("frame", count - 1)),
-                "save one of them as a file of its own",
+                "save one of them as a separate file",
             )
     elif frame >= count:
         raise ImageFileError(f"expected a frame from 0 to {count - 1}, got frame={frame}")
@@ -316,7 +314,7 @@ def _frames(picture: Image.Image) -> int:
 
 
 def _count_pages(picture: Image.Image) -> int:
-    """The pages of a TIFF, up to `MOST_PAGES`, since Pillow takes longer for each than for the one before."""
+    """The number of pages of a TIFF, up to `MOST_PAGES`, since Pillow takes longer for each than for the one before."""
     count = 1
     while count < MOST_PAGES:
         try:
@@ -329,14 +327,14 @@ def _count_pages(picture: Image.Image) -> int:
 
 
 def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
-    """Raises ImageFileError for pixels that Pillow would silently cut to 8 bits, wrap, or leave out."""
+    """Raises ImageFileError for pixels that Pillow would silently reduce to 8 bits, wrap around, or leave out."""
     tags = picture.tag_v2
     bits = max(tags.get(BITS_PER_SAMPLE, (1,)))
     sample_format = max(tags.get(_SAMPLE_FORMAT, (1,)))
     if sample_format != 1 or bits > 16:
         kind = {1: "unsigned integer", 2: "signed integer", 3: "floating-point"}.get(sample_format, "unknown")
         raise ImageFileError(
-            f"expected pixels of unsigned integers of at most 16 bits, got {bits}-bit {kind} pixels; read them with"
+            f"expected unsigned integer pixels of at most 16 bits, got {bits}-bit {kind} pixels; read them with"
             " tifffile and choose their range with save_image(..., low=, high=)"
         )
     if bits == 16 and picture.mode == "CMYK":
@@ -345,7 +343,7 @@ def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
         raise ImageFileError(
             "expected gray or RGB, got an extra channel beside the colors",
             words("pass {alpha=drop} to leave it out"),
-            "save it without that channel",
+            "save it without the extra channel",
         )
     if picture.mode in ("P", "PA"):
         colors = np.asarray(tags.get(_COLOR_MAP, (0,)))
@@ -357,7 +355,7 @@ def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
 
 
 def _check_png_sums(data: bytes) -> None:
-    """Raises ImageFileError when the pixels of a PNG do not have their checksum, which Pillow does not look at."""
+    """Raises ImageFileError if the pixels of a PNG do not match their checksum, which Pillow does not check."""
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, position)
@@ -385,7 +383,7 @@ def _is_deep_color_png(data: bytes) -> bool:
 
 
 def _decode_tiff(picture: Image.Image, cmyk: str | None) -> np.ndarray:
-    """As `_decode_with_pillow`; raises ImageFileError when libtiff has complained."""
+    """Like `_decode_with_pillow`; raises ImageFileError if libtiff printed an error."""
     if picture.tag_v2.get(COMPRESSION, 1) == 1:  # Pillow's own decoder
         return _decode_with_pillow(picture, cmyk)
     failure: Exception | None = None
@@ -405,7 +403,7 @@ def _decode_tiff(picture: Image.Image, cmyk: str | None) -> np.ndarray:
 
 
 def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
-    """The bytes of a TIFF of 16-bit RGB or RGBA -> uint16 (H, W, 3 or 4), not yet turned upright."""
+    """The bytes of a 16-bit RGB or RGBA TIFF -> uint16 (H, W, 3 or 4), not yet rotated upright."""
     tifffile = import_tifffile("read")
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[frame]
@@ -428,7 +426,7 @@ def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
 
 
 def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
-    """The bytes of a PNG of 16-bit RGB, RGBA or gray with alpha -> uint16 (H, W, 2, 3 or 4)."""
+    """The bytes of a 16-bit RGB, RGBA or gray-alpha PNG -> uint16 (H, W, 2, 3 or 4)."""
     if frame:
         raise ImageFileError(f"expected frame=0 of an animated PNG of 16 bits, got frame={frame}; convert it to .tif")
     tf = import_tensorflow("read")
@@ -437,14 +435,14 @@ def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
 
 
 def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
-    """An opened picture of at most 8 bits, or gray of 16 -> uint8 or uint16 (H, W, 1 to 4)."""
+    """An opened picture of at most 8 bits, or 16-bit gray -> uint8 or uint16 (H, W, 1 to 4)."""
     mode = picture.mode
     if mode in ("RGB", "L", "RGBA", "LA"):
         pixels = np.array(picture)
     elif mode in ("I;16", "I;16B", "I;16L", "I;16N") or (mode == "I" and picture.format == "PNG"):
         pixels = np.array(picture).astype(np.uint16)
         if picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC) == 0:
-            pixels = 65535 - pixels  # white is zero; Pillow turns this round for 8 bits only
+            pixels = 65535 - pixels  # white is zero; Pillow inverts only 8-bit images
     elif mode == "CMYK" and cmyk is None:
         raise ImageFileError(
             "expected gray or RGB, got CMYK for printing",
@@ -462,7 +460,7 @@ def _converted_mode(picture: Image.Image) -> str:
         return "RGBA" if "transparency" in picture.info else "RGB"
     targets = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
     if picture.mode not in targets:
-        raise ImageFileError(f"expected gray or RGB, got Pillow's mode {picture.mode!r}; convert it to .png first")
+        raise ImageFileError(f"expected gray or RGB, got Pillow mode {picture.mode!r}; convert it to .png first")
     return targets[picture.mode]
 
 
@@ -477,7 +475,7 @@ def _transparent_color(picture: Image.Image, data: bytes) -> np.ndarray | None:
 
 
 def _without_alpha(pixels: np.ndarray, transparent_color: np.ndarray | None, alpha: str | None) -> np.ndarray:
-    """uint8 or uint16 (H, W, 1 to 4) -> (H, W, 1 or 3): opaque, or put on a ground as `alpha` says."""
+    """uint8 or uint16 (H, W, 1 to 4) -> (H, W, 1 or 3): opaque already, or made so as `alpha` says."""
     maximum = np.iinfo(pixels.dtype).max
     if pixels.shape[2] in (2, 4):
         colors, opacity = np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1:]
@@ -491,10 +489,10 @@ def _without_alpha(pixels: np.ndarray, transparent_color: np.ndarray | None, alp
     if alpha is None:
         count = int((opacity != maximum).sum())
         raise ImageFileError(
-            f"expected opaque pixels, got {count} that are transparent or partly so",
-            words("pass {alpha=white} or {alpha=black} for the ground behind them"),
+            f"expected opaque pixels, got {count} that are partly or fully transparent",
+            words("pass {alpha=white} or {alpha=black} for the background"),
             words("pass {alpha=drop} to take the stored colors"),
-            "save it as gray or RGB, all of it opaque",
+            "save it as opaque gray or RGB",
         )
     ground = maximum if alpha == "white" else 0
     wide = np.uint32 if maximum == 255 else np.uint64  # the products fit
@@ -504,7 +502,7 @@ def _without_alpha(pixels: np.ndarray, transparent_color: np.ndarray | None, alp
 
 
 def _exif_orientation(picture: Image.Image) -> int:
-    """1 to 8; 1 without EXIF, and with EXIF that cannot be read, because then no reader turns the picture."""
+    """1 to 8; 1 without EXIF or with unreadable EXIF, because then no reader rotates the picture."""
     if not any(key in picture.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
         return 1
     try:
@@ -514,7 +512,7 @@ def _exif_orientation(picture: Image.Image) -> int:
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns (H, W, C) as the EXIF orientation 1 to 8 asks; other values are unknown to EXIF and leave it as it is."""
+    """Rotates and flips (H, W, C) as the EXIF orientation 1 to 8 says; other values have no meaning and no effect."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -528,7 +526,7 @@ def checked_image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int, in
     """The shape of one image, (H, W), (H, W, 1) or (H, W, 3) -> (H, W, C); raises ImageFileError for any other."""
     expected = f"{name}: expected one image of shape (H, W), (H, W, 1) or (H, W, 3), got {shape}"
     if any(length < 1 for length in shape):
-        raise ImageFileError(f"{expected}, which has no pixels; check how the array was cut")
+        raise ImageFileError(f"{expected}, which has no pixels; check how the array was sliced")
     if len(shape) == 2:
         return (*shape, 1)
     if len(shape) == 3 and shape[2] in (1, 3):
@@ -548,7 +546,7 @@ def import_tensorflow(action: str):
         import tensorflow as tf
     except ImportError as error:
         raise ImageFileError(
-            f"expected TensorFlow to be installed, because RGB PNG of 16 bits is {action} by tf.io, got {error};"
+            f"expected TensorFlow to be installed, because 16-bit RGB PNG is {action} by tf.io, got {error};"
             " install it, or use .npy"
         ) from error
     return tf
@@ -559,7 +557,7 @@ def import_tifffile(action: str):
         import tifffile
     except ImportError as error:
         raise ImageFileError(
-            f"expected tifffile to be installed, because RGB TIFF of 16 bits is {action} by it, got {error}; run pip"
+            f"expected tifffile to be installed, because 16-bit RGB TIFF is {action} by it, got {error}; run pip"
             " install tifffile, or use .png"
         ) from error
     return tifffile

@@ -1,4 +1,4 @@
-"""Images cut and resized to the size that is wanted."""
+"""Crops, pads and resizes images to a given size."""
 
 import numpy as np
 from PIL import Image
@@ -11,12 +11,12 @@ FITS = ("crop", "pad", "stretch")
 def fit_image(image: np.ndarray, size: tuple[int, int], fit: str = "crop") -> np.ndarray:
     """uint8 or uint16 (H, W) or (H, W, C) -> the same dtype, (height, width, C) for size = (height, width).
 
-    "crop": the largest centered part with the wanted aspect is cut out on whole pixels. "pad": the image is put in the
-    middle of the smallest ground with the wanted aspect, of the mean color of its border. "stretch": the aspect
-    changes. Then the image is resized with Lanczos, which widens with the reduction and so does not alias. uint16 is
-    resized in float32 (24 bits) and keeps its 16 bits. An image that already fits comes back as it is, and one that
-    only has to be cut keeps its values. Raises TypeError unless uint8 or uint16, ValueError for other shapes and for
-    sizes below 1.
+    "crop": cuts out the largest centered part with the aspect ratio of `size`, in whole pixels. "pad": centers the
+    image on the smallest background with that aspect ratio, in the mean color of the image's border. "stretch":
+    changes the aspect ratio. Then Lanczos resizes the image; its kernel grows with the reduction, so it does not alias.
+    uint16 is resized in float32 (24 bits) and keeps its 16 bits. An image that already fits is returned as it is, and
+    one that only has to be cropped keeps its values. Raises TypeError unless uint8 or uint16, ValueError for other
+    shapes and for sizes below 1.
 
     >>> fit_image(np.zeros((48, 100, 3), np.uint8), (32, 32)).shape
     (32, 32, 3)
@@ -44,7 +44,7 @@ def fit_image(image: np.ndarray, size: tuple[int, int], fit: str = "crop") -> np
 
 
 def _center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The largest centerd part of (H, W, C) with the aspect height : width, to the nearest whole pixel."""
+    """The largest centered part of (H, W, C) with the aspect ratio height : width, to the nearest whole pixel."""
     rows, columns = image.shape[:2]
     crop_rows = max(1, min(rows, round(columns * height / width)))
     crop_columns = max(1, min(columns, round(rows * width / height)))
@@ -53,7 +53,7 @@ def _center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _padded(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, C) in the middle of the smallest ground with the aspect height : width, to the nearest whole pixel."""
+    """(H, W, C) centered on the smallest background with the aspect ratio height : width, to the nearest pixel."""
     rows, columns, channels = image.shape
     padded_rows = max(rows, round(columns * height / width))
     padded_columns = max(columns, round(rows * width / height))
@@ -69,6 +69,6 @@ def _resize_plane(plane: np.ndarray, height: int, width: int) -> np.ndarray:
     plane = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("="))
     if plane.dtype == np.uint8:
         return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.LANCZOS))
-    # Pillow resizes 16-bit pixels only as floats; Lanczos overshoots at edges, hence the clip.
+    # Pillow resizes 16-bit pixels only as floats. Lanczos overshoots at edges, so the result is clipped.
     resized = np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS))
     return np.clip(np.rint(resized), 0, 65535).astype(np.uint16)

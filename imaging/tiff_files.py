@@ -1,7 +1,7 @@
-"""What a TIFF says of itself, checked before its pixels are decoded: TIFF has no checksums, so this is all there is.
+"""Checks the header of a TIFF before its pixels are decoded: TIFF has no checksums, so there is nothing else to check.
 
-A header that claims more rows than the file holds is decoded by Pillow all the same, the missing rows being zeros or
-whatever the memory held. And libtiff complains of damaged data on standard error, past Python, and goes on.
+If a header claims more rows than the file holds, Pillow decodes it all the same and fills the missing rows with zeros
+or stray memory. And libtiff reports damaged data on standard error, bypassing Python, and continues.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ _capturing = threading.Lock()
 
 
 def missing_pixels(picture: Image.Image, data: bytes) -> str | None:
-    """What the file lacks of the pixels that its header claims, in words; None when all are there.
+    """Which pixels that the header claims are missing from the file, in words; None if all are there.
 
-    picture: a TIFF, opened from `data` and standing at the frame in question.
+    picture: a TIFF, opened from `data`, at the frame in question.
     """
     tags = picture.tag_v2
-    width, height = tags[_WIDTH], tags[_HEIGHT]  # picture.size has them turned upright
+    width, height = tags[_WIDTH], tags[_HEIGHT]  # picture.size is that of the upright picture
     bits, samples = max(tags.get(BITS_PER_SAMPLE, (1,))), tags.get(SAMPLES_PER_PIXEL, 1)
     planes = samples if tags.get(_PLANES, 1) == 2 else 1
     row_bits = bits * samples // planes
@@ -46,28 +46,28 @@ def missing_pixels(picture: Image.Image, data: bytes) -> str | None:
         per_plane = math.ceil(height / rows)
         sizes = [min(rows, height - index * rows) * math.ceil(width * row_bits / 8) for index in range(per_plane)]
     if len(offsets) != per_plane * planes or (counts is not None and len(counts) != len(offsets)):
-        return f"{len(offsets)} {name} where the header claims {per_plane * planes}"
+        return f"{len(offsets)} {name} instead of the {per_plane * planes} that the header claims"
     plain = tags.get(COMPRESSION, _NO_COMPRESSION) == _NO_COMPRESSION and tags.get(PHOTOMETRIC) != _YCBCR
     for index, offset in enumerate(offsets):
         count = sizes[index % per_plane] if counts is None else counts[index]
         if count < 1 or offset + count > len(data) or (plain and count < sizes[index % per_plane]):
-            return f"{name} that are cut short"
+            return f"{name} that are truncated"
         if tags.get(COMPRESSION) == _JPEG and not data[offset : offset + count].rstrip(b"\0").endswith(b"\xff\xd9"):
-            return f"{name} of JPEG without their end"
+            return f"JPEG {name} without their end"
     return None
 
 
 @contextlib.contextmanager
 def complaints_of_libtiff() -> Iterator[list[str]]:
-    """Collects what libtiff writes to standard error in the block, one line each; the list is filled at its end.
+    """Collects the lines that libtiff writes to standard error in the block; fills the list at its end.
 
-    One thread at a time. Lines of others that come in between, such as a progress bar's, are passed on afterwards.
+    One thread at a time. Other lines that arrive meanwhile, such as a progress bar's, are passed on afterwards.
     """
     lines: list[str] = []
     with _capturing, tempfile.TemporaryFile() as held_back:
         try:
             standard_error = os.dup(2)
-        except OSError:  # closed: nothing can be written there, nor heard
+        except OSError:  # closed: nobody can write to it or read it
             yield lines
             return
         os.dup2(held_back.fileno(), 2)
@@ -84,6 +84,6 @@ def complaints_of_libtiff() -> Iterator[list[str]]:
             os.close(standard_error)
 
 
-# What the functions of libtiff that decode and read directories put before a complaint.
+# The prefixes of error messages from libtiff's functions that decode data and read directories.
 _LIBTIFF_WORDS = (b"TIFF", b"Fax", b"LZW", b"ZIP", b"PackBits", b"JPEG", b"LogL", b"Pixar", b"LERC", b"ZSTD", b"LZMA",
                   b"WebP", b"tif", b"_TIFF", b"OJPEG", b"ThunderD", b"NeXT", b"Dump", b"PredictorS")  # fmt: skip

@@ -1,8 +1,8 @@
 """Pixels -> image files that hold exactly these pixels, or an error that says why not.
 
-The text behind this module asks that 7 stays 7 in a PNG. `scipy.misc.toimage` stretched the data to 0..255 first; here
-nothing is stretched, clipped or cut to 8 bits unless the caller passes `low=` and `high=`. `docs/image-files.md` lists
-what each format holds.
+Text B wants 7 to stay 7 in a PNG. `scipy.misc.toimage` first stretched the data to 0..255; here, nothing is stretched,
+clipped or reduced to 8 bits unless the caller passes `low=` and `high=`. `docs/image-files.md` lists what each format
+holds.
 """
 
 import io
@@ -27,20 +27,21 @@ def save_image(
     high: float | None = None,
     dtype: np.dtype | type | None = None,
 ) -> None:
-    """Writes one image so that every value can be read back; the suffix of `path` names the format.
+    """Writes one image so that every value can be read back; the suffix of `path` decides the format.
 
     array: uint8 or uint16, (H, W), (H, W, 1) or (H, W, 3). PNG, TIFF and NPY hold all of these, BMP holds uint8, WebP
     (lossless) holds uint8 RGB. Never rescales: 7 stays 7.
 
-    low, high: the stretch, on purpose and only together: any real `array` goes through `stretch_values(array, low,
-    high, dtype)` first, so `low` becomes 0 and `high` becomes 255, or 65535 with `dtype=np.uint16`.
+    low, high: request a stretch, and must be passed together: any real `array` then goes through
+    `stretch_values(array, low, high, dtype)` first, so `low` becomes 0 and `high` becomes 255, or 65535 with
+    `dtype=np.uint16`.
 
-    The file is written beside `path`, read back and compared; only then does it take its name. Whatever is raised,
-    `path` is as it was before.
+    The file is written beside `path`, read back and compared before it gets its final name. If anything is raised,
+    `path` is unchanged.
 
     Raises TypeError for any other dtype (float, bool, signed, complex, masked, ...) and ImageFileError (a ValueError)
     for shapes and values that the format cannot hold, for lossy formats, a missing folder, and a file that reads back
-    differently; OSError when the disk refuses.
+    differently; OSError for a failure of the disk.
 
     >>> from imaging.reading import load_image
     >>> save_image("levels.png", np.array([[7, 40000]], np.uint16))
@@ -64,7 +65,7 @@ def save_image(
 def _stretched(
     path: Path, array: np.ndarray, low: float | None, high: float | None, dtype: np.dtype | type | None
 ) -> np.ndarray:
-    """The array as it is, or stretched if asked for. Raises ImageFileError where only a part of that is asked for."""
+    """The array, stretched if requested. Raises ImageFileError if only some of low, high and dtype are given."""
     if low is None and high is None:
         if dtype is not None:
             raise ImageFileError(
@@ -83,9 +84,9 @@ def _stretched(
 def save_images(paths: Sequence[Path], images: np.ndarray) -> None:
     """Writes many images as PNG files and waits for the disk once, where `save_image` waits for each.
 
-    images: uint8 or uint16 (n, H, W, C), one for each path; some hundreds, since all partial files are open together.
-    The files take their names when all are flushed to disk, so each is there whole or not at all. What is compared
-    with an image are the bytes that are about to be written. Compression is zlib's fastest, exact like any other.
+    images: uint8 or uint16 (n, H, W, C), one for each path; a few hundred at most, since all partial files are open at
+    once. The files get their names when all are flushed to disk, so each appears whole or not at all. Images are
+    compared with the encoded bytes before these are written. Uses zlib's fastest compression, which is lossless too.
 
     Raises TypeError, ImageFileError and OSError as `save_image` does; then no file has changed.
     """
@@ -98,7 +99,7 @@ def save_images(paths: Sequence[Path], images: np.ndarray) -> None:
 
 
 def _encode_png(pixels: np.ndarray) -> bytes:
-    """Checked pixels as the bytes of a PNG file, zlib's fastest."""
+    """Checked pixels as the bytes of a PNG file, with zlib's fastest compression."""
     if pixels.dtype == np.uint16 and _is_rgb(pixels):
         tf = import_tensorflow("written")
         with tf.device("CPU"):
@@ -113,9 +114,9 @@ def stretch_values(array: np.ndarray, low: float, high: float, dtype: np.dtype |
     """Any real (...) -> uint8 0..255 or uint16 0..65535 of the same shape: `low` becomes 0, `high` the maximum.
 
     rint((clip(v, low, high) - low) / (high - low) * maximum) in float64: linear and monotone, so a larger value never
-    becomes a smaller level, and what lies outside [low, high] is clipped. This is what `scipy.misc.toimage(cmin=,
-    cmax=)` did without being asked. Raises TypeError unless `array` is real and `dtype` is uint8 or uint16, ValueError
-    unless low < high are finite and no value is NaN.
+    becomes a smaller level, and values outside [low, high] are clipped. `scipy.misc.toimage(cmin=, cmax=)` did this by
+    default. Raises TypeError unless `array` is real and `dtype` is uint8 or uint16, ValueError unless low < high are
+    finite and no value is NaN.
 
     >>> stretch_values(np.array([-5.0, 0.0, 500.0, 1000.0]), low=0, high=1000).tolist()
     [0, 0, 128, 255]
@@ -144,14 +145,14 @@ def stretch_values(array: np.ndarray, low: float, high: float, dtype: np.dtype |
 
 def _plain_array(array: np.ndarray, expected: str) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"expected {expected}, got a masked array; decide what masked pixels become: array.filled(0)")
+        raise TypeError(f"expected {expected}, got a masked array; choose a value for masked pixels: array.filled(0)")
     return np.asarray(array)
 
 
 def _checked_pixels(path: Path, array: np.ndarray) -> np.ndarray:
-    """Any array -> the same values as contiguous native uint8 or uint16, (H, W) or (H, W, C), or the reason why not."""
+    """Any array -> the same values as contiguous native uint8 or uint16, (H, W) or (H, W, C). Raises if impossible."""
     array = _plain_array(array, "a uint8 or uint16 image")
-    # Structured and object arrays have no byte order to compare, so kind and size are asked, not equality.
+    # Structured and object arrays have no byte order to compare, so this checks kind and size, not equality.
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         way_out = {
             "f": "scale it with PixelScaler.inverse_transform, or pass low= and high= to stretch it on purpose",
@@ -160,7 +161,7 @@ def _checked_pixels(path: Path, array: np.ndarray) -> np.ndarray:
             "u": "check the range and save array.astype(np.uint16), or pass low= and high=",
         }.get(array.dtype.kind, "save numbers between 0 and 65535")
         raise TypeError(
-            f"{path}: expected a uint8 or uint16 image, got {array.dtype}; image files hold no such values: {way_out}"
+            f"{path}: expected a uint8 or uint16 image, got {array.dtype}, which image files do not hold; {way_out}"
         )
     checked_image_shape(array.shape, str(path))
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
@@ -173,7 +174,7 @@ def check_format(path: Path, pixels: np.ndarray) -> None:
         raise ImageFileError(f"{path}: expected a lossless format, got JPEG, which changes the values; save as .png")
     if suffix == ".gif":
         raise ImageFileError(
-            f"{path}: expected a format that holds {got}, got GIF, a palette of 256 colors of 8 bits; save as .png, or"
+            f"{path}: expected a format that holds {got}, got GIF, which holds 256 8-bit colors; save as .png, or"
             " use save_animation for moving pictures"
         )
     if suffix not in EXACT_SUFFIXES:
@@ -220,7 +221,7 @@ def _write_file(path: Path, pixels: np.ndarray) -> None:
 
 
 def _compare(path: Path, source: Path | io.BytesIO, pixels: np.ndarray) -> None:
-    """Reads the content of a picture file and raises ImageFileError unless it holds exactly `pixels`."""
+    """Reads a picture file back and raises ImageFileError unless it holds exactly `pixels`."""
     written = load_image(source, max_pixels=None, name=str(path))
     expected = pixels.reshape(checked_image_shape(pixels.shape, str(path)))
     if written.dtype != expected.dtype or written.shape != expected.shape:
@@ -232,7 +233,7 @@ def _compare(path: Path, source: Path | io.BytesIO, pixels: np.ndarray) -> None:
     if different.any():
         first = tuple(int(index) for index in np.argwhere(different)[0])
         raise ImageFileError(
-            f"{path}: expected to read back the values that were written, got {different.sum()} others, the first at"
+            f"{path}: expected to read back the values that were written, got {different.sum()} different, the first at"
             f" {first}: {written[first]} instead of {expected[first]}; the file was not kept; check the disk, or save"
             " as .npy"
         )

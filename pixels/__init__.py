@@ -1,1 +1,1 @@
-"""What stands behind preprocessing.py and imaging.py: checks, exact statistics, scaling arithmetic, files."""
+"""The modules behind preprocessing.py: checks, exact statistics, scaling arithmetic, the file of a fitted scaling."""

@@ -1,4 +1,4 @@
-"""(v - offset) / divisor on images and back, in float64 with one rounding to float32, block by block in the cache."""
+"""(v - offset) / divisor on images and back, in float64 with one rounding to float32, in blocks that fit the cache."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ BLOCK_ROWS = 64
 class Affine:
     """One scaling: float64 `offset` and `divisor` in levels, one number per channel or one for all.
 
-    clip_to_unit: afterwards clip to [-1, 1] and move to [0, 1], text C's positive standardization.
+    clip_to_unit: then clip to [-1, 1] and map to [0, 1], text C's positive standardization.
     """
 
     offset: np.ndarray
@@ -43,7 +43,7 @@ class Affine:
                 np.copyto(target, scaled, casting="same_kind")
 
     def backward(self, scaled: np.ndarray, out: np.ndarray, top: int) -> None:
-        """floats (n, h, w, c) -> `out`, integer levels: rint, then clip to 0..top; never cut. Values must be finite."""
+        """floats (n, h, w, c) -> `out`, integer levels: rint, then clip to 0..top. Values must be finite."""
         channels = scaled.shape[-1]
         offset, divisor = self._rows(channels)
         work = np.empty((BLOCK_ROWS, offset.size))
@@ -60,7 +60,7 @@ class Affine:
                 np.add(levels, offset[:width], out=levels)
                 np.rint(levels, out=levels)
                 np.clip(levels, 0, top, out=levels)
-                np.copyto(target, levels, casting="unsafe")  # whole numbers in 0..top by now
+                np.copyto(target, levels, casting="unsafe")  # already whole numbers in 0..top
 
     def line_back(self) -> tuple[np.ndarray, np.ndarray]:
         """(factor, offset), float64: levels = scaled * factor + offset before rint and clip."""
@@ -72,7 +72,7 @@ class Affine:
 
 
 def _as_rows(block: np.ndarray, target: np.ndarray, width: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """1-D block and target -> pairs of 2-D views: the whole rows, then what is left as one short row."""
+    """1-D block and target -> pairs of 2-D views: the whole rows, then the rest as one short row."""
     whole = block.size - block.size % width
     pairs = [(block[:whole].reshape(-1, width), target[:whole].reshape(-1, width))] if whole else []
     if whole < block.size:

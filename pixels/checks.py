@@ -1,4 +1,4 @@
-"""What counts as an array of images: shape, dtype and range are checked before any arithmetic (text A)."""
+"""Checks arrays of images: shape, dtype and range, before any arithmetic (text A)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ _TYPE_WORDS = {
     "b": "bool is a mask, not an image; for black and white use array.astype(np.uint8) * 255",
     "c": "complex has no brightness; choose np.abs(array) or array.real yourself, then round and convert to uint8",
     "O": "object arrays hold Python objects, often images of different sizes; make all one size and np.stack them",
-    "i": "signed integers can be negative and their white is unknown; when the values are 0..255 use .astype(np.uint8)",
-    "u": "the white of a wide integer is unknown; when the values fit use .astype(np.uint16) or .astype(np.uint8)",
+    "i": "signed integers can be negative and have no defined white; if the values are 0..255 use .astype(np.uint8)",
+    "u": "integers this wide have no defined white; if the values fit use .astype(np.uint16) or .astype(np.uint8)",
     "f": "this float type is not supported; use .astype(np.float32)",
     "U": "text is not an image; decode the files first",
     "S": "bytes are not an image; decode the files first",
@@ -32,15 +32,15 @@ def validate_images(
     """Checks images before a model sees them, and returns them as a plain array (text A).
 
     Args:
-        shape: the expected shape, None for any length, such as (None, 32, 32, 3) or (256, 256, 3) for one image.
-            Without it the array must be (n, h, w, c) with c of 1 or 3.
-        dtype: the expected type or types. Without it uint8 and uint16 pass, and a float type when `value_range` is
+        shape: the expected shape, with None for any length, such as (None, 32, 32, 3), or (256, 256, 3) for one image.
+            Without it, the array must be (n, h, w, c) with c = 1 or 3.
+        dtype: the expected type or types. Without it, uint8 and uint16 pass, and also float types if `value_range` is
             given.
-        value_range: the lowest and highest value allowed, both included. Float images must declare it.
+        value_range: the lowest and highest value allowed, both included. Required for float images.
 
-    Returns the same values in native byte order and C order, a copy only when the input is not so already. The input
-    is never modified. Raises TypeError for what the array is (type and dtype), ValueError for its shape and its values;
-    the message has what was expected, what came, and for bad values the count and the first index.
+    Returns the same values in native byte order and C order; copies only if the input is not in them already. Never
+    modifies the input. Raises TypeError for a wrong type or dtype, ValueError for a wrong shape or wrong values; the
+    message says what was expected and what was given, and for bad values their count and the first index.
 
     >>> validate_images(np.zeros((5, 32, 32, 3), np.uint8), shape=(None, 32, 32, 3)).shape
     (5, 32, 32, 3)
@@ -87,7 +87,7 @@ def check_dtype(dtype: np.dtype, expected: str | np.dtype | type | Sequence | No
 
 
 def check_shape(shape: tuple[int, ...], expected: tuple) -> None:
-    """Raises ValueError unless `shape` fits `expected`: per axis a length, several lengths, or None for any."""
+    """Raises ValueError unless `shape` fits `expected`: for each axis one length, several lengths, or None for any."""
     fits = len(shape) == len(expected) and all(
         want is None or (got in want if isinstance(want, tuple) else got == want)
         for got, want in zip(shape, expected, strict=True)
@@ -98,7 +98,7 @@ def check_shape(shape: tuple[int, ...], expected: tuple) -> None:
         )
     if 0 in shape:
         raise ValueError(
-            f"expected at least one image with at least one pixel, got shape {shape}; check how it was cut"
+            f"expected at least one image with at least one pixel, got shape {shape}; check how it was sliced"
         )
 
 
@@ -111,12 +111,12 @@ def check_values(array: np.ndarray, low: float, high: float) -> None:
             if bad.any():
                 raise ValueError(
                     f"expected finite values from {low:g} to {high:g}, got {_bad_text(array, bad, name)}; "
-                    "find where they arise, they cannot be scaled"
+                    "find where they come from; they cannot be scaled"
                 )
     bad = (array < low) | (array > high)
     raise ValueError(
-        f"expected values from {low:g} to {high:g}, got {_bad_text(array, bad, 'outside')}, "
-        f"the whole array has {array.min():g} to {array.max():g}; declare the right range or clip on purpose"
+        f"expected values from {low:g} to {high:g}, got {_bad_text(array, bad, 'outside')}; "
+        f"the array runs from {array.min():g} to {array.max():g}; declare the right range or clip on purpose"
     )
 
 
@@ -134,7 +134,7 @@ def checked_range(value_range: Sequence[float]) -> tuple[float, float]:
 def as_levels(values: np.ndarray, value_range: tuple[float, float] | None, top: int) -> np.ndarray:
     """Integers, or floats in the declared range -> float64 on the level scale, 0..top; the input is not changed.
 
-    A value that is what the input's type makes of a whole level, such as float32(7 / 255), becomes that level exactly.
+    A value that is a whole level rounded to the input's type, such as float32(7 / 255), becomes that level exactly.
     """
     levels = values.astype(np.float64)
     if value_range is None or value_range == (0.0, float(top)):
@@ -149,8 +149,8 @@ def as_levels(values: np.ndarray, value_range: tuple[float, float] | None, top: 
 def flat_blocks(images: np.ndarray, block_elements: int) -> Iterator[tuple[int, np.ndarray]]:
     """(n, h, w, c) in any memory layout -> (start, 1-D native contiguous piece) in reading order.
 
-    Pieces have at most `block_elements` values, which must be a multiple of c. A plain array, also when memory-mapped,
-    is cut without a copy; any other layout is copied piece by piece, so memory stays bounded.
+    Pieces have at most `block_elements` values, which must be a multiple of c. A plain array, memory-mapped or not, is
+    sliced without a copy; any other layout is copied piece by piece, so memory stays bounded.
     """
     if images.flags.c_contiguous and images.dtype.isnative:
         flat = images.reshape(-1)
@@ -182,7 +182,7 @@ def _names(dtype: str | np.dtype | type | Sequence | None) -> str:
 
 def _conversion_words(name: str, expected: tuple[str, ...]) -> str:
     if name.startswith("float"):
-        return "scale to the full range and np.rint before .astype; a bare .astype cuts the fraction off"
+        return "scale to the full range and np.rint before .astype; .astype alone truncates"
     if any(one.startswith("float") for one in expected):
         return "scale it first with scale_image or PixelScaler"
     return "convert on purpose: 8 bits to 16 is array.astype(np.uint16) * 257, 16 to 8 loses bits"
@@ -206,7 +206,7 @@ def _shape_text(expected: tuple) -> str:
 
 
 def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
-    """The likely cause, named and never acted upon."""
+    """The likely cause, for the message only; nothing is changed because of it."""
     if len(expected) == 4 and len(shape) == 3:
         if shape[-1] in CHANNEL_COUNTS:
             return "this looks like one image; add an axis with array[None], or use scale_image"
@@ -216,7 +216,7 @@ def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
     if len(expected) == 4 and len(shape) == 2:
         return "this looks like one gray image; add both axes with array[None, ..., None], or use scale_image"
     if len(shape) != len(expected):
-        return f"it has {len(shape)} axes and must have {len(expected)}; use array.reshape only when sure of the order"
+        return f"it has {len(shape)} axes and must have {len(expected)}; use array.reshape only if sure of the order"
     if (
         len(shape) >= 3
         and shape[-3] in CHANNEL_COUNTS
@@ -230,7 +230,7 @@ def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
         return "two channels look like gray and alpha; drop the alpha with array[..., :1]"
     if not _channels_fit(shape, expected):
         return "convert between gray and color first" if shape[-1] in CHANNEL_COUNTS else "use 1 or 3 channels, last"
-    return "resize or crop the images, or expect their own shape"
+    return "resize or crop the images, or change the expected shape"
 
 
 def _channels_fit(shape: tuple[int, ...], expected: tuple) -> bool:

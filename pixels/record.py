@@ -1,4 +1,4 @@
-"""The JSON file of a fitted scaling: versioned, bit-exact, and refused when a number in it cannot be right."""
+"""The JSON file of a fitted scaling: versioned, bit-exact, and refused if a number in it is impossible."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ FORMAT, VERSION = "pixelwright-scaling", 1
 
 @dataclass(frozen=True)
 class ScalingRecord:
-    """All a file holds: the settings, the integer type and the channels of the images, and what was learned."""
+    """The content of the file: the settings, the integer type and the channels of the images, and what was learned."""
 
     settings: ScalingSettings
     dtype: np.dtype
@@ -55,7 +55,7 @@ def read_record(path: str | os.PathLike) -> ScalingRecord:
 
 def _record(document: dict) -> ScalingRecord:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValueError(f"expected format {FORMAT!r}, got another file; pass a preprocessing.json")
+        raise ValueError(f"expected format {FORMAT!r}, got something else; pass a preprocessing.json")
     version = document.get("version")
     if isinstance(version, bool) or version != VERSION:
         raise ValueError(f"expected version {VERSION}, got {version!r}; read it with the program that wrote it")
@@ -67,9 +67,9 @@ def _record(document: dict) -> ScalingRecord:
 
 
 def _settings(entries: dict) -> ScalingSettings:
-    """The settings of any version: what is missing is what was done before it was there, mostly nothing, as None says.
+    """The settings of any version. A missing one gets the value that old versions always used, mostly None.
 
-    Raises ValueError for a setting that is not known, since it would change what the pixels become.
+    Raises ValueError for an unknown setting, since it could change the scaled values.
     """
     known = [field.name for field in dataclasses.fields(ScalingSettings)]
     unknown = [f"{name} {value!r}" for name, value in entries.items() if name not in known and value is not None]

@@ -18,9 +18,9 @@ _NAMES = ("mean", "scale", "constant", "lowest", "highest")
 class ScalingStatistics:
     """The numbers a transform used, in levels; float64 with one entry per channel, or one for all channels.
 
-    After `PixelScaler.transform(..., return_statistics=True)` with scope "image" or "batch" there is a first axis
-    besides: one row per image, or a single row. scale is the standard deviation, or 1.0 where that is zero (`constant`
-    is True there), so a constant channel becomes zeros. lowest and highest are the extreme levels.
+    After `PixelScaler.transform(..., return_statistics=True)` with scope "image" or "batch", there is an additional
+    first axis: one row per image, or a single row. scale is the standard deviation, or 1.0 where that is zero
+    (`constant` is True there), so a constant channel becomes zeros. lowest and highest are the extreme levels.
     """
 
     mean: np.ndarray
@@ -66,7 +66,7 @@ class ScalingStatistics:
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in _NAMES)
 
     def document(self) -> dict:
-        """JSON form; Python writes a float with as many digits as it takes to read the same one back."""
+        """JSON form; Python writes as many digits of a float as it takes to read the same float back."""
         return {name: getattr(self, name).tolist() for name in _NAMES}
 
     @classmethod

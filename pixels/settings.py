@@ -1,4 +1,4 @@
-"""What a scaling is, before it has learned anything: the mode, where its statistics come from, and what it promises."""
+"""The settings of a scaling, before it has learned anything: its mode, where its statistics come from, its range."""
 
 import math
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ WHITENING_MODES = ("pca", "zca")
 
 @dataclass(frozen=True)
 class ScalingSettings:
-    """The arguments of `PixelScaler`, described there, checked and in the form JSON holds them.
+    """The arguments of `PixelScaler`, described there, checked and in the form that JSON holds.
 
-    Raises ValueError for settings that do not exist or do not go together.
+    Raises ValueError for unknown settings and for settings that exclude each other.
     """
 
     mode: str
@@ -65,22 +65,22 @@ class ScalingSettings:
 
     @property
     def learns(self) -> bool:
-        """Whether `fit` takes statistics from the images; given constants and own statistics need none."""
+        """Whether `fit` takes statistics from the images; not if they are given or are each image's own."""
         return self.scope == "dataset" and self.statistics is None
 
     @property
     def needs_statistics(self) -> bool:
-        """Whether the formula has a statistic in it, from wherever."""
+        """Whether the formula contains a statistic, wherever it comes from."""
         return self.mode in ("center", "standardize", "positive_standardize") or self.maximum == "data"
 
     @property
     def uses_own_statistics(self) -> bool:
-        """Whether each image or batch is scaled by its own numbers; a mode that needs none is the same in any scope."""
+        """Whether each image or batch is scaled by its own numbers; False for a mode that needs none."""
         return self.scope != "dataset" and self.needs_statistics
 
     @property
     def output_range(self) -> tuple[float, float]:
-        """(low, high) of scaled values; (-inf, inf) when the mode sets no bound."""
+        """(low, high) of scaled values; (-inf, inf) if the mode sets no bound."""
         if self.mode == "tanh":
             return -1.0, 1.0
         centers_before = self.mode == "center" and self.centering == "before_normalize"
@@ -90,11 +90,11 @@ class ScalingSettings:
 
     @property
     def output_activation(self) -> str:
-        """The generator's last activation with this output range."""
+        """The generator's last activation, which has this output range."""
         return {(-1.0, 1.0): "tanh", (0.0, 1.0): "sigmoid"}.get(self.output_range, "linear")
 
     def affine(self, statistics: ScalingStatistics | None, white: int) -> Affine:
-        """The table of modes: what is subtracted, and what that is divided by. All in levels."""
+        """The table of modes: the offset to subtract and the divisor. All in levels."""
         if self.mode == "normalize":
             return Affine(np.zeros(1), self.scaling_maximum(statistics, white))
         if self.mode == "tanh":
@@ -118,7 +118,7 @@ class ScalingSettings:
         if self.maximum is None:
             return np.array([float(white)])
         if self.maximum == "data":
-            return np.array([max(1.0, float(statistics.highest.max()))])  # 1 for images that are black throughout
+            return np.array([max(1.0, float(statistics.highest.max()))])  # 1 for entirely black images
         return np.array([self.maximum])
 
     def _check_combination(self) -> None:
@@ -151,7 +151,7 @@ def integer_type(dtype: str | np.dtype | type) -> np.dtype:
 
 
 def white_level(dtype: np.dtype) -> int:
-    """The level that is white: 255 or 65,535."""
+    """The level of white: 255 or 65,535."""
     return int(np.iinfo(dtype).max)
 
 

@@ -1,4 +1,4 @@
-"""Exact mean and standard deviation of pixels, merged over shards in any order (text C's float64 sums, and better)."""
+"""Exact mean and standard deviation of pixels, mergeable in any order (text C sums in float64; this is exact)."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from pixels.checks import as_levels, check_values, flat_blocks
 # 256 rows of 256 pixels stay in a core's second-level cache, and 256 * 255 still fits in uint16.
 BLOCK_ROWS = 256
 BLOCK_PIXELS = 256
-# A uint64 column holds the squares of 2**64 / (256 * 65,535**2) = 2**24 blocks; Python integers take over well before.
+# A uint64 column holds the squares of 2**64 / (256 * 65,535**2) = 2**24 blocks; Python integers take over long before.
 BLOCKS_BEFORE_FLUSH = 2**20
-# From so many values on a second thread pays for itself.
+# From this many values on, a second thread pays off.
 THREADED_SIZE = 2**23
 
-# Input type -> the type that holds a value and its square, the type of 256 summed values, of 256 summed squares.
+# Input type -> (the type for a value and its square, the type for 256 summed values, the type for 256 summed squares).
 _SUM_TYPES = {"uint8": (np.uint16, np.uint16, np.uint32), "uint16": (np.uint32, np.uint32, np.uint64)}
 
 
@@ -26,8 +26,8 @@ _SUM_TYPES = {"uint8": (np.uint16, np.uint16, np.uint32), "uint16": (np.uint32, 
 class PixelStatistics:
     """Counts, sums and sums of squares per channel: Python integers (fractions for float images), so never rounded.
 
-    `lowest` and `highest` are the extreme values per channel. Merging is exact, hence independent of order and of how
-    the images were cut into shards.
+    `lowest` and `highest` are the extreme values per channel. Merging is exact, so neither the order nor the division
+    into shards matters.
     """
 
     pixels: int
@@ -40,7 +40,7 @@ class PixelStatistics:
         """Both sets of pixels together. Raises ValueError when the channels differ."""
         if len(self.sums) != len(other.sums):
             raise ValueError(
-                f"expected images with {len(self.sums)} channels as before, got {len(other.sums)}; fit them apart"
+                f"expected images with {len(self.sums)} channels as before, got {len(other.sums)}; fit them separately"
             )
         return PixelStatistics(
             self.pixels + other.pixels,
@@ -77,7 +77,7 @@ class PixelStatistics:
 
 
 def measure(images: np.ndarray, value_range: tuple[float, float] | None = None, top: int = 255) -> PixelStatistics:
-    """(n, h, w, c) -> PixelStatistics in level units, reading once, in blocks, with under 8 MiB of memory of its own.
+    """(n, h, w, c) -> PixelStatistics in levels. Reads once, in blocks, with less than 8 MiB of additional memory.
 
     uint8 and uint16 are summed in integers. Floats in `value_range` are moved to 0..top first; those that are whole
     levels are summed in integers too. Raises ValueError for floats that are not finite or out of range.
@@ -87,7 +87,7 @@ def measure(images: np.ndarray, value_range: tuple[float, float] | None = None, 
     if images.size < THREADED_SIZE or len(images) < 2:
         return _measure_integers(images)
     halves = images[: len(images) // 2], images[len(images) // 2 :]
-    with ThreadPoolExecutor(len(halves)) as pool:  # NumPy lets go of the interpreter while it sums
+    with ThreadPoolExecutor(len(halves)) as pool:  # NumPy releases the interpreter lock while it sums
         first, second = pool.map(_measure_integers, halves)
     return first.merge(second)
 
@@ -123,7 +123,7 @@ def _measure_floats(images: np.ndarray, value_range: tuple[float, float], top: i
 
 
 class _IntegerAccumulator:
-    """Sums blocks of integers by column, where a row is many pixels: wide enough for vector instructions."""
+    """Sums blocks of integers by column. A row is many pixels, wide enough for vector instructions."""
 
     def __init__(self, channels: int, dtype: np.dtype) -> None:
         self._channels = channels
@@ -143,7 +143,7 @@ class _IntegerAccumulator:
         if whole:
             self._add_rows(block[:whole].reshape(-1, width), self._work, self._columns)
             self._blocks += 1
-        if whole < block.size:  # under 256 pixels, so that their sum fits too
+        if whole < block.size:  # fewer than 256 pixels, so their sum fits, too
             rows = block[whole:].reshape(-1, self._channels)
             columns = np.zeros((2, self._channels), np.uint64)
             self._add_rows(rows, np.empty(rows.shape, self._value_type), columns)
@@ -162,7 +162,7 @@ class _IntegerAccumulator:
         columns[0] += np.add.reduce(work, axis=0, dtype=self._sum_type)
         np.multiply(work, work, out=work)
         columns[1] += np.add.reduce(work, axis=0, dtype=self._square_type)
-        if min(self._highest) < self._white or max(self._lowest) > 0:  # once black and white were seen, no more to find
+        if min(self._highest) < self._white or max(self._lowest) > 0:  # no search once black and white were found
             self._add_extremes(rows)
 
     def _add_extremes(self, rows: np.ndarray) -> None:
@@ -210,7 +210,7 @@ def _square_root(value: Fraction) -> float:
 
 
 def statistics_document(statistics: PixelStatistics) -> dict:
-    """JSON form: integers and fractions as text, since other JSON readers cut integers to 53 bits."""
+    """JSON form: integers and fractions as text, since other JSON readers round integers to 53 bits."""
     return {
         "pixels": str(statistics.pixels),
         "sums": [str(value) for value in statistics.sums],
@@ -221,7 +221,7 @@ def statistics_document(statistics: PixelStatistics) -> dict:
 
 
 def statistics_from_document(document: dict) -> PixelStatistics:
-    """The inverse of `statistics_document`. Raises ValueError, KeyError or TypeError when it is not one."""
+    """The inverse of `statistics_document`. Raises ValueError, KeyError or TypeError for other documents."""
 
     def exact(texts: Sequence[str]) -> tuple[int | Fraction, ...]:
         values = (Fraction(text) for text in texts)

@@ -1,7 +1,7 @@
 """The three ways to scale: by one formula for all images, by each image's or batch's own numbers, by whitening.
 
-Each is a small object that never changes; what learns returns a new one, so other threads always see a whole one. All
-three have the same methods. `forward` and `backward` fill an array of the caller's; `white` is the level that is white.
+Each is a small immutable object. Learning returns a new one, so other threads never see one half learned. All three
+have the same methods. `forward` and `backward` fill an array that the caller passes; `white` is the level of white.
 """
 
 import math
@@ -25,15 +25,15 @@ from pixels.whitening import (
     whitening_from_document,
 )
 
-_WHITENING_IMAGES = 1024  # at a time, which bounds the float64 copies
+_WHITENING_IMAGES = 1024  # at a time, to limit the memory of the float64 copies
 
 
 @dataclass(frozen=True, eq=False)
 class DatasetScaling:
     """One affine formula for every image: statistics learned once, given as constants, or not needed at all.
 
-    statistics: what the formula uses. pixels: the exact sums behind learned statistics, to go on learning; None for
-    given ones and for those that were edited by hand.
+    statistics: what the formula uses. pixels: the exact sums behind learned statistics, so that learning can continue;
+    None for given statistics and for those that were edited by hand.
     """
 
     settings: ScalingSettings
@@ -54,11 +54,11 @@ class DatasetScaling:
 
     @property
     def channels(self) -> int | None:
-        """The number of channels that the statistics are for; None when any number will do."""
+        """The number of channels that the statistics are for; None if any number will do."""
         return None if self.statistics is None or len(self.statistics.mean) == 1 else len(self.statistics.mean)
 
     def learn(self, images: np.ndarray, value_range: tuple[float, float] | None, white: int) -> "DatasetScaling":
-        """With the pixels of (n, h, w, c) images added."""
+        """A new scaling that has also learned from (n, h, w, c) images."""
         if self.settings.learns:
             return self._with(measure(images, value_range, white))
         if self.settings.statistics is not None and self.statistics is None:
@@ -66,18 +66,18 @@ class DatasetScaling:
         return self
 
     def merge(self, other: "DatasetScaling") -> "DatasetScaling":
-        """With the pixels that `other` learned from added."""
+        """A new scaling that has also learned what `other` learned."""
         return self._with(other.pixels)
 
     def forward(
         self, images: np.ndarray, out: np.ndarray, value_range: tuple[float, float] | None, white: int
     ) -> ScalingStatistics | None:
-        """(n, h, w, c) -> float32 in `out`; returns the statistics used, None when there are none."""
+        """(n, h, w, c) -> float32 in `out`; returns the statistics used, or None if the mode uses none."""
         self.settings.affine(self.statistics, white).forward(images, out, value_range, white)
         return self.statistics
 
     def backward(self, scaled: np.ndarray, out: np.ndarray, white: int, statistics: ScalingStatistics | None) -> None:
-        """Floats (n, h, w, c) -> integer levels in `out`, by its own statistics; those handed back are not needed."""
+        """Floats (n, h, w, c) -> integer levels in `out`, by its own statistics; ignores `statistics`."""
         self.settings.affine(self.statistics, white).backward(scaled, out, white)
 
     def line_back(self, white: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +94,7 @@ class DatasetScaling:
         return float(self.settings.scaling_maximum(self.statistics, white)[0])
 
     def loss_reason(self, dtype: np.dtype, channels: int | None) -> str | None:
-        """What does not come back, found by trying every level; None when all do."""
+        """Which levels the inverse does not restore, found by trying every level; None if it restores all."""
         channels = channels or (1 if self.statistics is None else len(self.statistics.mean))
         white = white_level(dtype)
         levels = np.repeat(np.arange(white + 1, dtype=dtype), channels).reshape(1, -1, 1, channels)
@@ -105,7 +105,7 @@ class DatasetScaling:
             return "scaled values overflow float32; the standard deviation is too small or the mean too large"
         self.backward(scaled, back, white, None)
         changed = int(np.count_nonzero(back != levels))
-        return f"{changed} of {levels.size} levels do not come back; float32 is too coarse" if changed else None
+        return f"{changed} of {levels.size} levels are not restored; float32 is too coarse" if changed else None
 
     def document(self) -> dict:
         """Its entries of the JSON form."""
@@ -149,7 +149,7 @@ class DatasetScaling:
 
 @dataclass(frozen=True, eq=False)
 class OwnScaling:
-    """Each image, or each batch, by its own statistics. Nothing is learned; the way back needs what was used."""
+    """Each image, or each batch, by its own statistics. Learns nothing; the inverse needs the statistics used."""
 
     settings: ScalingSettings
     is_ready = True
@@ -163,7 +163,7 @@ class OwnScaling:
     def forward(
         self, images: np.ndarray, out: np.ndarray, value_range: tuple[float, float] | None, white: int
     ) -> ScalingStatistics | None:
-        """(n, h, w, c) -> float32 in `out`; returns one row of statistics per image, or one; None for no images."""
+        """(n, h, w, c) -> float32 in `out`; returns one row of statistics per image or batch, or None for no images."""
         rows = []
         for part in self._groups(len(images)):
             rows.append(ScalingStatistics.of(measure(images[part], value_range, white), self.settings.per_channel))
@@ -171,7 +171,7 @@ class OwnScaling:
         return ScalingStatistics.stack(rows) if rows else None
 
     def backward(self, scaled: np.ndarray, out: np.ndarray, white: int, statistics: ScalingStatistics | None) -> None:
-        """Floats (n, h, w, c) -> integer levels in `out`, by the rows that `forward` returned. ValueError without."""
+        """Floats (n, h, w, c) -> integer levels in `out`, by the rows that `forward` returned; ValueError for None."""
         groups = list(self._groups(len(scaled)))
         if statistics is None:
             reason = self.loss_reason(out.dtype, None)
@@ -179,31 +179,31 @@ class OwnScaling:
         if len(statistics.mean) != len(groups):
             raise ValueError(
                 f"expected {len(groups)} rows of statistics for {len(scaled)} images, got {len(statistics.mean)}; "
-                "hand back those of the same transform"
+                "pass those of the same transform"
             )
         for index, part in enumerate(groups):
             self.settings.affine(statistics.row(index), white).backward(scaled[part], out[part], white)
 
     def line_back(self, white: int) -> tuple[np.ndarray, np.ndarray]:
-        """There is none. Raises ValueError."""
+        """Raises ValueError, since no single formula exists."""
         raise ValueError(
-            f"expected one line back for all images, got a scaling without; {self.loss_reason(None, None)}"
+            f"expected one inverse for all images, got a scaling without one; {self.loss_reason(None, None)}"
         )
 
     def maximum(self, white: int) -> float | None:
-        """M; None when each image or batch has its own."""
+        """M; None if each image or batch has its own."""
         if self.settings.maximum == "data":
             return None
         return float(self.settings.scaling_maximum(None, white)[0])
 
     def loss_reason(self, dtype: np.dtype, channels: int | None) -> str:
         return (
-            f"the way back needs the statistics of each {self.settings.scope}, which generated images do not have; "
-            "use scope='dataset', or hand back those of transform(..., return_statistics=True)"
+            f"the inverse needs the statistics of each {self.settings.scope}, which generated images do not have; "
+            "use scope='dataset', or pass what transform(..., return_statistics=True) returned"
         )
 
     def document(self) -> dict:
-        """Its entries of the JSON form: none."""
+        """Its entries in the JSON form: none."""
         return {"statistics": None, "sums": None, "image_shape": None, "whitening": None}
 
     def _groups(self, count: int) -> Iterator[slice]:
@@ -212,9 +212,9 @@ class OwnScaling:
 
 @dataclass(frozen=True, eq=False)
 class WhiteningScaling:
-    """Whole images of one size turned to uncorrelated values, with an exact way back.
+    """Whole images of one size turned into uncorrelated values, with an exact inverse.
 
-    moments: the exact sums, for the white `white`; None when loaded, since only `stored`, what they led to, is kept.
+    moments: the exact sums, for the white level `white`; None after loading, since only the result, `stored`, is saved.
     """
 
     settings: ScalingSettings
@@ -238,17 +238,17 @@ class WhiteningScaling:
 
     @cached_property
     def whitening(self) -> Whitening:
-        """Found from the moments when first used, not for every shard; two threads at once find the same numbers."""
+        """Computed from the moments on first use, not for every shard; two threads at once compute the same numbers."""
         if self.stored is not None:
             return self.stored
         return fit_whitening(self.moments, self.settings.mode == "zca", self.settings.epsilon, self.white)
 
     def learn(self, images: np.ndarray, value_range: tuple[float, float] | None, white: int) -> "WhiteningScaling":
-        """With the moments of (n, h, w, c) images added."""
+        """A new whitening with the moments of (n, h, w, c) images added."""
         return self._with(measure_moments(images, value_range, white), white)
 
     def merge(self, other: "WhiteningScaling") -> "WhiteningScaling":
-        """With the moments that `other` learned added."""
+        """A new whitening with the moments of `other` added."""
         return self._with(other.moments, other.white)
 
     def forward(
@@ -269,7 +269,7 @@ class WhiteningScaling:
             out[part] = np.clip(np.rint(levels), 0, white).reshape(out[part].shape)
 
     def line_back(self, white: int) -> tuple[np.ndarray, np.ndarray]:
-        """(matrix, mean) of flat levels = flat scaled @ matrix + mean."""
+        """(matrix, mean), where flat levels = flat scaled @ matrix + mean."""
         return self.whitening.line_back()
 
     def mean(self) -> np.ndarray:
@@ -282,7 +282,7 @@ class WhiteningScaling:
         return float(white)
 
     def loss_reason(self, dtype: np.dtype, channels: int | None) -> str | None:
-        """What float32 may lose, by a bound that holds for all images; None when every level comes back."""
+        """What float32 may lose, by a bound that holds for all images; None if the inverse restores every level."""
         error = self.whitening.largest_error(white_level(dtype))
         return None if error < 0.5 else f"float32 can leave errors of {error:.2g} levels; use a larger epsilon"
 
@@ -324,7 +324,7 @@ Strategy = DatasetScaling | OwnScaling | WhiteningScaling
 
 
 def strategy_for(settings: ScalingSettings) -> Strategy:
-    """The strategy of these settings before it has learned anything."""
+    """The strategy for these settings, before it has learned anything."""
     if settings.whitens:
         return WhiteningScaling(settings)
     if settings.uses_own_statistics:
@@ -335,7 +335,7 @@ def strategy_for(settings: ScalingSettings) -> Strategy:
 
 
 def strategy_from_document(document: dict, settings: ScalingSettings, channels: int | None) -> Strategy:
-    """The strategy whose `document` this is. Raises ValueError, KeyError or TypeError for what cannot be right."""
+    """The strategy that wrote this document. Raises ValueError, KeyError or TypeError if it is invalid."""
     if settings.whitens:
         return WhiteningScaling.from_document(document, settings)
     if settings.uses_own_statistics:

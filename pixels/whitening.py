@@ -1,4 +1,4 @@
-"""PCA and ZCA whitening of whole images, with an exact way back (text C's extension)."""
+"""PCA and ZCA whitening of whole images, with an exact inverse (text C's extension)."""
 
 import base64
 import math
@@ -17,7 +17,7 @@ IMAGES_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class Moments:
-    """Exact integer sums over images of every feature, int64 (d,), and of every product of two, int64 (d, d)."""
+    """Exact integer sums over images: of every feature, int64 (d,), and of every product of two, int64 (d, d)."""
 
     images: int
     sums: np.ndarray
@@ -70,12 +70,12 @@ def measure_moments(images: np.ndarray, value_range: tuple[float, float] | None,
 
 @dataclass(frozen=True)
 class Whitening:
-    """scores = (v - mean) @ components; whitened = scores / sqrt(variances + epsilon), turned back by ZCA.
+    """scores = (v - mean) @ components; whitened = scores / sqrt(variances + epsilon), then rotated back for ZCA.
 
-    mean, variances: float64 (d,), in levels and squared levels; components: float64 (d, d), one direction a column.
-    epsilon: squared levels added to each variance, so that directions with little or no variation are not blown up.
-    keeps_axes: True for ZCA, whose result still looks like the image; False for PCA, whose values are coefficients,
-    largest variance first, and have no place in the image.
+    mean, variances: float64 (d,), in levels and squared levels; components: float64 (d, d), one direction per column.
+    epsilon: squared levels added to each variance, so that directions with little or no variation are not amplified.
+    keeps_axes: True for ZCA, whose result still looks like the image; False for PCA, whose values are coefficients in
+    order of decreasing variance, not pixels.
     """
 
     mean: np.ndarray
@@ -104,11 +104,11 @@ class Whitening:
         return np.sqrt(self.components**2 @ self.variances)
 
     def largest_error(self, top: int) -> float:
-        """The largest error, in levels, that float32 can leave after forward and backward, over all images there are.
+        """The largest error, in levels, that float32 can cause in forward and backward together, for any image.
 
-        A float32 is off by 2**-24 of itself at most. PCA scales that back direction by direction, so the error is at
-        most 2**-24 of the longest possible deviation, top * sqrt(d). ZCA mixes directions, which multiplies it by the
-        ratio of the largest scale to the smallest.
+        Rounding to float32 changes a value by at most 2**-24 of itself. PCA scales that back direction by direction, so
+        the error is at most 2**-24 of the longest possible deviation, top * sqrt(d). ZCA mixes directions, which
+        multiplies it by the ratio of the largest scale to the smallest.
         """
         scale = self._scale()
         mixing = float(scale.max() / scale.min()) if self.keeps_axes else 1.0
@@ -119,13 +119,13 @@ class Whitening:
 
 
 def fit_whitening(moments: Moments, keeps_axes: bool, epsilon: float | None, top: int) -> Whitening:
-    """Eigenvectors of the covariance. Without `epsilon`, the smallest that keeps the way back exact, and at least a
-    millionth of the largest variance."""
+    """Whitening by the eigenvectors of the covariance. Without `epsilon`, takes the smallest one that keeps the inverse
+    exact, and at least a millionth of the largest variance."""
     mean = moments.sums / moments.images
     covariance = moments.products / moments.images - np.outer(mean, mean)
     variances, components = np.linalg.eigh((covariance + covariance.T) / 2)
     variances, components = np.maximum(variances[::-1], 0.0), np.ascontiguousarray(components[:, ::-1])
-    # A sign for each direction that does not depend on the linear algebra library: its largest entry is positive.
+    # The sign of a direction must not depend on the linear algebra library: make its largest entry positive.
     largest = components[np.abs(components).argmax(axis=0), np.arange(len(mean))]
     components *= np.where(largest < 0, -1.0, 1.0)
     if epsilon is None:

@@ -106,7 +106,7 @@ HOSTILE = [
     (generate, lambda_layer, "keras.layers.Lambda; it was not loaded"),
     (generate, class_imported_by_name, "the same name twice"),
     (train, pickled_checkpoint, "object array, which can run code"),
-    (generate, nested_brackets, "brackets nested without end"),
+    (generate, nested_brackets, "brackets nested too deep"),
     (generate, pipe_for_scaling, "expected a regular file, got a pipe"),
     (generate, device_for_config, "expected a regular file, got a device"),
     (train, samples_elsewhere, "expected a folder, got the link"),

@@ -158,7 +158,7 @@ FILES = {
         {},
         DEEP_RGB,
     ),
-    "PNG RGBA 16 bits": (deep_png(DEEP_RGBA, 6), {}, "transparent or partly so; pass alpha='white'"),
+    "PNG RGBA 16 bits": (deep_png(DEEP_RGBA, 6), {}, "partly or fully transparent; pass alpha='white'"),
     "PNG RGBA 16 bits, dropped": (deep_png(DEEP_RGBA, 6), {"alpha": "drop"}, DEEP_RGB),
     "PNG RGBA 16 bits, on white": (
         deep_png(DEEP_RGBA, 6),
@@ -182,7 +182,7 @@ FILES = {
     "TIFF RGB 8 bits, turned": (tiff(RGB, "rgb", extratags=[(274, 3, 1, 6)]), {}, np.rot90(RGB, -1)),
     "TIFF gray 16 bits, turned": (tiff(DEEP_GRAY, extratags=[(274, 3, 1, 8)]), {}, np.rot90(DEEP_GRAY)),
     "TIFF RGB 8 bits, in planes": (tiff(np.moveaxis(RGB, -1, 0), "rgb", planarconfig="separate"), {}, RGB),
-    "TIFF RGBA 16 bits": (tiff(DEEP_RGBA, "rgb", extrasamples=["unassalpha"]), {}, "transparent or partly so"),
+    "TIFF RGBA 16 bits": (tiff(DEEP_RGBA, "rgb", extrasamples=["unassalpha"]), {}, "partly or fully transparent"),
     "TIFF RGBA 16 bits, black": (
         tiff(DEEP_RGBA, "rgb", extrasamples=["unassalpha"]),
         {"alpha": "black"},
@@ -197,7 +197,7 @@ FILES = {
     "TIFF signed 8 bits": (tiff(GRAY.astype(np.int8)), {}, "got 8-bit signed integer pixels"),
     "TIFF unsigned 32 bits": (tiff(GRAY.astype(np.uint32)), {}, "got 32-bit unsigned integer pixels"),
     "TIFF float 32 bits": (tiff(GRAY.astype(np.float32)), {}, "got 32-bit floating-point pixels"),
-    "TIFF float 64 bits": (tiff(GRAY.astype(np.float64)), {}, "holds pixels of another kind"),
+    "TIFF float 64 bits": (tiff(GRAY.astype(np.float64)), {}, "holds other pixels"),
     "TIFF RGB float": (tiff(RGB.astype(np.float32), "rgb"), {}, "floating"),
     "TIFF RGB and a channel more": (
         tiff(with_alpha(RGB, RAMP_ALPHA), "rgb", extrasamples=["unspecified"]),
@@ -224,7 +224,11 @@ FILES = {
     "PNG palette of 4 bits": (png(INDICES, 4, 3, chunk(b"PLTE", PALETTE)), {}, COLORS),
     "GIF palette": (picture_bytes(palette_picture(), "GIF"), {}, COLORS),
     "BMP palette": (picture_bytes(palette_picture(), "BMP"), {}, COLORS),
-    "PNG palette, one color transparent": (picture_bytes(palette_picture(1), "PNG"), {}, "got 3 that are transparent"),
+    "PNG palette, one color transparent": (
+        picture_bytes(palette_picture(1), "PNG"),
+        {},
+        "got 3 that are partly or fully transparent",
+    ),
     "PNG palette, partly transparent": (
         png(INDICES, 8, 3, chunk(b"PLTE", PALETTE), chunk(b"tRNS", bytes([255, 0, 128]))),
         {"alpha": "white"},
@@ -235,8 +239,8 @@ FILES = {
         {},
         np.frombuffer(PALETTE, np.uint8).reshape(4, 3)[INDICES % 2],
     ),
-    "GIF transparent": (picture_bytes(palette_picture(2), "GIF", transparency=2), {}, "transparent or partly so"),
-    "PNG gray, one level transparent": (png(GRAY, 8, 0, key(40)), {}, "got 1 that are transparent"),
+    "GIF transparent": (picture_bytes(palette_picture(2), "GIF", transparency=2), {}, "partly or fully transparent"),
+    "PNG gray, one level transparent": (png(GRAY, 8, 0, key(40)), {}, "got 1 that are partly or fully transparent"),
     "PNG gray 2 bits, one level transparent": (
         png(TWO_BIT, 2, 0, key(2)),
         {"alpha": "white"},
@@ -255,9 +259,9 @@ FILES = {
     "PNG RGB 16 bits, one color transparent": (
         deep_png(DEEP_RGB, 2, key(*DEEP_RGB[2, 3].tolist())),
         {},
-        "got 1 that are transparent",
+        "got 1 that are partly or fully transparent",
     ),
-    "PNG RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {}, "got 6 that are transparent or partly so"),
+    "PNG RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {}, "got 6 that are partly or fully transparent"),
     "PNG RGBA, dropped": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "drop"}, RGB),
     "PNG RGBA, on white": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "white"}, over(RGB, RAMP_ALPHA, 255)),
     "PNG RGBA, on black": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "black"}, over(RGB, RAMP_ALPHA, 0)),
@@ -267,7 +271,7 @@ FILES = {
         {"alpha": "white"},
         over(GRAY, RAMP_ALPHA, 255),
     ),
-    "WebP RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "WEBP", lossless=True), {}, "transparent or partly so"),
+    "WebP RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "WEBP", lossless=True), {}, "partly or fully transparent"),
     "TIFF gray and alpha": (pillow(with_alpha(GRAY, RAMP_ALPHA), "TIFF"), {"alpha": "drop"}, GRAY),
     # --- colors
     "JPEG CMYK": (
@@ -280,7 +284,7 @@ FILES = {
         {"cmyk": "convert"},
         CONVERTED_CMYK,
     ),
-    "TIFF Lab": (picture_bytes(Image.new("LAB", (4, 3)), "TIFF"), {}, "Pillow's mode 'LAB'"),
+    "TIFF Lab": (picture_bytes(Image.new("LAB", (4, 3)), "TIFF"), {}, "Pillow mode 'LAB'"),
     # --- the way up
     **{
         f"{file_format} orientation {orientation}": (oriented(file_format, orientation), {}, upright)
@@ -322,7 +326,7 @@ FILES = {
     "PNG frame 0 of one": (GOOD_PNG, {"frame": 0}, RGB),
     # --- damage
     "empty file": (b"", {}, "an empty file of 0 bytes"),
-    "text named .png": (b"once upon a time", {}, r"got text, none of them"),
+    "text named .png": (b"once upon a time", {}, "got text; "),
     "PNG cut in the header": (GOOD_PNG[:20], {}, "PNG"),
     "PNG cut in the pixels": (
         pillow(NOISE, "PNG")[:4000],
@@ -352,7 +356,7 @@ FILES = {
     "NPY of a negative size": (npy_of_shape((-4, 4)), {}, "which has no pixels"),
     "NPY of a huge size": (npy_of_shape((9_000_000, 9_000_000)), {}, "may be a decompression bomb"),
     "NPY cut": (npy(RGB)[:-1], {}, "expected 36 bytes of values, got 35"),
-    "a pickle": (pickle.dumps(GRAY), {}, "none of them"),
+    "a pickle": (pickle.dumps(GRAY), {}, "got a pickle"),
 }
 
 
@@ -379,9 +383,9 @@ def test_odd_file(content, keywords, expected, tmp_path):
 
 
 PATHS = {
-    "missing": ("missing.png", "where nothing is"),
+    "missing": ("missing.png", "does not exist"),
     "folder": ("folder", "got a folder"),
-    "missing folder": ("nowhere/image.png", "where nothing is"),
+    "missing folder": ("nowhere/image.png", "does not exist"),
 }
 
 
@@ -409,7 +413,7 @@ REFUSED = {
     "list": ("a.png", [[1, 2], [3, 4]], {}, TypeError, "got int64"),
     "masked": ("a.png", np.ma.masked_equal(GRAY, 40), {}, TypeError, "got a masked array"),
     "JPEG": ("a.jpg", GRAY, {}, ValueError, "JPEG, which changes the values; save as .png"),
-    "GIF": ("a.gif", GRAY, {}, ValueError, "GIF, a palette of 256 colors"),
+    "GIF": ("a.gif", GRAY, {}, ValueError, "GIF, which holds 256 8-bit colors"),
     "GIF 16 bits": ("a.gif", DEEP_GRAY, {}, ValueError, "uint16 of shape .* got GIF"),
     "BMP 16 bits": ("a.bmp", DEEP_GRAY, {}, ValueError, "holds 8 bits, got uint16"),
     "WebP 16 bits": ("a.webp", DEEP_RGB, {}, ValueError, "holds 8 bits, got uint16"),

@@ -198,7 +198,7 @@ def test_a_wrong_value_in_the_file_is_noticed(suffix, tmp_path, monkeypatch):
         write(path, pixels)
 
     monkeypatch.setattr(image_writing, "_write_file", write_one_value_wrong)
-    with pytest.raises(imaging.ImageFileError, match=r"got 1 others, the first at \(2, 1, 0\): 201 instead of 200"):
+    with pytest.raises(imaging.ImageFileError, match=r"got 1 different, the first at \(2, 1, 0\): 201 instead of 200"):
         imaging.save_image(path, good + 173)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -260,7 +260,7 @@ def test_a_wrong_value_among_many_images_is_noticed(tmp_path, monkeypatch):
     images[:, 0, 0, 0] = np.arange(6)
     paths = [tmp_path / f"{index}.png" for index in range(6)]
     with pytest.raises(
-        imaging.ImageFileError, match=r"3\.png: .* got 1 others, the first at \(2, 1, 0\): 1 instead of 0"
+        imaging.ImageFileError, match=r"3\.png: .* got 1 different, the first at \(2, 1, 0\): 1 instead of 0"
     ):
         imaging.save_images(paths, images)
     assert list(tmp_path.iterdir()) == []

@@ -463,7 +463,7 @@ def test_is_lossless_is_found_by_trying():
     """A given standard deviation of 1e60 sends every level to zero in float32."""
     scaler = PixelScaler("standardize", statistics={"mean": 0, "std": 1e60}, dtype="uint8")
     assert not scaler.is_lossless
-    assert scaler.loss_reason.startswith("255 of 256 levels do not come back")
+    assert scaler.loss_reason.startswith("255 of 256 levels are not restored")
     scaler = PixelScaler("standardize", statistics={"mean": 0, "std": 1e-60}, dtype="uint8")
     assert not scaler.is_lossless and "overflow" in scaler.loss_reason
 

@@ -57,7 +57,7 @@ def test_a_message_keeps_its_beginning_and_its_way_out():
 def test_a_full_disk_behind_standard_output_is_said(tmp_path):
     outcome = run(tmp_path, "PROGRAM > /dev/full; echo $?")
     assert outcome.stdout == "1\n"
-    assert "expected standard output to take the result" in outcome.stderr and outcome.stderr.count("\n") == 1
+    assert "expected to write the result to standard output" in outcome.stderr and outcome.stderr.count("\n") == 1
 
     short = (
         """"$P" -c "from command_line import run_command; run_command(lambda: print('x') or 0)" >/dev/full; echo $?"""

@@ -171,7 +171,7 @@ def test_the_content_decides_and_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "1.jpg").write_bytes(stream.getvalue())
     assert load_images(tmp_path).images.shape == (1, 16, 16, 3)
     (tmp_path / "1.jpg").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(80))
-    with pytest.raises(ValueError, match=r"got HEIC, none of them; convert it: pip install pillow-heif"):
+    with pytest.raises(ValueError, match=r"got HEIC; convert it: pip install pillow-heif"):
         load_images(tmp_path)
 
 
