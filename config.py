@@ -42,6 +42,9 @@ PRESETS: dict[str, dict] = {
     "tutorial": {**DCGAN, "averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
 
+IMAGES_SHOWN, IMAGES_A_LINE = 200_000, 5_000  # in a run without --epochs, and from one line of it to the next
+MOST_EPOCHS = 1_000_000  # of a run that its minutes end
+
 DCGAN_PRESETS = ("dcgan", "tutorial")
 
 # What goes with a loss when it is asked for by name; explicit choices go before.
@@ -178,7 +181,7 @@ class TrainingConfig:
     epochs: int = option(
         10,
         RECIPE,
-        "passes over the data (default: as many as show 200,000 images, {default} of the glyphs)",
+        f"passes over the data (default: as many as show {IMAGES_SHOWN:,} images, {{default}} of the glyphs)",
         Whole("N", 1),
     )
     # Many small steps learn more per minute than few large ones.
@@ -275,7 +278,7 @@ class TrainingConfig:
         1,
         RUN,
         "epochs from one sample grid, line and checkpoint to the next (default {default}; without --epochs, as many as "
-        "show 5,000 images)",
+        f"show {IMAGES_A_LINE:,} images)",
         Whole("EPOCHS", 1),
         rare=True,
     )
@@ -336,6 +339,16 @@ class TrainingConfig:
         preset = PRESETS.get(choices.get("preset", cls.preset), {})
         needed = LOSS_NEEDS.get(choices.get("loss", ""), {})
         return cls(**{**preset, **needed, **choices})
+
+    def lasting(self, choices: dict, total: int) -> "TrainingConfig":
+        """With the epochs of a new run on `total` images where `choices` name none: as many as show `IMAGES_SHOWN`,
+        or the minutes will end it. Such a run writes after every `IMAGES_A_LINE`, many epochs of few images.
+        """
+        if "epochs" in choices:
+            return self
+        epochs = MOST_EPOCHS if self.minutes else max(1, round(IMAGES_SHOWN / total))
+        save_every = choices.get("save_every", max(1, round(IMAGES_A_LINE / total)))
+        return dataclasses.replace(self, epochs=epochs, save_every=save_every)
 
     def whole_intervals(self, steps: int) -> int:
         """At least so many steps, a multiple of those from one penalty to the next."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config import TrainingConfig
+from config import CHANGED_BY_RESUMING, TrainingConfig
 from errors import InputError, Parameter, words
 from files import (
     PARTIAL_MARK,
@@ -192,6 +192,37 @@ class RunFolder:
         finally:
             os.close(descriptor)  # gives the lock back, as the end of the process would
 
+    def config_to_resume(self, choices: dict) -> TrainingConfig:
+        """Its config with what may be chosen anew when training goes on. Raises ValueError where it cannot go on so."""
+        self.check_settings_known()
+        self.check_own_folders()
+        contradictions = self.config.contradictions(choices)
+        if contradictions:
+            raise InputError(
+                (f"expected the settings of {self.path} with --resume, got ", *contradictions),
+                "leave them out",
+                "start a new run",
+            )
+        if "data" not in choices:
+            self.check_data_is_there()
+        changed = {name: value for name, value in choices.items() if name in CHANGED_BY_RESUMING}
+        return replace(self.config, **changed)
+
+    def is_finished(self, config: TrainingConfig) -> bool:
+        """Whether nothing is left to do: its report, which is written last, is newer than its checkpoint, and the
+        networks are whole; lost ones are written again.
+        """
+        checkpoint, report = self.latest_checkpoint(), self.path / "report.html"
+        if checkpoint is None or not report.exists() or report.stat().st_mtime < checkpoint.stat().st_mtime:
+            return False
+        if not (self.has_network("generator") and self.has_network("discriminator")):
+            return False
+        state = self.load_checkpoint()
+        steps, minutes = int(state["progress/step"]), float(state["progress/seconds"][0]) / 60
+        if config.minutes is not None and minutes >= config.minutes:
+            return True
+        return steps == config.epochs * self.steps_per_epoch  # fewer than are done are a mistake, which is told later
+
     def check_settings_known(self) -> None:
         """Raises ValueError where training could not go on as it began: this version does not know all settings."""
         if self.unknown_settings:
@@ -276,10 +307,6 @@ class RunFolder:
             return True
         except (FileNotFoundError, UnreadableFile):
             return False
-
-    def has_networks(self) -> bool:
-        """Whether the generator and the discriminator are there and whole."""
-        return self.has_network("generator") and self.has_network("discriminator")
 
     def load_generator(self, best: bool = False):
         """generator.keras, or generator_best.keras, as stock Keras reads it.

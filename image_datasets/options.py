@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from errors import Explained, Parameter
+from errors import Explained, Parameter, Words
 from imaging import FITS
 
 IN_MEMORY_BYTES = 2**30
@@ -16,7 +16,7 @@ class ChoicesNeeded(Explained):
         image_count: how many images there are then.
     """
 
-    def __init__(self, problem: str, choices: dict[str, object], image_count: int) -> None:
+    def __init__(self, problem: Words, choices: dict[str, object], image_count: int) -> None:
         self.choices, self.image_count = choices, image_count
         ways = [part for name, value in choices.items() for part in (" ", Parameter(name, value))]
         super().__init__(problem, ("pass", *ways))

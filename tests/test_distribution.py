@@ -20,6 +20,7 @@ import train
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
 from training.feed import Feed
+from training.workers import find_workers
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 20
@@ -198,9 +199,9 @@ def test_the_chief_is_the_first_of_all_tasks(monkeypatch):
     found = []
     for kind, index in (("chief", 0), ("worker", 0), ("worker", 1)):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}}))
-        found.append(train.find_workers("multi-worker"))
+        found.append(find_workers("multi-worker"))
     assert found == [(0, 3), (1, 3), (2, 3)]
-    assert train.find_workers("mirrored") == train.find_workers(None) == (0, 1)
+    assert find_workers("mirrored") == find_workers(None) == (0, 1)
 
 
 def test_the_parts_of_the_feeds_make_up_the_batches():
@@ -368,7 +369,7 @@ def test_the_files_to_copy_tell_each_worker_where_it_is(cluster, begun, tmp_path
         lines += result.stdout.splitlines()
     for number, (place, command) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
         monkeypatch.setenv("TF_CONFIG", place)
-        assert train.find_workers("multi-worker") == (number, 2 if cluster == "slurm" else 4)
+        assert find_workers("multi-worker") == (number, 2 if cluster == "slurm" else 4)
         monkeypatch.setattr(sys, "argv", command.split())
         arguments = train.build_parser().parse_args()
         assert arguments.resume == begun and arguments.run_dir == run

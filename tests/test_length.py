@@ -11,7 +11,6 @@ from conftest import QUICK
 import generate
 import train
 from config import TrainingConfig
-from train import choose_length
 from training import loop
 from training.history import History
 from training.step import TrainStep
@@ -19,9 +18,9 @@ from training.step import TrainStep
 
 @pytest.mark.parametrize(("count", "epochs", "save_every"), [(20_000, 10, 1), (50_000, 4, 1), (482, 415, 10)])
 def test_the_default_length_is_a_number_of_images(count, epochs, save_every):
-    config = choose_length(TrainingConfig(), {}, count)
+    config = TrainingConfig().lasting({}, count)
     assert (config.epochs, config.save_every) == (epochs, save_every)
-    assert choose_length(TrainingConfig(epochs=3), {"epochs": 3}, count) == TrainingConfig(epochs=3)
+    assert TrainingConfig(epochs=3).lasting({"epochs": 3}, count) == TrainingConfig(epochs=3)
 
 
 @pytest.fixture

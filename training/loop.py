@@ -11,13 +11,9 @@ import numpy as np
 from errors import Explained, Words, words
 from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
-from preprocessing import PixelScaler
 from progress import ProgressBar, progress_bar
-from runs import RunFolder
 from training.feed import Feed
-from training.history import History
-from training.networks import Networks
-from training.recorder import Recorder, SilentRecorder
+from training.recorder import Recorder, Setup, SilentRecorder
 from training.step import Readings, TrainStep
 
 STOPPING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
@@ -51,32 +47,17 @@ class Training:
     Of many workers all take the same steps and stop after the same one, whichever a signal came to; only the chief
     writes.
 
-    Args:
-        run: its folder and config.
-        images: the real images. scaler: fitted to them, or read back from the run.
-        networks: built for the devices that share each batch.
-        history: new, or what `restore_history` returned.
-        yardstick: measures the generator every config.evaluate_every epochs; the chief needs it when that is given.
+    yardstick: measures the generator every config.evaluate_every epochs; the chief needs it when that is given.
     """
 
-    def __init__(
-        self,
-        run: RunFolder,
-        images: ImageSet,
-        scaler: PixelScaler,
-        networks: Networks,
-        history: History,
-        yardstick: Yardstick | None = None,
-    ) -> None:
-        self.run, self.images, self.scaler, self.networks, self.history = run, images, scaler, networks, history
-        self.replicas = networks.replicas
-        self.total_steps = run.config.epochs * run.steps_per_epoch
-        low, high = scaler.output_range
-        self.train_step = TrainStep(networks, run.config, self.total_steps, high - low)
+    def __init__(self, setup: Setup, yardstick: Yardstick | None = None) -> None:
+        self.run, self.images, self.scaler, self.networks, self.history = setup
+        self.replicas = self.networks.replicas
+        self.total_steps = self.run.config.epochs * self.run.steps_per_epoch
+        low, high = self.scaler.output_range
+        self.train_step = TrainStep(self.networks, self.run.config, self.total_steps, high - low)
         self.warned = False
-        self.recorder = SilentRecorder()
-        if self.replicas.is_chief:
-            self.recorder = Recorder(run, images, scaler, networks, history, yardstick)
+        self.recorder = Recorder(setup, yardstick) if self.replicas.is_chief else SilentRecorder()
 
     def train(self, tensorboard: bool = False, steps_per_execution: int = 1) -> None:
         """Trains until run.config.epochs are done, or its minutes are over. Every epoch, or every save_every epochs,

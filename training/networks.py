@@ -103,6 +103,8 @@ def build_networks(
     class_count: of the images, used when config.conditional asks for it.
     labels: int64 (n,) of the images, where some classes may have more than others.
     replicas: the devices that train them. Samples are drawn on one, so the averaged generator is not spread over them.
+
+    Raises WorkerLost when another worker has ended.
     """
     keras.utils.set_random_seed(config.seed)
     dtype = dtype_policy(config.precision)
@@ -116,9 +118,10 @@ def build_networks(
     averaged_generator = build_generator(*shape, "float32", classes)
     averaged_generator.set_weights(generator.get_weights())
     plain_discriminator = None if replicas.is_one_device else discriminator
-    generator, discriminator = replicas.copy_network(generator), replicas.copy_network(discriminator)
-    with replicas.scope():
-        optimizers = _adam(config, generator), _adam(config, discriminator)
+    with replicas.watched():
+        generator, discriminator = replicas.copy_network(generator), replicas.copy_network(discriminator)
+        with replicas.scope():
+            optimizers = _adam(config, generator), _adam(config, discriminator)
     return Networks(
         generator, discriminator, *optimizers, averaged_generator, class_shares, replicas, plain_discriminator
     )

@@ -1,9 +1,14 @@
 """Which arithmetic is faster on this machine, found by a short measurement."""
 
+import dataclasses
+import sys
 import time
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from config import TrainingConfig
+from training.distribution import Replicas
 
 LEAST_GAIN = 1.15  # below this bfloat16 is not worth its 8 bits of precision
 
@@ -18,6 +23,16 @@ def faster_precision(repeats: int = 10) -> tuple[str, float]:
     pairs = [(_seconds(in_float32), _seconds(in_bfloat16)) for _ in range(repeats)]
     ratio = min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs)
     return precision_of(ratio), ratio
+
+
+def choose_precision(config: TrainingConfig, replicas: Replicas) -> TrainingConfig:
+    """Where "auto" was asked for, the faster precision here; of many workers, that of the one which gains least."""
+    if config.precision != "auto":
+        return config
+    gain = float(replicas.gather(faster_precision()[1]).min())
+    precision = precision_of(gain)
+    print(f"precision: {precision} (bfloat16 is {gain:.1f} times as fast as float32 here)", file=sys.stderr)
+    return dataclasses.replace(config, precision=precision)
 
 
 def precision_of(gain: float) -> str:

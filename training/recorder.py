@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,6 +21,16 @@ from training.report import write_report
 from training.tensorboard import Board
 
 SECONDS_BETWEEN_PICTURES = 15.0  # at least; they take about one
+
+
+class Setup(NamedTuple):
+    """What a run trains with."""
+
+    run: RunFolder  # its folder and config
+    images: ImageSet  # the real ones
+    scaler: PixelScaler  # fitted to them, or read back from the run
+    networks: Networks  # built for the devices that share each batch
+    history: History  # new, or what `restore_history` returned
 
 
 class SilentRecorder:
@@ -50,19 +61,11 @@ class Recorder(SilentRecorder):
     yardstick: measures the generator every config.evaluate_every epochs. Raises ValueError where it is missing.
     """
 
-    def __init__(
-        self,
-        run: RunFolder,
-        images: ImageSet,
-        scaler: PixelScaler,
-        networks: Networks,
-        history: History,
-        yardstick: Yardstick | None = None,
-    ) -> None:
-        if run.config.evaluate_every and yardstick is None:
+    def __init__(self, setup: Setup, yardstick: Yardstick | None = None) -> None:
+        if setup.run.config.evaluate_every and yardstick is None:
             raise ValueError("expected a yardstick with evaluate_every, got none; open_yardstick makes one")
-        self._run, self._images, self._scaler, self._networks = run, images, scaler, networks
-        self._history, self._yardstick = history, yardstick
+        self._run, self._images, self._scaler, self._networks, self._history = setup
+        self._yardstick = yardstick
         self._board: Board | None = None
         self._pictures_at = -math.inf
         self._place: tuple[int, int] | None = None  # which folder the run is

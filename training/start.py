@@ -1,13 +1,25 @@
 """Beginning from a trained run: what its networks and new ones have in common is taken over."""
 
+import dataclasses
 import hashlib
+import sys
 
 import keras
 import numpy as np
 
+from config import TrainingConfig
 from errors import InputError, words
 from runs import RunFolder
 from training.networks import Networks
+
+
+def begin(config: TrainingConfig, run: RunFolder | None, networks: Networks) -> TrainingConfig:
+    """Takes over the networks of --start-from, for a run that has no checkpoint yet; the config then names them."""
+    if config.start_from is None or (run is not None and run.latest_checkpoint() is not None):
+        return config
+    line, sha256 = begin_from(RunFolder.open(config.start_from), networks, config.latent_dim, config.start_sha256)
+    print(line, file=sys.stderr)
+    return dataclasses.replace(config, start_sha256=sha256)
 
 
 def begin_from(source: RunFolder, networks: Networks, latent_dim: int, sha256: str | None) -> tuple[str, str]:

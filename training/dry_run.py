@@ -1,0 +1,78 @@
+"""What a run would do, without doing it: sizes, and the time by a few steps."""
+
+import os
+import sys
+import time
+
+import tensorflow as tf
+
+from config import TrainingConfig
+from image_datasets import ImageSet
+from preprocessing import PixelScaler
+from progress import time_in_words
+from training.networks import Networks
+from training.step import Batch, TrainStep
+
+
+def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks: Networks) -> str:
+    """A line for each thing that would be done. The networks have taken a few steps then, and are of no further use."""
+    height, width, channels = images.image_shape
+    steps = len(images.images) // config.batch_size
+    length = f"{config.minutes:g} minutes of epochs" if config.minutes else f"{config.epochs} epochs"
+    checkpoint = sum(values.nbytes for values in networks.state().values()) / 1e6
+    lines = [
+        f"images         {len(images.images)} of {height}x{width}x{channels} {images.images.dtype}, {images.name}",
+        f"classes        {', '.join(images.class_names) or 'none'}",
+        f"scaling        {config.scaling}, to {scaler.output_range[0]:g} … {scaler.output_range[1]:g}",
+        f"generator      {networks.generator.count_params():,} parameters, ends in {scaler.output_activation}",
+        f"discriminator  {networks.discriminator.count_params():,} parameters",
+        f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {_device()}",
+        *_cost(config, images, scaler, networks),
+        f"disk           {checkpoint:.0f} MB for a checkpoint; the last two are kept",
+        f"work           {length} of {steps} steps of {config.batch_size} images; nothing was written",
+    ]
+    return "\n".join(lines)
+
+
+def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks: Networks) -> list[str]:
+    """Time and memory, measured; of several replicas only how the batch is shared."""
+    replicas = networks.replicas
+    if not replicas.is_one_device:
+        return [f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each"]
+    steps, seconds = len(images.images) // config.batch_size, _seconds_per_step(config, images, scaler, networks)
+    whole = 60 * config.minutes if config.minutes else config.epochs * steps * seconds
+    first = min(whole, config.save_every * steps * seconds)
+    return [
+        f"time           {time_in_words(whole)} at {config.batch_size / seconds:.3g} images/s, measured just now",
+        f"first picture  after {time_in_words(first)}",
+        f"memory         {_most_memory()}",
+    ]
+
+
+def _seconds_per_step(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks: Networks) -> float:
+    low, high = scaler.output_range
+    train_step = TrainStep(networks, config, config.epochs, high - low)
+    real = scaler.transform(images.images[: config.batch_size])
+    labels = images.labels[: config.batch_size] if config.conditional else None
+    batch, interval = Batch(real, labels, real if train_step.loss.pairs else None), config.penalty_interval
+    for step in range(2 * interval):
+        if step == interval:  # before it, both graphs were compiled
+            start = time.perf_counter()
+        float(train_step(batch, step)["generator_loss"])
+    return (time.perf_counter() - start) / interval
+
+
+def _most_memory() -> str:
+    """The most that this process had resident so far, in words."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return "not known on this system"
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.1f} GiB at the most so far"
+
+
+def _device() -> str:
+    """What TensorFlow will compute on, in words."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
