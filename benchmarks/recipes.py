@@ -3,17 +3,21 @@
 python benchmarks/recipes.py --data cifar10 --minutes 10 --seeds 0,1,2
 python benchmarks/recipes.py --data glyphs --minutes 4 --recipes default dcgan dcgan+loss=hinge
 python benchmarks/recipes.py --per-class 20 --recipes default 'default+augmentation=["color","translation","cutout"]'
+python benchmarks/recipes.py --data noto-emoji-64.zip --alpha white --channels 3 --count 1500 --second efficientnet \
+    --marks doubling --clock cpu --recipes default pytorch-example earlier
 
-A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), or a preset with options:
-dcgan+loss=hinge+spectral_normalization=true. Every recipe and seed trains in a process of its own, and only training
-counts as time: what a clock on the wall shows, or with --clock cpu the processor time of the process over the number
-of cores, which stays the same when the machine has other work, too. Readings are appended to OUTPUT/readings.jsonl as
-they come; what is finished there is not done again, so an interrupted command goes on when it is called again. It ends
-with OUTPUT/distance.png, over minutes, OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, what each
-recipe drew last with its first seed, and OUTPUT/table.md.
+A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), "earlier", or a preset
+with options: dcgan+loss=hinge+spectral_normalization=true. "earlier" has the networks of the default up to version
+db04404, as wide at every size and its discriminator from N(0, 0.02); its step is today's, which draws once for both
+players. Every recipe and seed trains in a process of its own, and only training counts as time: what a clock on the
+wall shows, or with --clock cpu the processor time of the process over the number of cores, which stays the same when
+the machine has other work, too. Readings are appended to OUTPUT/readings.jsonl as they come; what is finished there is
+not done again, so an interrupted command goes on when it is called again. It ends with OUTPUT/distance.png, over
+minutes, OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, what each recipe drew last with its first
+seed, and OUTPUT/table.md.
 
-Distances are Fréchet distances of 10,000 images on the features of the project's classifier, and on those of a second
-classifier of other filters and another seed, which nothing was chosen by.
+Distances are Fréchet distances of --count images on the features of the project's classifier, and by a second judge
+that nothing was chosen by: a classifier of other filters and another seed, or EfficientNet-Lite0.
 """
 
 import argparse
@@ -34,14 +38,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from config import PRESETS, TrainingConfig  # noqa: E402
 from evaluation.cache import Cache, cache_key  # noqa: E402
 from evaluation.distances import frechet_distance, mean_and_covariance, precision_recall  # noqa: E402
-from image_datasets import ImageSet, epoch_order, load_images  # noqa: E402
+from image_datasets import ImageSet, ReadingOptions, epoch_order, load_images  # noqa: E402
 from imaging import image_grid, load_image, save_image  # noqa: E402
 from models.sampling import generate_batches, latents_from_seeds, with_classes  # noqa: E402
+from options import Size, converter  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
 
 COUNT = 10_000
+# What readings were made with before these could be chosen.
+BEFORE_IT_COULD_BE_CHOSEN = {"count": COUNT, "second": "classifier"}
 RECALL_COUNT = 3_000
 CLOCKS = {"wall": time.perf_counter, "cpu": lambda: time.process_time() / len(os.sched_getaffinity(0))}
+EARLIER, EARLIER_DEVIATION = "earlier", 0.02
 PEER_NAMES = ("tensorflow-tutorial", "pytorch-example")
 
 
@@ -55,9 +63,29 @@ def main() -> None:
         "--per-class", type=int, metavar="N", help="train on N images a class; the judges know all (default all)"
     )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts as time (default wall)")
+    parser.add_argument("--readings", type=int, default=10, metavar="N", help="over the whole time (default 10)")
     parser.add_argument(
-        "--readings", type=int, default=10, metavar="N", help="over the whole time, evenly (default 10)"
+        "--marks",
+        choices=("even", "doubling"),
+        default="even",
+        help="when readings are made: evenly, or each after twice the time of the one before (default even)",
     )
+    parser.add_argument(
+        "--drop-behind",
+        type=float,
+        metavar="FACTOR",
+        help="end a recipe at a quarter of its time that is FACTOR times as far as another with its seed (default never)",
+    )
+    parser.add_argument("--count", type=int, default=COUNT, metavar="N", help="images judged (default 10000)")
+    parser.add_argument(
+        "--second",
+        choices=("classifier", "efficientnet", "none"),
+        default="classifier",
+        help="the second judge (default classifier)",
+    )
+    parser.add_argument("--image-size", type=converter(Size()), metavar=Size().metavar)
+    parser.add_argument("--channels", type=int, choices=(1, 3))
+    parser.add_argument("--alpha", choices=("drop", "white", "black"))
     parser.add_argument("--output", type=Path, default=Path("recipes"), metavar="FOLDER")
     parser.add_argument("--one", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -79,13 +107,19 @@ def main() -> None:
 
 def conditions(arguments: argparse.Namespace) -> dict:
     """What readings in one folder have in common."""
-    return {"data": Path(arguments.data).stem, "per_class": arguments.per_class, "clock": arguments.clock}
+    return {
+        "data": Path(arguments.data).stem,
+        "per_class": arguments.per_class,
+        "clock": arguments.clock,
+        "count": arguments.count,
+        "second": arguments.second,
+    }
 
 
 def check_folder(readings: Path, arguments: argparse.Namespace) -> None:
     mine = conditions(arguments)
     for entry in load(readings):
-        theirs = {name: entry[name] for name in mine}
+        theirs = {name: (BEFORE_IT_COULD_BE_CHOSEN | entry)[name] for name in mine}
         if theirs != mine:
             raise SystemExit(f"expected readings of {mine} in {readings}, got {theirs}; choose another --output")
 
@@ -95,8 +129,8 @@ def load(readings: Path) -> list[dict]:
 
 
 def finished(readings: Path, recipe: str, seed: int, minutes: float) -> bool:
-    mine = [entry["minutes"] for entry in load(readings) if (entry["recipe"], entry["seed"]) == (recipe, seed)]
-    return bool(mine) and max(mine) >= 0.999 * minutes
+    mine = [entry for entry in load(readings) if (entry["recipe"], entry["seed"]) == (recipe, seed)]
+    return any(entry["minutes"] >= 0.999 * minutes or "dropped" in entry for entry in mine)
 
 
 def forget(readings: Path, recipe: str, seed: int) -> None:
@@ -109,19 +143,20 @@ def forget(readings: Path, recipe: str, seed: int) -> None:
 
 def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
     clock = CLOCKS[arguments.clock]
-    everything = load_images(arguments.data)
+    reading = {name: getattr(arguments, name) for name in ("image_size", "channels", "alpha")}
+    everything = load_images(arguments.data, ReadingOptions(**reading))
     images = few(everything, arguments.per_class) if arguments.per_class else everything
     scaler = PixelScaler("tanh").fit(images.images)
     if recipe in PEER_NAMES:
-        batch_size, step, sampler, inputs = build_peer(recipe, images, seed)
+        batch_size, step, sampler, inputs = build_peer(recipe, images, seed, arguments.count)
     else:
-        batch_size, step, sampler, inputs = build_ours(recipe, images, scaler, seed)
+        batch_size, step, sampler, inputs = build_ours(recipe, images, scaler, seed, arguments.count)
     steps_per_epoch = len(images.images) // batch_size
     if not steps_per_epoch:
         raise SystemExit(f"expected at least {batch_size} images, a batch of {recipe}, got {len(images.images)}")
-    judges = open_judges(everything)
+    judges = open_judges(everything, arguments.count, arguments.second)
     number, seconds = 0, 0.0
-    marks = [arguments.minutes * 60 * (mark + 1) / arguments.readings for mark in range(arguments.readings)]
+    marks = marks_in_seconds(arguments)
     while marks:
         epoch, place = divmod(number, steps_per_epoch)
         if place == 0:
@@ -143,10 +178,37 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
             "images": number * batch_size,
             **{name: value for judge in judges for name, value in judge(drawn).items()},
         }
+        best = best_of_others(arguments, entry)
+        if arguments.drop_behind and best and entry["distance"] > arguments.drop_behind * best:
+            entry["dropped"] = f"more than {arguments.drop_behind:g} times as far as {best}"
+            marks = []
         with (arguments.output / "readings.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
         print(json.dumps(entry), flush=True)
+    sampler().save(arguments.output / f"{recipe}-{seed}.keras")
     save_image(arguments.output / f"{recipe}-{seed}.png", image_grid(drawn[:64], 8, 8))
+
+
+def marks_in_seconds(arguments: argparse.Namespace) -> list[float]:
+    """When to read, in seconds of training, the last at the end."""
+    numbers = range(arguments.readings)
+    if arguments.marks == "doubling":
+        return [arguments.minutes * 60 / 2**number for number in reversed(numbers)]
+    return [arguments.minutes * 60 * (number + 1) / arguments.readings for number in numbers]
+
+
+def best_of_others(arguments: argparse.Namespace, entry: dict) -> float | None:
+    """The smallest distance of another recipe with this seed in the same time, None but at a quarter of the time."""
+    if not 0.249 < entry["minutes"] / arguments.minutes < 0.3:
+        return None
+    others = [
+        other["distance"]
+        for other in load(arguments.output / "readings.jsonl")
+        if other["seed"] == entry["seed"]
+        and other["recipe"] != entry["recipe"]
+        and other["minutes"] <= 1.02 * entry["minutes"]
+    ]
+    return min(others, default=None)
 
 
 def few(images: ImageSet, per_class: int) -> ImageSet:
@@ -162,7 +224,7 @@ def parse_recipe(recipe: str) -> TrainingConfig:
     preset, *options = recipe.split("+")
     choices = {} if preset == "default" else {"preset": preset}
     if preset not in ("default", *PRESETS):
-        raise SystemExit(f"expected a recipe of default, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}")
+        raise SystemExit(f"expected a recipe of default, {EARLIER}, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}")
     for option in options:
         name, _, text = option.partition("=")
         try:
@@ -173,23 +235,25 @@ def parse_recipe(recipe: str) -> TrainingConfig:
     return TrainingConfig.of(**choices)
 
 
-def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
+def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, count: int):
     import dataclasses
 
     from training.networks import build_networks
     from training.precision import faster_precision
     from training.step import Batch, TrainStep
 
-    config = dataclasses.replace(parse_recipe(recipe), seed=seed)
+    config = dataclasses.replace(parse_recipe("default+filters=32" if recipe == EARLIER else recipe), seed=seed)
     if config.schedule != "constant":
         raise SystemExit("expected a recipe with a constant schedule, got cosine, which must know its last step")
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=faster_precision()[0])
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
+    if recipe == EARLIER:
+        make_faint(networks.discriminator, seed)
     train_step = TrainStep(networks, config)
     classes = len(images.class_names) if config.conditional else 0
     inputs = with_classes(
-        latents_from_seeds(range(COUNT), config.latent_dim), np.arange(COUNT) % max(1, classes), classes
+        latents_from_seeds(range(count), config.latent_dim), np.arange(count) % max(1, classes), classes
     )
     others = np.random.default_rng([seed, 1])
     everyone, members = np.arange(len(images.images)), [np.flatnonzero(images.labels == n) for n in range(classes)]
@@ -210,7 +274,15 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int):
     return config.batch_size, step, sampler, inputs
 
 
-def build_peer(recipe: str, images: ImageSet, seed: int):
+def make_faint(discriminator, seed: int) -> None:
+    """Draws its kernels from N(0, 0.02), as DCGAN does."""
+    random = np.random.default_rng(seed)
+    for layer in discriminator.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(EARLIER_DEVIATION * random.standard_normal(layer.kernel.shape))
+
+
+def build_peer(recipe: str, images: ImageSet, seed: int, count: int):
     import tensorflow as tf
     from peers import LATENT_DIM, PEERS
 
@@ -220,23 +292,28 @@ def build_peer(recipe: str, images: ImageSet, seed: int):
     def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
         float(train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0)))  # waits for the device
 
-    return batch_size, step, lambda: generator, latents_from_seeds(range(COUNT), LATENT_DIM)
+    return batch_size, step, lambda: generator, latents_from_seeds(range(count), LATENT_DIM)
 
 
 # Judging
 
 
-def open_judges(images: ImageSet) -> list:
-    """Functions of drawn images: the project's classifier, and a second one that nothing was chosen by."""
+def open_judges(images: ImageSet, count: int, second: str) -> list:
+    """Functions of drawn images: the project's classifier, and a second judge that nothing was chosen by."""
     from evaluation.classifier import open_classifier
+    from evaluation.efficientnet import open_efficientnet
     from evaluation.features import real_features
 
     cache = Cache.open()
     fingerprint = images.fingerprint()
-    count = min(COUNT, len(images.images))
+    count = min(count, len(images.images))
     chosen = np.random.default_rng(0).permutation(len(images.images))[:count]
     first = open_classifier(images, cache)
-    second = open_second_classifier(images, fingerprint, cache)
+    others = {
+        "classifier": lambda: [open_second_classifier(images, fingerprint, cache)],
+        "efficientnet": lambda: [open_efficientnet()],
+        "none": list,
+    }[second]()
 
     def judge(extractor, prefix: str, with_recall: bool):
         real = real_features(extractor, images.images, fingerprint, chosen, cache).values.astype(np.float64)
@@ -253,7 +330,7 @@ def open_judges(images: ImageSet) -> list:
 
         return measure
 
-    return [judge(first, "", True), judge(second, "second_", False)]
+    return [judge(first, "", True), *(judge(other, "second_", False) for other in others)]
 
 
 def open_second_classifier(images: ImageSet, fingerprint: str, cache: Cache):
