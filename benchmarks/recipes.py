@@ -74,7 +74,7 @@ def main() -> None:
         "--drop-behind",
         type=float,
         metavar="FACTOR",
-        help="end a recipe at a quarter of its time that is FACTOR times as far as another with its seed (default never)",
+        help="end a recipe that at a quarter of its time is FACTOR times as far as another of its seed (default never)",
     )
     parser.add_argument("--count", type=int, default=COUNT, metavar="N", help="images judged (default 10000)")
     parser.add_argument(
@@ -224,7 +224,9 @@ def parse_recipe(recipe: str) -> TrainingConfig:
     preset, *options = recipe.split("+")
     choices = {} if preset == "default" else {"preset": preset}
     if preset not in ("default", *PRESETS):
-        raise SystemExit(f"expected a recipe of default, {EARLIER}, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}")
+        raise SystemExit(
+            f"expected a recipe of default, {EARLIER}, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}"
+        )
     for option in options:
         name, _, text = option.partition("=")
         try:

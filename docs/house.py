@@ -37,13 +37,15 @@ FLOORS = (
                 ("training.distribution", "many devices"),
             ],
             [
-                ("training.dry_run", "what it would take"),
+                ("training.dry_run", "what it would do"),
+                ("training.forecast", "what it takes"),
                 ("training.history", "readings so far"),
                 ("training.recorder", "what a run leaves"),
-                ("training.pictures", "which pictures"),
             ],
             [
-                ("training.plots", "how they are drawn"),
+                ("training.failures", "told early"),
+                ("training.pictures", "which pictures"),
+                ("training.plots", "how drawn"),
                 ("training.report", "pages"),
                 ("training.tensorboard", "event files"),
             ],

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 
 import numpy as np
@@ -11,8 +12,12 @@ from conftest import QUICK
 import generate
 import train
 from config import TrainingConfig
-from training import loop
+from image_datasets import ImageSet, LevelsSeen
+from runs import RunFolder
+from training import failures, loop
 from training.history import History
+from training.images import reading_summary
+from training.recorder import Recorder, Setup
 from training.step import TrainStep
 
 
@@ -113,3 +118,75 @@ def test_a_discriminator_that_sees_nothing_is_said_once(capsys):
         training._warn_if_blind()
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == said and all("the generator learns nothing; start again" in line for line in lines)
+
+
+def test_a_generator_of_one_image_is_said():
+    """Whatever the image: a generator whose samples differ as real images do is not."""
+    random = np.random.default_rng(0)
+    real = random.integers(0, 256, (64, 16, 16, 3), np.uint8)
+    one = np.repeat(real[:1], 64, axis=0)
+    almost_one = one // 2 + random.integers(0, 10, one.shape, np.uint8)
+    assert failures.collapsed_generator(499, one, real) is None, "too early to say"
+    for samples in (one, almost_one):
+        assert "all samples look alike" in failures.collapsed_generator(500, samples, real)
+    assert failures.collapsed_generator(500, real[::-1] // 2, real) is None
+
+
+def test_a_collapse_is_told_once(trained_run, capsys):
+    run = RunFolder.open(trained_run)
+    images = run.load_training_images()
+    recorder = Recorder(Setup(run, images, run.load_scaler(), None, History(step=500)))
+    one = np.repeat(images.images[:1], 64, axis=0)
+    for samples, lines in ((images.images[:40], 0), (one, 1), (one, 0)):
+        recorder._warn_if_collapsed(samples)
+        assert capsys.readouterr().err.count("look alike") == lines
+
+
+def test_the_first_steps_say_what_the_rest_takes(capsys, monkeypatch):
+    """Steps that compile are left out: here the first eight take a minute each, and the others a second."""
+    training = loop.Training.__new__(loop.Training)
+    config = TrainingConfig(epochs=10, batch_size=16)
+    training.run = type("Run", (), {"config": config, "steps_per_epoch": 40})
+    training.history, training.replicas = History(), type("Chief", (), {"is_chief": True})
+    training.marks, training.first_step, training.networks = [], 0, None
+    monkeypatch.setattr(loop, "disk_space", lambda networks: "9 MB of disk")
+    for step in range(40):
+        training.history.add_step((0.7, 1.4), (0.0, 1.0, 0.0, 1.0))
+        training.history.add_seconds(60.0 if step < 8 else 1.0)
+        training._say_what_it_takes(1)
+    line = capsys.readouterr().err
+    assert line.startswith("6 min at 16 images/s, a picture in 24 s; ") and line.endswith("9 MB of disk\n")
+
+
+@pytest.mark.slow
+def test_a_long_epoch_leaves_a_picture_and_a_checkpoint_on_its_way_and_the_same_weights(
+    small_run, tmp_path, monkeypatch
+):
+    """Here a step takes a second, an epoch three, and two are the longest wait."""
+    add_seconds = History.add_seconds
+    monkeypatch.setattr(History, "add_seconds", lambda history, seconds: add_seconds(history, 1.0))
+    run = tmp_path / "run"
+    assert small_run("--epochs", 2).status == 0
+    whole = dict(np.load(run / "checkpoints" / "step_000000006.npz"))
+    shutil.rmtree(run)
+    monkeypatch.setattr(loop, "LONGEST_WAIT", 2.0)
+    assert small_run("--epochs", 2).status == 0
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [(record["step"], record["epoch"]) for record in records] == [(2, 1), (3, 1), (5, 2), (6, 2)]
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == [
+        f"step_00000000{step}.npz" for step in (5, 6)
+    ]
+    for name, values in np.load(run / "checkpoints" / "step_000000006.npz").items():
+        assert name == "progress/seconds" or (values == whole[name]).all(), name
+
+
+def test_few_images_are_said_unless_they_are_changed():
+    """Only where the recipe can still be chosen: of a run that is resumed, nothing was looked at."""
+    images, levels = ImageSet("few", np.full((40, 16, 16, 3), 200, np.uint8)), LevelsSeen(lambda block: None)
+
+    def is_said(config: TrainingConfig) -> bool:
+        return any("40 images are few" in line for line in reading_summary(images, levels, config))
+
+    assert not is_said(TrainingConfig()), "nothing was looked at, as when a run is resumed"
+    levels(images.images)
+    assert is_said(TrainingConfig()) and not is_said(TrainingConfig(augmentation=("cutout",)))

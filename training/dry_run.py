@@ -1,7 +1,6 @@
 """What a run would do, without doing it: sizes, and the time by a few steps."""
 
 import os
-import sys
 import time
 
 import tensorflow as tf
@@ -9,7 +8,8 @@ import tensorflow as tf
 from config import TrainingConfig
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
-from progress import time_in_words
+from training.forecast import disk_space, forecast, most_memory
+from training.history import History
 from training.networks import Networks
 from training.step import Batch, TrainStep
 
@@ -19,7 +19,6 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
     height, width, channels = images.image_shape
     steps = len(images.images) // config.batch_size
     length = f"{config.minutes:g} minutes of epochs" if config.minutes else f"{config.epochs} epochs"
-    checkpoint = sum(values.nbytes for values in networks.state().values()) / 1e6
     lines = [
         f"images         {len(images.images)} of {height}x{width}x{channels} {images.images.dtype}, {images.name}",
         f"classes        {', '.join(images.class_names) or 'none'}",
@@ -28,7 +27,7 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
         f"discriminator  {networks.discriminator.count_params():,} parameters",
         f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {_device()}",
         *_cost(config, images, scaler, networks),
-        f"disk           {checkpoint:.0f} MB for a checkpoint; the last two are kept",
+        f"disk           {disk_space(networks)}, most of it the last two checkpoints",
         f"work           {length} of {steps} steps of {config.batch_size} images; nothing was written",
     ]
     return "\n".join(lines)
@@ -39,13 +38,12 @@ def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, network
     replicas = networks.replicas
     if not replicas.is_one_device:
         return [f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each"]
-    steps, seconds = len(images.images) // config.batch_size, _seconds_per_step(config, images, scaler, networks)
-    whole = 60 * config.minutes if config.minutes else config.epochs * steps * seconds
-    first = min(whole, config.save_every * steps * seconds)
+    seconds = _seconds_per_step(config, images, scaler, networks)
+    whole, first = forecast(config, len(images.images) // config.batch_size, History(), seconds)
     return [
-        f"time           {time_in_words(whole)} at {config.batch_size / seconds:.3g} images/s, measured just now",
-        f"first picture  after {time_in_words(first)}",
-        f"memory         {_most_memory()}",
+        f"time           {whole} at {config.batch_size / seconds:.3g} images/s, measured just now",
+        f"first picture  after {first}",
+        f"memory         {most_memory()}",
     ]
 
 
@@ -60,16 +58,6 @@ def _seconds_per_step(config: TrainingConfig, images: ImageSet, scaler: PixelSca
             start = time.perf_counter()
         float(train_step(batch, step)["generator_loss"])
     return (time.perf_counter() - start) / interval
-
-
-def _most_memory() -> str:
-    """The most that this process had resident so far, in words."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return "not known on this system"
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.1f} GiB at the most so far"
 
 
 def _device() -> str:

@@ -10,6 +10,8 @@ from errors import InputError, LongInputError, Parameter, words
 from image_datasets import KERAS_DATASETS, ChoicesNeeded, ImageSet, LevelsSeen, ReadingOptions, load_images
 from models import ImageLayout
 
+FEW_IMAGES = 1_000  # measured with 200: docs/results.md, "Two hundred images"
+
 
 def load_real_images(config: TrainingConfig, visit: Callable[[np.ndarray], object] | None) -> ImageSet:
     """The images of the run; `visit` is called with all of them on the way, so that they need not be read once more.
@@ -70,4 +72,10 @@ def reading_summary(images: ImageSet, levels: LevelsSeen, config: TrainingConfig
     scaled_by_white = config.maximum is None and config.scaling in DIVIDING_SCALINGS
     if levels.highest is not None and levels.highest <= white / 2 and scaled_by_white:
         lines.append(f"the levels reach {levels.highest} of {white}; --maximum data scales them to the whole range")
+    is_new = levels.highest is not None  # of a run that is resumed they are not looked at, and its recipe is fixed
+    if is_new and len(images.images) <= FEW_IMAGES and not config.augmentation:
+        lines.append(
+            f"{len(images.images):,} images are few, which the discriminator learns by heart: --augmentation "
+            "color,translation,cutout changes them each time"
+        )
     return lines

@@ -12,17 +12,15 @@ from errors import Explained, Words, words
 from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
 from progress import ProgressBar, progress_bar
+from training.failures import STEPS_TO_SEE, blind_discriminator
 from training.feed import Feed
+from training.forecast import LONGEST_WAIT, disk_space, forecast, most_memory
 from training.recorder import Recorder, Setup, SilentRecorder
 from training.step import Readings, TrainStep
 
 STOPPING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
 LARGEST_LOSS = 1e5  # those of a game that goes well are below 100, and nothing comes back from here
-
-
 TIME_IS_UP = 1_000  # among the numbers of signals: the minutes of the run are over
-STEPS_TO_SEE = 500  # after which a discriminator that sees nothing is said
-LEAST_SPREAD = 0.05  # of logits on real images, and between their mean and that of generated ones
 
 
 class TrainingDiverged(Explained, RuntimeError):
@@ -56,12 +54,14 @@ class Training:
         self.total_steps = self.run.config.epochs * self.run.steps_per_epoch
         low, high = self.scaler.output_range
         self.train_step = TrainStep(self.networks, self.run.config, self.total_steps, high - low)
-        self.warned = False
+        self.warned, self.first_step = False, self.history.step
+        self.marks: list[tuple[int, float]] = []  # steps and seconds, between which the pace is measured
         self.recorder = Recorder(setup, yardstick) if self.replicas.is_chief else SilentRecorder()
 
     def train(self, tensorboard: bool = False, steps_per_execution: int = 1) -> None:
         """Trains until run.config.epochs are done, or its minutes are over. Every epoch, or every save_every epochs,
-        leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint.
+        leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint; and so does `LONGEST_WAIT` amid a
+        long one.
 
         tensorboard: write event files, too. A run that has some goes on with them in any case.
         steps_per_execution: how many steps TensorFlow takes in one call, a multiple of config.penalty_interval or 1.
@@ -73,6 +73,7 @@ class Training:
         """
         history = self.history
         ending = self._time_is_up * TIME_IS_UP
+        recorded = self._is_recorded or (bool(history.records) and history.records[-1]["step"] == history.step)
         with (
             self._open_feed(steps_per_execution) as feed,
             self.recorder.opened(tensorboard),
@@ -81,13 +82,15 @@ class Training:
         ):
             while history.step < self.total_steps and not ending:
                 self._take_steps(feed, self._steps_ahead(steps_per_execution), bar)
-                if self._is_recorded:
-                    self._record(bar, pictures=not signals)
+                recorded = self._is_recorded or history.epoch_seconds >= LONGEST_WAIT
+                if recorded:
+                    self._record(bar, pictures=not signals, measured=self._is_recorded)
                 self._warn_if_blind()
+                self._say_what_it_takes(steps_per_execution)
                 ending = int(self.replicas.gather(signals[0] if signals else self._time_is_up * TIME_IS_UP).max())
-            if ending == TIME_IS_UP and not self._is_recorded:
-                self._record(bar, pictures=False)  # of the epoch under way
-            elif not self._is_recorded:
+            if ending == TIME_IS_UP and not recorded:
+                self._record(bar, pictures=False, measured=True)  # of the epoch under way
+            elif not recorded:
                 self.recorder.save_state(self._finite_state())
             self.recorder.finish(complete=ending in (0, TIME_IS_UP))
             self.replicas.gather(0)  # the others wait, since one that has ended is one that is lost
@@ -115,22 +118,36 @@ class Training:
         return self.run.config.minutes is not None and self.history.seconds >= 60 * self.run.config.minutes
 
     def _warn_if_blind(self) -> None:
-        """Says so, once, when the discriminator sees nothing after `STEPS_TO_SEE` steps: then nobody learns anything.
+        """Says so, once, when the discriminator sees nothing after `STEPS_TO_SEE` steps.
 
         The steps of an execution are looked at together, so the count may be passed by some.
         """
-        step, recent = self.history.step, np.array(self.history.scores[-100:])
-        if self.warned or step < STEPS_TO_SEE or not self.replicas.is_chief:
+        if self.warned or self.history.step < STEPS_TO_SEE or not self.replicas.is_chief:
             return
         self.warned = True
-        real, real_spread, generated, _ = recent.mean(axis=0)
-        if real_spread < LEAST_SPREAD and abs(real - generated) < LEAST_SPREAD:
-            print(
-                f"warning: after {step} steps the discriminator gives every image the same score, {real:.2f}, so the "
-                "generator learns nothing; start again with a higher --learning-rate or a lower --r1, and see "
-                "docs/training.md",
-                file=sys.stderr,
-            )
+        line = blind_discriminator(self.history.step, np.array(self.history.scores[-100:]))
+        if line:
+            print(line, file=sys.stderr)
+
+    def _say_what_it_takes(self, steps_per_execution: int) -> None:
+        """Says, once, how long the rest will take and what it needs, by the steps after those in which graphs were
+        compiled."""
+        history, count = self.history, max(2 * self.run.config.penalty_interval, steps_per_execution)
+        marks = self.marks
+        if len(marks) == 2 or not self.replicas.is_chief:
+            return
+        if history.step >= (marks[-1] if marks else (self.first_step, 0.0))[0] + count:
+            marks.append((history.step, history.seconds))
+        if len(marks) < 2:
+            return
+        (before, start), (after, end) = marks
+        seconds = (end - start) / (after - before)
+        rest, picture = forecast(self.run.config, self.run.steps_per_epoch, history, seconds)
+        print(
+            f"{rest} at {self.run.config.batch_size / seconds:.3g} images/s, a picture in {picture}; {most_memory()}, "
+            f"{disk_space(self.networks)}",
+            file=sys.stderr,
+        )
 
     @property
     def _epoch_words(self) -> str:
@@ -187,13 +204,14 @@ class Training:
             way_out = words("the state is saved; repair the file and continue with {resume}")
             raise ImagesUnreadable(str(error), way_out) from error
 
-    def _record(self, bar: ProgressBar, pictures: bool) -> None:
+    def _record(self, bar: ProgressBar, pictures: bool, measured: bool) -> None:
         config = self.run.config
         record = self.history.next_record(self.run.steps_per_epoch, config.batch_size)
         state = self._finite_state()  # first of all: nothing good is replaced by something broken
-        if config.evaluate_every and record["epoch"] % config.evaluate_every == 0:
+        measured = measured and config.evaluate_every is not None and record["epoch"] % config.evaluate_every == 0
+        if measured:
             bar.advance(0, self._epoch_words, "measuring the distance")
-        self.recorder.save_epoch(record, state, pictures)
+        self.recorder.save_epoch(record, state, pictures, measured)
 
     def _finite_state(self) -> dict[str, np.ndarray]:
         """The state to store. Raises TrainingDiverged, at every worker, when a number in it is not finite."""

@@ -5,7 +5,7 @@ import numpy as np
 
 from config import TrainingConfig
 from image_datasets import ImageSet
-from imaging import image_grid, save_image
+from imaging import save_image
 from models.sampling import generate_images, latents_from_seeds, with_classes
 from preprocessing import PixelScaler
 from runs import RunFolder
@@ -18,9 +18,14 @@ MOST_CLASS_ROWS = 16  # of a conditional run, whose rows are its classes and who
 COMPARISON_PIXELS = 1_000  # across either half of comparison.png, about: less of large images
 
 
-def sample_grid(run: RunFolder, scaler: PixelScaler, generator: keras.Sequential) -> np.ndarray:
-    """The grid of an epoch, uint8 or uint16 (height, width, channels)."""
-    return image_grid(generate_images(generator, scaler, sample_inputs(run)), columns=SAMPLE_COLUMNS)
+def draw_samples(run: RunFolder, scaler: PixelScaler, generator: keras.Sequential) -> np.ndarray:
+    """The samples of an epoch, uint8 or uint16 (n, height, width, channels), n a multiple of `SAMPLE_COLUMNS`."""
+    return generate_images(generator, scaler, sample_inputs(run))
+
+
+def real_images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
+    """Real images to stand beside the samples, always the same, of the same type and shape."""
+    return images.take(_images_to_compare(run, images))
 
 
 def sample_inputs(run: RunFolder) -> np.ndarray:

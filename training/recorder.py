@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import sys
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,11 +12,19 @@ import numpy as np
 
 from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
+from imaging import image_grid
 from preprocessing import PixelScaler
 from runs import RunFolder, RunIsBusy
+from training.failures import collapsed_generator
 from training.history import History
 from training.networks import Networks
-from training.pictures import draw_curves, draw_real_beside_samples, sample_grid
+from training.pictures import (
+    SAMPLE_COLUMNS,
+    draw_curves,
+    draw_real_beside_samples,
+    draw_samples,
+    real_images_to_compare,
+)
 from training.plots import animate_samples
 from training.report import write_report
 from training.tensorboard import Board
@@ -44,9 +53,9 @@ class SilentRecorder:
     def show_step(self, real_logits: np.ndarray, generated_logits: np.ndarray) -> None:
         """After each step, which is in the history already; logits float32 (batch, 1)."""
 
-    def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool) -> None:
-        """After each epoch: its line for metrics.jsonl, the state for the checkpoint, and whether there is time for
-        pictures."""
+    def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool, measured: bool) -> None:
+        """After each epoch, or amid a long one: its line for metrics.jsonl, the state for the checkpoint, whether there
+        is time for pictures, and whether to measure the distance."""
 
     def save_state(self, state: dict[str, np.ndarray]) -> None:
         """Amid an epoch, when the run stops."""
@@ -68,6 +77,7 @@ class Recorder(SilentRecorder):
         self._yardstick = yardstick
         self._board: Board | None = None
         self._pictures_at = -math.inf
+        self._warned = False
         self._place: tuple[int, int] | None = None  # which folder the run is
         self._statistics_step = -1  # whose weights the batch statistics of the averaged generator belong to
 
@@ -90,16 +100,18 @@ class Recorder(SilentRecorder):
         if self._board is not None:
             self._board.show_step(self._history.losses, self._history.scores, real_logits, generated_logits)
 
-    def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool) -> None:
+    def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool, measured: bool) -> None:
         """The checkpoint comes last: it vouches for the rest. Only the best weights come after it, since a resumed run
         can write them again from the checkpoint."""
         self._check_place()
         run, history, generator = self._run, self._history, self._generator()
-        if run.config.evaluate_every and record["epoch"] % run.config.evaluate_every == 0:
+        if measured:
             record |= self._yardstick.measure(generator, self._scaler)
             record["best"] = history.best is None or record["frechet_distance"] < history.best["frechet_distance"]
         history.records.append(record)
-        run.save_sample(record["epoch"], sample_grid(run, self._scaler, generator))
+        samples = draw_samples(run, self._scaler, generator)
+        self._warn_if_collapsed(samples)
+        run.save_sample(record["epoch"], image_grid(samples, columns=SAMPLE_COLUMNS))
         run.save_metrics(history.records)
         run.save_network("generator", generator)
         run.save_network("discriminator", self._networks.discriminator_to_store())
@@ -134,6 +146,16 @@ class Recorder(SilentRecorder):
             raise RunIsBusy(
                 f"expected the run at {self._run.path}, got another folder or none; go on with it where it is now"
             )
+
+    def _warn_if_collapsed(self, samples: np.ndarray) -> None:
+        """Says so, once, when the samples of an epoch are all the same image."""
+        if self._warned:
+            return
+        real_images = real_images_to_compare(self._run, self._images)
+        line = collapsed_generator(self._history.step, samples, real_images)
+        if line:
+            self._warned = True
+            print(line, file=sys.stderr)
 
     def _mend_networks(self) -> None:
         """Writes networks again that were lost or damaged, from the state that was restored."""
