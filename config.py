@@ -120,8 +120,8 @@ class TrainingConfig:
     alpha: str | None = option(
         None,
         IMAGES,
-        "transparent images: drop it, or put them on this background (default: an error)",
-        Choice(("drop", "white", "black")),
+        "transparent images: keep it as a fourth channel, drop it, or put them on this background (default: an error)",
+        Choice(("keep", "drop", "white", "black")),
     )
     cmyk: str | None = option(
         None, IMAGES, "convert CMYK images to RGB (default: an error)", Choice(("convert",)), rare=True
@@ -308,6 +308,12 @@ class TrainingConfig:
                     ", ".join(DIVIDING_SCALINGS),
                     self.scaling,
                 ),
+                "leave it out",
+            )
+        if self.alpha == "keep" and self.channels is not None:
+            raise InputError(
+                words("expected {alpha=keep}, which is a fourth channel, without {channels}, got {}", self.channels),
+                words("pass {alpha=white} with it"),
                 "leave it out",
             )
         if "color" in self.augmentation and self.scaling not in BOUNDED_SCALINGS:

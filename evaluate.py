@@ -186,6 +186,8 @@ def load(
     given = {name: getattr(arguments, name) for name in ("alpha", *FOR_ODD_FILES)}
     of_run = {name: getattr(run.config, name) for name in ("alpha", "cmyk", "fit")} if run else {}
     chosen = of_run | {name: value for name, value in given.items() if value is not None}
+    if channels == 4:  # what is compared has it, so the other has it too
+        chosen["alpha"] = "keep"
     if data in KERAS_DATASETS:
         import_tensorflow()
     return load_images(data, ReadingOptions(image_size=size and tuple(size), channels=channels, **chosen))

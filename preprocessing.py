@@ -168,7 +168,7 @@ class PixelScaler:
         return self
 
     def partial_fit(self, images: np.ndarray) -> "PixelScaler":
-        """Adds (n, h, w, c) images to what was learned: uint8, uint16, or floats in `value_range`; c is 1 or 3.
+        """Adds (n, h, w, c) images to what was learned: uint8, uint16, or floats in `value_range`; c is 1, 3 or 4.
 
         Sizes may differ from call to call, except for whitening. A memory-mapped array is read in blocks. The result is
         exact, so neither the order nor the division into shards matters. Raises TypeError for the wrong dtype,

@@ -41,7 +41,7 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
         )
         raise InputError((*words(what), f", got {str(output)!r}"), "choose another ending")
     if kind == "grid":
-        check_format(output, np.zeros((1, 1, run.image_shape[2]), run.image_dtype))
+        check_format(output, np.zeros((1, 1, min(run.image_shape[2], 3)), run.image_dtype))  # RGBA on checkers
         if request is not None:
             check_grid(request, run, arguments.scale)
     elif arguments.rows or arguments.columns:

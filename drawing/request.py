@@ -11,7 +11,7 @@ from errors import InputError, words
 from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
 from image_datasets.channels_and_sizes import with_channels
-from imaging import ANIMATION_SUFFIXES, fit_image, load_image
+from imaging import ANIMATION_SUFFIXES, fit_image, load_image, without_hidden_colors
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
@@ -260,6 +260,8 @@ def brought_to_form(path: Path, run: RunFolder) -> np.ndarray:
     """An image file as the run's own were read: with its transparency, channels and size; a line says what changed."""
     config = run.config
     image = load_image(path, alpha=config.alpha, cmyk=config.cmyk, frame=0 if config.frames else None)
+    if config.alpha == "keep":
+        image = without_hidden_colors(image)
     height, width, channels = run.image_shape
     was = image.shape
     if config.channels is not None or channels == 3:  # gray among RGB becomes RGB, as in training

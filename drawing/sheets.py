@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imaging import image_grid
+from imaging import image_grid, on_checkers
 
 PADDING = 2  # pixels between images, before they are enlarged
 PREVIEW_SIDE = 64  # pixels; smaller images are enlarged to about this side
@@ -51,9 +51,10 @@ def preview_scale(image_shape: Sequence[int], columns: int) -> int:
 
 
 def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str] = ()) -> np.ndarray:
-    """Panels side by side -> one image of their dtype, (height, width, channels), white around them.
+    """Panels side by side -> one image of their dtype, (height, width, 1 or 3), white around them.
 
     One panel without title, captions and row names is `image_grid`, each of its pixels a square of `scale` pixels.
+    RGBA is seen on a checkered ground.
 
     Args:
         panels: of equal rows, image shapes and dtypes.
@@ -114,7 +115,8 @@ def _checked_rows(panels: Sequence[Panel], scale: int, row_names: Sequence[str])
 
 def _spread(panel: Panel, rows: int, scale: int, caption_height: int) -> np.ndarray:
     """The panel's grid, enlarged, with room for a caption below each row."""
-    grid = image_grid(panel.images, rows, panel.columns, PADDING).repeat(scale, axis=0).repeat(scale, axis=1)
+    images = on_checkers(panel.images)
+    grid = image_grid(images, rows, panel.columns, PADDING).repeat(scale, axis=0).repeat(scale, axis=1)
     if not caption_height:
         return grid
     step = (panel.images.shape[1] + PADDING) * scale

@@ -34,7 +34,7 @@ LARGEST_SIDE = 48  # pixels; larger images are halved by convolutions until they
 
 
 def open_classifier(images: ImageSet, cache: Cache) -> FeatureExtractor:
-    """The classifier of these images and labels: from the cache, or trained now and kept there.
+    """The classifier of these images and labels, RGBA on white: from the cache, or trained now and kept there.
 
     Raises ValueError without labels, or with fewer than two classes.
     """
@@ -165,7 +165,7 @@ def _train_and_keep(images: ImageSet, path: Path) -> tuple[keras.Model, dict]:
         f"training a classifier of {len(images.class_names)} classes on {images.name}, once; it is kept in {path}",
         file=sys.stderr,
     )
-    network, accuracy, held_out = train_classifier(images)
+    network, accuracy, held_out = train_classifier(images.on_white())
     with atomic_path(path) as partial:
         network.save(partial)
     record = {"accuracy": accuracy, "held_out": held_out, "weights_sha256": digest_of_weights(network)}

@@ -14,6 +14,7 @@ import tensorflow as tf
 from errors import InputError, words
 from evaluation.cache import Cache, cache_key
 from evaluation.scores import Features
+from imaging import on_ground
 from models.sampling import BATCH_SIZE
 from preprocessing import PixelScaler
 from progress import track
@@ -42,11 +43,14 @@ class FeatureExtractor:
     def extract(self, batches: Iterable[np.ndarray], title: str | None, count: int) -> Features:
         """Goes through batches of uint8 or uint16 (batch, height, width, channels), `count` images in all.
 
+        RGBA is seen on white, since these networks know gray and RGB.
         Levels are divided by the white of their type in float, so 16 bits stay 16 bits. title: of the progress bar;
         None for no bar, where another one stands already.
         """
         values, classes = [], []
         for images in batches if title is None else track(batches, title, -(-count // BATCH_SIZE), "batches"):
+            if images.shape[-1] == 4:
+                images = on_ground(images, np.iinfo(images.dtype).max)
             scaled = PixelScaler("normalize", dtype=images.dtype).transform(np.ascontiguousarray(images))
             features, logits = self.compute(tf.constant(scaled))
             values.append(np.asarray(features, np.float32))

@@ -117,7 +117,7 @@ def _heading(report: Report) -> list[str]:
     lines = [
         f"images    {count:,} of {evaluated.name}{weights}",
         f"against   {report.reference_count:,} of the {len(real.images):,} of {real.name}, "
-        f"all {height}x{width}x{channels}",
+        f"all {height}x{width}x{channels}{', seen on white' if channels == 4 else ''}",
         f"features  {report.extractor.description}",
     ]
     fewest = min(count, report.reference_count)

@@ -10,7 +10,7 @@ from exporting import page
 from exporting.comparison import Reading
 from exporting.trained import TrainedGenerator
 from files import read_json, write_text
-from imaging import image_grid, save_image
+from imaging import image_grid, on_checkers, save_image
 from runs import RunFolder
 
 COPIED = ("preprocessing.json", "discriminator.keras", "metrics.jsonl", "README.md")
@@ -39,7 +39,7 @@ def write(folder: Path, generator: TrainedGenerator, precision: str, title: str 
     for picture in run.samples()[-1:]:  # the card shows it
         (folder / "samples").mkdir()
         shutil.copyfile(picture, folder / "samples" / picture.name)
-    save_image(folder / "grid.png", image_grid(generator.drawn, GRID_SIDE, GRID_SIDE))
+    save_image(folder / "grid.png", image_grid(on_checkers(generator.drawn), GRID_SIDE, GRID_SIDE))
     page.write(folder / "page.html", generator, precision, title)
 
 

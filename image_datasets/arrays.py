@@ -14,7 +14,7 @@ from image_datasets.image_set import ImageSet, ReadingReport, name_of
 from image_datasets.labels import as_labels, load_labels
 from image_datasets.on_demand import ImagesOnDemand
 from image_datasets.options import ChoicesNeeded, ReadingOptions
-from pixels.checks import validate_images
+from pixels.checks import CHANNEL_COUNTS, validate_images
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _LABELS = ("labels", "label", "y", "targets", "target")
@@ -146,8 +146,8 @@ def _levels_of(
     path: Path, images: np.ndarray, options: ReadingOptions
 ) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
     """Floats as levels: uint8 where all lie at its 256 levels, as those of images of 8 bits do, uint16 otherwise."""
-    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in (1, 3):
-        raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1 or 3 channels, got {images.shape}")
+    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in CHANNEL_COUNTS:
+        raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1, 3 or 4 channels, got {images.shape}")
     lowest, highest, finite = np.inf, -np.inf, True
     for piece in _pieces(images):
         finite = finite and bool(np.isfinite(piece).all())
@@ -155,7 +155,7 @@ def _levels_of(
     if not finite:
         raise ValueError(f"{path}: expected finite values, got NaN or infinity; leave those images out")
     if options.value_range is None:
-        raise FloatsNeedRange(path, images, (lowest, highest))
+        raise FloatsNeedRange(path, images, (lowest, highest), options.alpha)
     black, white = options.value_range
     if lowest < black or highest > white:
         raise ValueError(
@@ -190,12 +190,15 @@ def _pieces(images: np.ndarray):
 class FloatsNeedRange(ChoicesNeeded, TypeError):
     """Floats whose black and white nobody has named; the extremes suggest a range."""
 
-    def __init__(self, path: Path, images: np.ndarray, extremes: tuple[float, float]) -> None:
+    def __init__(self, path: Path, images: np.ndarray, extremes: tuple[float, float], alpha: str | None) -> None:
         fitting = [(low, high) for low, high in USUAL_RANGES if low <= extremes[0] and extremes[1] <= high]
         black, white = fitting[0] if fitting else extremes
+        choices: dict[str, object] = {"value_range": (black, white)}
+        if images.shape[3] == 4 and alpha is None:
+            choices["alpha"] = "white"
         super().__init__(
             f"{path}: expected uint8 or uint16, got {images.dtype} from {extremes[0]:g} to {extremes[1]:g}, which "
             f"looks like {black:g} for black and {white:g} for white",
-            {"value_range": (black, white)},
+            choices,
             len(images),
         )

@@ -16,7 +16,7 @@ def with_size(images: np.ndarray, image_size: tuple[int, int] | None, fit: str) 
 
 
 def with_channels(images: np.ndarray, channels: int | None) -> np.ndarray:
-    """Integer (…, c) -> the same type (…, channels)."""
+    """Integer (…, 1 or 3) -> the same type (…, channels), 1 or 3; RGBA stays RGBA."""
     if channels is None or images.shape[-1] == channels:
         return images
     if channels == 3:

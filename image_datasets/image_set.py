@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from image_datasets.on_demand import ImagesOnDemand
+from imaging import on_ground
 
 CLASSES_SHOWN = 20
+CHANNEL_NAMES = {1: "gray", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class ImageSet:
 
     Attributes:
         name: what it was loaded from, in a word that can stand in a folder name.
-        images: uint8 or uint16 (n, height, width, channels), channels 1 or 3. Indexed along the first axis, either
+        images: uint8 or uint16 (n, height, width, channels), channels 1, 3 or 4. Indexed along the first axis, either
             kind gives an array.
         labels: int64 (n,), indices into class_names, or None.
         class_names: one name a class, empty without labels.
@@ -82,6 +84,18 @@ class ImageSet:
                 digest.update(np.ascontiguousarray(block[start : start + 1024]))
         return digest.hexdigest()
 
+    def on_white(self) -> "ImageSet":
+        """The same images without transparency: RGBA on white, made when asked for; others as they are."""
+        if self.image_shape[2] != 4:
+            return self
+        rgba = self.images
+
+        def read(numbers: np.ndarray, out: np.ndarray) -> None:
+            out[...] = on_ground(rgba[numbers], np.iinfo(rgba.dtype).max)
+
+        images = ImagesOnDemand(read, len(rgba), (*self.image_shape[:2], 3), rgba.dtype)
+        return replace(self, images=images)
+
     def subset(self, count: int) -> "ImageSet":
         """`count` of the images, the same random ones each time, in order. Raises ValueError if fewer."""
         chosen = some_of(len(self.images), count, self.name)
@@ -100,7 +114,7 @@ class ImageSet:
     def summary(self, lowest: int | None = None, highest: int | None = None) -> list[str]:
         """What was read, what was left out and what was changed, a line each. The levels, if they are known."""
         height, width, channels = self.image_shape
-        kind = {1: "gray", 3: "RGB"}.get(channels, f"{channels} channels")
+        kind = CHANNEL_NAMES[channels]
         levels = "" if lowest is None else f", levels {lowest} … {highest}"
         lines = [
             f"read {self.name}: {len(self.images):,} images of {height}x{width} {kind} {self.images.dtype}{levels}"

@@ -19,9 +19,9 @@ from image_datasets.glyphs import glyph_set
 from image_datasets.image_set import ImageSet
 from image_datasets.keras_datasets import KERAS_DATASETS, load_keras_dataset
 from image_datasets.on_demand import ImagesOnDemand
-from image_datasets.options import ReadingOptions
+from image_datasets.options import ChoicesNeeded, ReadingOptions
 from image_datasets.pictures import CheckShape, Visit, load_pictures
-from imaging import fit_image
+from imaging import fit_image, with_alpha, without_hidden_colors
 
 # What is drawn here: a function of how many images and which size, either None for what it prefers.
 DRAWN_DATASETS = {"glyphs": glyph_set}
@@ -79,16 +79,22 @@ def _named(name: str, options: ReadingOptions) -> ImageSet:
 
 def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
     """Some of the images, in the wanted channels and size; on demand when a memory-mapped array would give too many."""
-    count, channels, image_size = options.image_count, options.channels, options.image_size
-    shape = (*(image_size or loaded.image_shape[:2]), channels or loaded.image_shape[2])
-    changed = count is not None or shape != loaded.image_shape
+    count, image_size, alpha = options.image_count, options.image_size, _alpha_of(loaded, options)
+
+    def with_wanted_channels(images: np.ndarray) -> np.ndarray:
+        images = with_alpha(images, alpha)
+        return without_hidden_colors(images) if alpha == "keep" else with_channels(images, options.channels)
+
+    channels = 4 if alpha == "keep" else options.channels or min(loaded.image_shape[2], 3)
+    shape = (*(image_size or loaded.image_shape[:2]), channels)
+    changed = count is not None or alpha is not None or shape != loaded.image_shape
     total = (count or len(loaded.images)) * math.prod(shape) * loaded.images.dtype.itemsize
     if changed and total > options.in_memory_bytes and _is_mapped(loaded.images):
         mapped = loaded.images
 
         def read(numbers: np.ndarray, out: np.ndarray) -> None:
             for target, number in zip(out, numbers, strict=True):
-                image = with_channels(mapped[number], channels)
+                image = with_wanted_channels(mapped[number])
                 target[...] = image if image_size is None else fit_image(image, image_size, options.fit)
 
         images = ImagesOnDemand(read, len(mapped), shape, mapped.dtype)
@@ -96,11 +102,30 @@ def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
         return loaded if count is None else loaded.subset(count)
     if count is not None:
         loaded = loaded.subset(count)
-    if changed and isinstance(loaded.images, ImagesOnDemand):
-        loaded = dataclasses.replace(loaded, images=loaded.images[:])
-    return dataclasses.replace(
-        loaded, images=with_size(with_channels(loaded.images, channels), image_size, options.fit)
-    )
+    if not changed:
+        return loaded
+    blocks = (loaded.images[start : start + 1024] for start in range(0, len(loaded.images), 1024))
+    images = np.concatenate([with_wanted_channels(block) for block in blocks])
+    return dataclasses.replace(loaded, images=with_size(images, image_size, options.fit))
+
+
+def _alpha_of(loaded: ImageSet, options: ReadingOptions) -> str | None:
+    """What to do with the last channel of RGBA: as asked for, or "drop" where all is opaque; None without one.
+
+    Raises ChoicesNeeded where something shows through and nothing is asked for. Keeping it makes all images RGBA.
+    """
+    if options.alpha == "keep":
+        return "keep"
+    if loaded.image_shape[2] != 4:
+        return None
+    if options.alpha is not None:
+        return options.alpha
+    white = np.iinfo(loaded.images.dtype).max
+    blocks = (block[start : start + 1024] for block in loaded.blocks() for start in range(0, len(block), 1024))
+    if all((block[..., 3] == white).all() for block in blocks):
+        return "drop"
+    problem = words("expected opaque images, got RGBA in {}, which {alpha=keep} would keep", loaded.name)
+    raise ChoicesNeeded(problem, {"alpha": "white"}, len(loaded.images))
 
 
 def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:

@@ -33,8 +33,8 @@ class ReadingOptions:
             (None: 20,000).
         channels: 1 turns color into gray (ITU-R 601 luma), 3 repeats gray. None: as they are; gray among RGB becomes
             RGB.
-        alpha: transparent pixels of image files: "drop" takes the stored colors, "white" and "black" put them on that
-            ground. None: an error.
+        alpha: transparent pixels: "keep" makes all images RGBA, with black in place of colors that nobody can see;
+            "drop" takes the stored colors, "white" and "black" put them on that ground. None: an error.
         cmyk: "convert" turns CMYK files into RGB. None: an error.
         fit: how an image comes to the size: "crop" cuts it to the aspect around the center, "pad" adds edges of its
             ground, "stretch" changes its aspect.
@@ -62,8 +62,8 @@ class ReadingOptions:
     in_memory_bytes: int = IN_MEMORY_BYTES
 
     def __post_init__(self) -> None:
-        if self.channels not in (None, 1, 3):
-            raise ValueError(f"expected channels 1 or 3, got {self.channels}")
+        if self.channels not in ((None, 4) if self.alpha == "keep" else (None, 1, 3)):
+            raise ValueError(f"expected channels 1 or 3, or 4 with alpha='keep', got {self.channels}")
         if self.image_count is not None and self.image_count < 1:
             raise ValueError(f"expected an image_count of at least 1, got {self.image_count}")
         if self.fit not in FITS:

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import Explained, LongInputError, Parameter
+from errors import Explained, LongInputError, Parameter, words
 from files import UnreadableFile
 from files.kinds import PICTURE_ENDINGS
 from files.opening import reason_of
 from image_datasets.account import Account
 from image_datasets.channels_and_sizes import with_channels
 from image_datasets.classes import FolderClasses, classes_by_folder
-from image_datasets.image_set import ImageSet, ReadingReport, name_of, new_digest, some_of
+from image_datasets.image_set import CHANNEL_NAMES, ImageSet, ReadingReport, name_of, new_digest, some_of
 from image_datasets.labels import labels_of_names
 from image_datasets.on_demand import ImagesOnDemand, block_ranges, in_order
 from image_datasets.options import ChoicesNeeded, ReadingOptions
 from image_datasets.picture_files import PictureFolder, PictureZip, ways_to_convert
-from imaging import ImageFileError, fit_image, frame_count, load_image
+from imaging import ImageFileError, fit_image, frame_count, load_image, without_hidden_colors
 from progress import progress_bar
 
 Visit = Callable[[np.ndarray], object]
@@ -159,6 +159,8 @@ class PictureReader:
                     return Reading(None, error=str(error))
                 chosen[need] = {"alpha": "white", "cmyk": "convert", "frame": 0}[need]
                 needs.append("frames" if need == "frame" else need)
+        if options.alpha == "keep":
+            image = without_hidden_colors(image)
         image = with_channels(image, options.channels)
         if options.image_size is not None:
             image = fit_image(image, options.image_size, options.fit)
@@ -225,6 +227,8 @@ class Survey:
         shallow = [kind for kind in self.kinds if kind[3] == "uint8"]
         if shallow and len({kind[3] for kind in self.kinds}) > 1:
             changes.append(self._changed(shallow, "images of 8 bits became 16 bits (v · 257)"))
+        if self.reader.options.alpha == "keep":
+            changes.append("fully transparent pixels became black below their transparency")
         if self.damaged:
             changes.append(f"left out {self._damaged_text()}")
         return tuple(changes)
@@ -256,10 +260,10 @@ class Survey:
             )
         choices: dict[str, object] = {}
         problems = []
-        for need, (words, choice) in CHOICES.items():
+        for need, (described, choice) in CHOICES.items():
             if self.needs.counts[need]:
                 choices[need] = choice
-                problems.append(f"{self.needs.counts[need]:,} {words} ({self.needs.names(need)})")
+                problems.append(f"{self.needs.counts[need]:,} {described} ({self.needs.names(need)})")
         sizes = {kind[:2] for kind in self.kinds}
         if len(sizes) > 1:
             choices["image_size"] = self._proposed_size()
@@ -280,7 +284,9 @@ class Survey:
             choices["channels"] = 3
             problems.append(self._kinds_text())
         if choices:
-            raise ImagesNotAlike(f"expected pictures of one kind in {path}, got {'; '.join(problems)}", choices, usable)
+            keep = words("; {alpha=keep} would keep the transparency") if "alpha" in choices else ()
+            problem = (f"expected pictures of one kind in {path}, got {'; '.join(problems)}", *keep)
+            raise ImagesNotAlike(problem, choices, usable)
 
     def _proposed_size(self) -> tuple[int, int]:
         """A usual size that most pictures have or exceed, or the nearest to their one size that networks fit."""
@@ -347,7 +353,7 @@ def _kind(image: np.ndarray) -> ImageKind:
 
 def _kind_words(kind: ImageKind) -> str:
     height, width, channels, dtype = kind
-    return f"{height}x{width} {'gray' if channels == 1 else 'RGB'} {dtype}"
+    return f"{height}x{width} {CHANNEL_NAMES[channels]} {dtype}"
 
 
 def _widened(image: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:

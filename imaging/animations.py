@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from files import atomic_path
 from imaging.checks import check_dtype, checked_set
 from imaging.reading import ImageFileError
+from imaging.transparency import on_checkers
 
 CAPTION_HEIGHT = 24  # pixels
 
@@ -45,7 +46,7 @@ def save_animation(
     """Writes uint8 or uint16 frames (N, H, W, C) as a looping .gif, .webp or .apng for display; whole or not at all.
 
     WebP, written losslessly, and APNG keep every value. GIF keeps gray frames and frames of at most 256 colors exactly;
-    each other frame gets its own 256 colors, dithered. uint16 goes through `to_display`; `maximum` becomes white. Times
+    each other frame gets its own 256 colors, dithered, and RGBA is put on a checkered ground. uint16 goes through `to_display`; `maximum` becomes white. Times
     are in seconds, rounded to GIF's hundredths. `last_frame_seconds` shows the last frame longer; None: as long as the
     others. `scale` enlarges each pixel to a square of that side. `captions`, one for each frame or none at all, are
     printed above the frames.
@@ -57,6 +58,8 @@ def save_animation(
     _check_path(path)
     suffix = path.suffix.lower()
     frames = to_display(checked_set(frames, "frames"), maximum)
+    if suffix == ".gif":
+        frames = on_checkers(frames)
     seconds = _frame_times(len(frames), seconds_per_frame, last_frame_seconds)
     if captions and len(captions) != len(frames):
         raise ValueError(f"expected a caption for each of {len(frames)} frames, got {len(captions)}")
@@ -104,7 +107,7 @@ def _captioned(picture: Image.Image, words: str) -> Image.Image:
         colors = np.array(picture.getpalette(), np.int64).reshape(-1, 3).sum(axis=1)
         white, black = int(colors.argmax()), int(colors.argmin())
     else:
-        white, black = ((255, 255, 255), (0, 0, 0)) if picture.mode == "RGB" else (255, 0)
+        white, black = ((255, 255, 255, 255), (0, 0, 0, 255)) if picture.mode == "RGBA" else ("white", "black")
     sheet = Image.new(picture.mode, (picture.width, picture.height + CAPTION_HEIGHT), white)
     if picture.mode == "P":
         sheet.putpalette(picture.getpalette())
@@ -115,7 +118,7 @@ def _captioned(picture: Image.Image, words: str) -> Image.Image:
 
 
 def _exact_picture(frame: np.ndarray) -> Image.Image:
-    """uint8 (H, W, 1 or 3) -> a Pillow picture of the same values."""
+    """uint8 (H, W, 1, 3 or 4) -> a Pillow picture of the same values."""
     return Image.fromarray(np.ascontiguousarray(frame[..., 0] if frame.shape[2] == 1 else frame))
 
 

@@ -22,6 +22,7 @@ from errors import InputError, Parameter, words
 from files import UnreadableFile, brief, open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, Kind, kind_by_ending, kind_of
 from imaging.tiff_files import BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
+from imaging.transparency import as_rgba, on_ground
 
 MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB; above it, Pillow warns of a decompression bomb
 
@@ -43,13 +44,13 @@ class ImageFileError(InputError):
 def load_image(
     source: str | os.PathLike | BinaryIO,
     *,
-    alpha: Literal["drop", "white", "black"] | None = None,
+    alpha: Literal["keep", "drop", "white", "black"] | None = None,
     cmyk: Literal["convert"] | None = None,
     frame: int | None = None,
     max_pixels: int | None = MAX_PIXELS,
     name: str | None = None,
 ) -> np.ndarray:
-    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C = 1 (gray) or 3 (RGB), upright.
+    """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C = 1 (gray), 3 (RGB) or 4 (RGBA), upright.
 
     The values are the stored ones, with three lossless conversions: palette indices become their RGB colors; gray of
     1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Color profiles are ignored.
@@ -60,7 +61,8 @@ def load_image(
             the format, not the suffix.
         alpha: pixels that are not opaque (RGBA, gray with alpha, tRNS) are an error unless "drop" takes the stored
             colors, or "white" or "black" puts the image on that background. An alpha channel that is opaque everywhere
-            is left out.
+            is left out. "keep" gives RGBA of every file, (H, W, 4), with the stored colors; without transparency it is
+            opaque.
         cmyk: CMYK is an error unless "convert" requests Pillow's plain conversion without color profiles.
         frame: files with several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen,
             counted from 0.
@@ -77,8 +79,8 @@ def load_image(
     >>> pixels.shape, pixels.dtype.name, int(pixels.max())
     ((3, 4, 1), 'uint8', 255)
     """
-    if alpha not in (None, "drop", "white", "black"):
-        raise ValueError(f"expected alpha None, 'drop', 'white' or 'black', got {alpha!r}")
+    if alpha not in (None, "keep", "drop", "white", "black"):
+        raise ValueError(f"expected alpha None, 'keep', 'drop', 'white' or 'black', got {alpha!r}")
     if cmyk not in (None, "convert"):
         raise ValueError(f"expected cmyk None or 'convert', got {cmyk!r}")
     if frame is not None and frame < 0:
@@ -88,7 +90,7 @@ def load_image(
     try:
         data = _read_bytes(source)
         if data.startswith(_NPY_SIGNATURE):
-            return _decode_array(data, max_pixels)
+            return with_alpha(_decode_array(data, max_pixels), alpha)
         return _decode_picture(data, name, alpha, cmyk, frame, max_pixels)
     except ImageFileError as error:
         raise error.about(name) from None
@@ -137,7 +139,7 @@ def _unmarked_kind(name: str) -> Kind | None:
 
 
 def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
-    """The bytes of an .npy file with one image -> uint8 or uint16 (H, W, C)."""
+    """The bytes of an .npy file with one image -> uint8 or uint16 (H, W, 1, 3 or 4)."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -221,8 +223,7 @@ def _decode_picture(
             pixels = _decode_tiff(picture, cmyk)
         else:
             pixels = _decode_with_pillow(picture, cmyk)
-        if pixels.shape[2] in (2, 4) or "transparency" in picture.info:
-            pixels = _without_alpha(pixels, _transparent_color(picture, data), alpha)
+        pixels = with_alpha(_with_opacity(pixels, _transparent_color(picture, data)), alpha)
         if picture.format != "TIFF":  # Pillow rotates a TIFF itself, in load()
             orientation = _exif_orientation(picture)
     return _upright(pixels, orientation)
@@ -474,31 +475,37 @@ def _transparent_color(picture: Image.Image, data: bytes) -> np.ndarray | None:
     return (np.atleast_1d(color) & (2**depth - 1)) * {1: 255, 2: 85, 4: 17}.get(depth, 1)
 
 
-def _without_alpha(pixels: np.ndarray, transparent_color: np.ndarray | None, alpha: str | None) -> np.ndarray:
-    """uint8 or uint16 (H, W, 1 to 4) -> (H, W, 1 or 3): opaque already, or made so as `alpha` says."""
-    maximum = np.iinfo(pixels.dtype).max
-    if pixels.shape[2] in (2, 4):
-        colors, opacity = np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1:]
-    elif transparent_color is not None:
-        colors = pixels
-        opacity = np.where((pixels == transparent_color).all(axis=-1, keepdims=True), 0, maximum)
-    else:
+def _with_opacity(pixels: np.ndarray, transparent_color: np.ndarray | None) -> np.ndarray:
+    """uint8 or uint16 (H, W, 1 or 3) with the one transparent color as a last channel, if there is such a color."""
+    if transparent_color is None or pixels.shape[2] in (2, 4):
         return pixels
-    if alpha == "drop" or (opacity == maximum).all():
-        return colors
+    is_it = (pixels == transparent_color).all(axis=-1, keepdims=True)
+    opacity = np.where(is_it, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    return np.concatenate([pixels, opacity], axis=-1)
+
+
+def with_alpha(pixels: np.ndarray, alpha: str | None) -> np.ndarray:
+    """uint8 or uint16 (…, 1 to 4) -> RGBA where it is kept; else 1 or 3 channels, opaque or on a ground as asked for.
+
+    Raises ImageFileError for transparent pixels where nothing is asked for.
+    """
+    if alpha == "keep":
+        return as_rgba(pixels)
+    if pixels.shape[-1] not in (2, 4):
+        return pixels
+    maximum = np.iinfo(pixels.dtype).max
+    transparent = int(np.count_nonzero(pixels[..., -1] != maximum))
+    if alpha == "drop" or not transparent:
+        return np.ascontiguousarray(pixels[..., :-1])
     if alpha is None:
-        count = int((opacity != maximum).sum())
         raise ImageFileError(
-            f"expected opaque pixels, got {count} that are partly or fully transparent",
+            f"expected opaque pixels, got {transparent} that are partly or fully transparent",
             words("pass {alpha=white} or {alpha=black} for the background"),
+            words("pass {alpha=keep} for a fourth channel"),
             words("pass {alpha=drop} to take the stored colors"),
             "save it as opaque gray or RGB",
         )
-    ground = maximum if alpha == "white" else 0
-    wide = np.uint32 if maximum == 255 else np.uint64  # the products fit
-    opacity = opacity.astype(wide)
-    blended = colors * opacity + wide(ground) * (wide(maximum) - opacity)  # integers: exact before the rounding
-    return ((blended + wide(maximum // 2)) // wide(maximum)).astype(pixels.dtype)
+    return on_ground(pixels, maximum if alpha == "white" else 0)
 
 
 def _exif_orientation(picture: Image.Image) -> int:
@@ -523,18 +530,20 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def checked_image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:
-    """The shape of one image, (H, W), (H, W, 1) or (H, W, 3) -> (H, W, C); raises ImageFileError for any other."""
-    expected = f"{name}: expected one image of shape (H, W), (H, W, 1) or (H, W, 3), got {shape}"
+    """The shape of one image, (H, W) or (H, W, 1, 3 or 4) -> (H, W, C); raises ImageFileError for any other."""
+    expected = f"{name}: expected one image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {shape}"
     if any(length < 1 for length in shape):
         raise ImageFileError(f"{expected}, which has no pixels; check how the array was sliced")
     if len(shape) == 2:
         return (*shape, 1)
-    if len(shape) == 3 and shape[2] in (1, 3):
+    if len(shape) == 3 and shape[2] in (1, 3, 4):
         return shape
     if len(shape) == 3 and shape[0] in (1, 3):
         raise ImageFileError(f"{expected}, which is channels-first; pass np.moveaxis(array, 0, -1)")
-    if len(shape) == 3 and shape[2] in (2, 4):
-        raise ImageFileError(f"{expected}, whose last channel is alpha; drop it with array[..., :-1]")
+    if len(shape) == 3 and shape[2] == 2:
+        raise ImageFileError(
+            f"{expected}, whose last channel is alpha; repeat the gray for RGBA: array[..., [0, 0, 0, 1]]"
+        )
     if len(shape) == 4:
         raise ImageFileError(f"{expected}, which is a set of images; take one, or make a grid with image_grid")
     raise ImageFileError(f"{expected}; reshape it to rows, columns and channels")

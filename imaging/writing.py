@@ -29,8 +29,8 @@ def save_image(
 ) -> None:
     """Writes one image so that every value can be read back; the suffix of `path` decides the format.
 
-    array: uint8 or uint16, (H, W), (H, W, 1) or (H, W, 3). PNG, TIFF and NPY hold all of these, BMP holds uint8, WebP
-    (lossless) holds uint8 RGB. Never rescales: 7 stays 7.
+    array: uint8 or uint16, (H, W), (H, W, 1), (H, W, 3) or RGBA, (H, W, 4). PNG, TIFF and NPY hold all of these, BMP
+    holds uint8 without transparency, WebP (lossless) holds uint8 RGB and RGBA. Never rescales: 7 stays 7.
 
     low, high: request a stretch, and must be passed together: any real `array` then goes through
     `stretch_values(array, low, high, dtype)` first, so `low` becomes 0 and `high` becomes 255, or 65535 with
@@ -100,13 +100,12 @@ def save_images(paths: Sequence[Path], images: np.ndarray) -> None:
 
 def _encode_png(pixels: np.ndarray) -> bytes:
     """Checked pixels as the bytes of a PNG file, with zlib's fastest compression."""
-    if pixels.dtype == np.uint16 and _is_rgb(pixels):
+    if pixels.dtype == np.uint16 and _has_colors(pixels):
         tf = import_tensorflow("written")
         with tf.device("CPU"):
             return tf.io.encode_png(pixels, compression=1).numpy()
     content = io.BytesIO()
-    picture = Image.fromarray(pixels if _is_rgb(pixels) else pixels.reshape(pixels.shape[:2]))
-    picture.save(content, "PNG", compress_level=1)
+    _picture_of(pixels).save(content, "PNG", compress_level=1)
     return content.getvalue()
 
 
@@ -185,7 +184,9 @@ def check_format(path: Path, pixels: np.ndarray) -> None:
         raise ImageFileError(
             f"{path}: expected uint8 for {suffix}, which holds 8 bits, got uint16; save as .png or .tif"
         )
-    if suffix == ".webp" and not _is_rgb(pixels):
+    if suffix == ".bmp" and pixels.shape[2:] == (4,):
+        raise ImageFileError(f"{path}: expected gray or RGB for .bmp, got RGBA; save as .png")
+    if suffix == ".webp" and not _has_colors(pixels):
         raise ImageFileError(
             f"{path}: expected RGB for .webp, which has no gray images, got {pixels.shape}; save as .png"
         )
@@ -195,34 +196,40 @@ def check_format(path: Path, pixels: np.ndarray) -> None:
         )
 
 
-def _is_rgb(pixels: np.ndarray) -> bool:
-    return pixels.ndim == 3 and pixels.shape[2] == 3
+def _has_colors(pixels: np.ndarray) -> bool:
+    return pixels.ndim == 3 and pixels.shape[2] in (3, 4)
+
+
+def _picture_of(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels if _has_colors(pixels) else pixels.reshape(pixels.shape[:2]))
 
 
 def _write_file(path: Path, pixels: np.ndarray) -> None:
     """Writes checked pixels in the format of the suffix of `path`."""
     suffix = path.suffix.lower()
-    deep_rgb = pixels.dtype == np.uint16 and _is_rgb(pixels)
+    deep_colors = pixels.dtype == np.uint16 and _has_colors(pixels)
     if suffix == ".npy":
         with open(path, "wb") as file:
             np.save(file, pixels, allow_pickle=False)
-    elif suffix == ".png" and deep_rgb:
+    elif suffix == ".png" and deep_colors:
         tf = import_tensorflow("written")
         with tf.device("CPU"):
             path.write_bytes(tf.io.encode_png(pixels).numpy())
-    elif suffix in (".tif", ".tiff") and deep_rgb:
-        import_tifffile("written").imwrite(path, pixels, photometric="rgb", metadata=None)
+    elif suffix in (".tif", ".tiff") and deep_colors:
+        alpha = ["unassalpha"] if pixels.shape[2] == 4 else None
+        import_tifffile("written").imwrite(path, pixels, photometric="rgb", extrasamples=alpha, metadata=None)
     else:
-        picture = Image.fromarray(pixels if _is_rgb(pixels) else pixels.reshape(pixels.shape[:2]))
+        picture = _picture_of(pixels)
         if suffix == ".webp":
-            picture.save(path, "WEBP", lossless=True)
+            picture.save(path, "WEBP", lossless=True, exact=True)  # exact: also of colors below full transparency
         else:
             picture.save(path, {".png": "PNG", ".bmp": "BMP"}.get(suffix, "TIFF"))
 
 
 def _compare(path: Path, source: Path | io.BytesIO, pixels: np.ndarray) -> None:
     """Reads a picture file back and raises ImageFileError unless it holds exactly `pixels`."""
-    written = load_image(source, max_pixels=None, name=str(path))
+    alpha = "keep" if pixels.shape[2:] == (4,) else None
+    written = load_image(source, alpha=alpha, max_pixels=None, name=str(path))
     expected = pixels.reshape(checked_image_shape(pixels.shape, str(path)))
     if written.dtype != expected.dtype or written.shape != expected.shape:
         raise ImageFileError(

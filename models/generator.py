@@ -20,7 +20,7 @@ def build_generator(
     """Builds the generator of a preset for images of `image_shape`.
 
     Args:
-        image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1 or 3 channels;
+        image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1, 3 or 4 channels;
             or the layout itself, where it is not the preset's own.
         latent_dim: length of a latent vector.
         preset: one of those below, each a function that says where its network comes from.

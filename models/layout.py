@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from errors import InputError, Parameter
+from pixels.checks import CHANNEL_COUNTS
 
 SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
 FEWEST_DOUBLINGS = 2
@@ -40,8 +41,10 @@ class ImageLayout:
         for side in (self.height, self.width):
             if side % SIDE_STEP or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
                 raise _size_error(self.height, self.width)
-        if self.channels not in (1, 3):
-            raise ValueError(f"expected images of 1 or 3 channels, got {self.channels}; convert them to gray or RGB")
+        if self.channels not in CHANNEL_COUNTS:
+            raise ValueError(
+                f"expected images of 1, 3 or 4 channels, got {self.channels}; convert them to gray, RGB or RGBA"
+            )
 
     @classmethod
     def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan", filters: int | None = None) -> "ImageLayout":

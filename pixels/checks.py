@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-CHANNEL_COUNTS = (1, 3)
+CHANNEL_COUNTS = (1, 3, 4)  # gray, RGB, RGBA
 INTEGER_TYPES = ("uint8", "uint16")
 FLOAT_TYPES = ("float16", "float32", "float64")
 IMAGES_SHAPE = (None, None, None, CHANNEL_COUNTS)
@@ -19,7 +19,7 @@ _TYPE_WORDS = {
     "f": "this float type is not supported; use .astype(np.float32)",
     "U": "text is not an image; decode the files first",
     "S": "bytes are not an image; decode the files first",
-    "V": "a structured array has named fields; stack the fields into a last axis of 1 or 3 channels",
+    "V": "a structured array has named fields; stack the fields into a last axis of 1, 3 or 4 channels",
 }
 
 
@@ -33,7 +33,7 @@ def validate_images(
 
     Args:
         shape: the expected shape, with None for any length, such as (None, 32, 32, 3), or (256, 256, 3) for one image.
-            Without it, the array must be (n, h, w, c) with c = 1 or 3.
+            Without it, the array must be (n, h, w, c) with c = 1, 3 or 4 (RGBA).
         dtype: the expected type or types. Without it, uint8 and uint16 pass, and also float types if `value_range` is
             given.
         value_range: the lowest and highest value allowed, both included. Required for float images.
@@ -217,19 +217,14 @@ def _shape_words(shape: tuple[int, ...], expected: tuple) -> str:
         return "this looks like one gray image; add both axes with array[None, ..., None], or use scale_image"
     if len(shape) != len(expected):
         return f"it has {len(shape)} axes and must have {len(expected)}; use array.reshape only if sure of the order"
-    if (
-        len(shape) >= 3
-        and shape[-3] in CHANNEL_COUNTS
-        and shape[-1] != shape[-3]
-        and not _channels_fit(shape, expected)
-    ):
+    if len(shape) >= 3 and shape[-3] in (1, 3) and shape[-1] != shape[-3] and not _channels_fit(shape, expected):
         return "this looks like channels-first (n, c, h, w); use np.moveaxis(array, -3, -1)"
     if len(shape) >= 3 and shape[-1] == 4 and not _channels_fit(shape, expected):
         return "four channels look like RGBA; blend the alpha or drop it with array[..., :3]"
     if len(shape) >= 3 and shape[-1] == 2 and not _channels_fit(shape, expected):
-        return "two channels look like gray and alpha; drop the alpha with array[..., :1]"
+        return "two channels look like gray and alpha; repeat the gray for RGBA with array[..., [0, 0, 0, 1]]"
     if not _channels_fit(shape, expected):
-        return "convert between gray and color first" if shape[-1] in CHANNEL_COUNTS else "use 1 or 3 channels, last"
+        return "convert between gray and color first" if shape[-1] in CHANNEL_COUNTS else "use 1, 3 or 4 channels, last"
     return "resize or crop the images, or change the expected shape"
 
 

@@ -62,7 +62,7 @@ def _record(document: dict) -> ScalingRecord:
     settings = _settings(document["settings"])
     dtype, channels = integer_type(document["dtype"]), document["channels"]
     if channels is not None and (isinstance(channels, bool) or channels not in CHANNEL_COUNTS):
-        raise ValueError(f"expected 1 or 3 channels, got {channels!r}; fit and save again")
+        raise ValueError(f"expected 1, 3 or 4 channels, got {channels!r}; fit and save again")
     return ScalingRecord(settings, dtype, channels, strategy_from_document(document, settings, channels))
 
 

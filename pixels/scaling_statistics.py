@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pixels.checks import CHANNEL_COUNTS
 from pixels.statistics import PixelStatistics
 
 # Means and standard deviations of the channels, as a fraction of white: ImageNet's as torchvision publishes them.
@@ -101,8 +102,8 @@ def checked_constants(statistics: str | Mapping, per_channel: bool, needs_std: b
         std = np.broadcast_to(np.array(statistics.get("std", 1.0), np.float64), mean.shape)
     except (TypeError, ValueError):
         raise ValueError(f"expected numbers of the same length for mean and std, got {dict(statistics)!r}") from None
-    if mean.ndim != 1 or len(mean) not in (1, 3) or (len(mean) == 3 and not per_channel):
-        wanted = "1 or 3 numbers" if per_channel else "one number, since per_channel is False,"
+    if mean.ndim != 1 or len(mean) not in CHANNEL_COUNTS or (len(mean) > 1 and not per_channel):
+        wanted = "1, 3 or 4 numbers" if per_channel else "one number, since per_channel is False,"
         raise ValueError(
             f"expected {wanted} for the mean, got {statistics['mean']!r}; give one per channel or one for all"
         )

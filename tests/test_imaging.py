@@ -392,7 +392,7 @@ def test_fit_keeps_sixteen_bits():
     ("image", "size", "exception"),
     [
         (np.zeros((4, 4), np.float32), (2, 2), TypeError),
-        (np.zeros((4, 4, 4), np.uint8), (2, 2), ValueError),
+        (np.zeros((4, 4, 5), np.uint8), (2, 2), ValueError),
         (np.zeros((0, 4), np.uint8), (2, 2), ValueError),
         (np.zeros((4, 4), np.uint8), (0, 2), ValueError),
     ],

@@ -675,7 +675,7 @@ BROKEN = [
     (set_entry("settings", "value_range", value=[1, 0]), "expected finite low < high"),
     (set_entry("settings", value=None), "expected a saved scaling"),
     (set_entry("dtype", value="float32"), "expected dtype to be one of"),
-    (set_entry("channels", value=2), "expected 1 or 3 channels, got 2"),
+    (set_entry("channels", value=2), "expected 1, 3 or 4 channels, got 2"),
     (set_entry("sums", "pixels", value="0"), "expected a saved scaling"),
     (set_entry("sums", "sums", 0, value="many"), "expected a saved scaling"),
     *((drop_entry(name), f"expected an entry '{name}'") for name in ("settings", "dtype", "channels", "statistics")),
@@ -764,7 +764,7 @@ def test_everything_before_fit_is_refused(tmp_path, mode, scope):
         ({"statistics": "cifar"}, "expected statistics to be one of"),
         ({"mode": "standardize", "statistics": {"mean": 1}}, 'expected statistics={"mean"'),
         ({"mode": "standardize", "statistics": {"mean": 1, "std": 0}}, "positive stds"),
-        ({"mode": "standardize", "statistics": {"mean": [1, 2], "std": [1, 2]}}, "expected 1 or 3 numbers"),
+        ({"mode": "standardize", "statistics": {"mean": [1, 2], "std": [1, 2]}}, "expected 1, 3 or 4 numbers"),
         ({"mode": "standardize", "statistics": {"mean": "a", "std": 1}}, "expected numbers of the same length"),
         ({"statistics": "imagenet", "per_channel": False}, "expected per_channel=True"),
         ({"statistics": "imagenet", "scope": "image"}, "expected scope='dataset'"),
@@ -872,7 +872,7 @@ def test_scale_image_uses_the_images_own_statistics(mode, per_channel):
 
 def test_scale_image_refuses():
     with pytest.raises(
-        ValueError, match=r"expected images of shape \(h, w, 1 or 3\), got \(3, 4, 5\); .*channels-first"
+        ValueError, match=r"expected images of shape \(h, w, 1 or 3 or 4\), got \(3, 4, 5\); .*channels-first"
     ):
         scale_image(np.zeros((3, 4, 5), np.uint8))
     with pytest.raises(ValueError, match="needs many images"):

@@ -34,8 +34,9 @@ def augment(
 
     Args:
         images: float32 (batch, height, width, channels).
-        augmentations: of "color" (brightness, saturation, contrast), "translation" (whole pixels, the edge repeated),
-            "cutout" (a square of the image's mean color) and "mirror" (left and right exchanged).
+        augmentations: of "color" (brightness, saturation, contrast; an opacity stays), "translation" (whole pixels,
+            the edge repeated), "cutout" (a square of the image's mean color and opacity) and "mirror" (left and right
+            exchanged).
         span: width of the value range of the images, 2 for [-1, 1].
         seed: int32 (2,), from which all draws follow.
         draw: where the images are a part of a batch, what gives their part of its numbers.
@@ -63,13 +64,16 @@ def augment(
 
 
 def _color(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Adds a gray, and moves every pixel towards or away from its own gray and the image's mean."""
+    """Adds a gray, and moves every pixel towards or away from its own gray and the image's mean. Opacity stays."""
     draws = draw(tf.random.stateless_uniform, (3, tf.shape(images)[0], 1, 1, 1), seed, axis=1)
+    opacity = images[..., 3:]  # of RGBA
+    images = images[..., :3]
     images = images + (draws[0] * 2.0 - 1.0) * BRIGHTNESS * span
     gray = tf.reduce_mean(images, axis=-1, keepdims=True)
     images = gray + (images - gray) * (draws[1] * 2.0)  # saturation 0 to 2
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-    return mean + (images - mean) * (draws[2] + 0.5)  # contrast 0.5 to 1.5
+    images = mean + (images - mean) * (draws[2] + 0.5)  # contrast 0.5 to 1.5
+    return images if opacity.shape[-1] == 0 else tf.concat([images, opacity], axis=-1)
 
 
 def _translation(images: tf.Tensor, seed: tf.Tensor, draw: Draw) -> tf.Tensor:

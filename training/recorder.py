@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
-from imaging import image_grid
+from imaging import image_grid, on_checkers
 from preprocessing import PixelScaler
 from runs import RunFolder, RunIsBusy
 from training.failures import collapsed_generator
@@ -111,7 +111,7 @@ class Recorder(SilentRecorder):
         history.records.append(record)
         samples = draw_samples(run, self._scaler, generator)
         self._warn_if_collapsed(samples)
-        run.save_sample(record["epoch"], image_grid(samples, columns=SAMPLE_COLUMNS))
+        run.save_sample(record["epoch"], image_grid(on_checkers(samples), columns=SAMPLE_COLUMNS))
         run.save_metrics(history.records)
         run.save_network("generator", generator)
         run.save_network("discriminator", self._networks.discriminator_to_store())

@@ -23,6 +23,7 @@ from runs import RunFolder
 
 REPORT, CARD = "report.html", "README.md"
 MOST_CLASSES_LISTED = 20
+KINDS = {1: "grayscale", 3: "RGB", 4: "RGBA"}
 PICTURES = {
     "comparison.png": "Real images beside generated ones. Look at variety as well as sharpness: if many generated "
     "images look alike, the generator has collapsed.",
@@ -118,7 +119,7 @@ def report_page(run: RunFolder, images: ImageSet) -> str:
 
 def _lead(run: RunFolder, records: list[dict]) -> str:
     height, width, channels = run.image_shape
-    kind = "grayscale" if channels == 1 else "RGB"
+    kind = KINDS[channels]
     time = f" in {duration(records[-1]['seconds'])}" if records else ""
     return (
         f"A GAN trained on {run.image_total:,} {kind} images of {height}×{width} pixels: {len(records)} of "
@@ -217,7 +218,7 @@ def _image_facts(run: RunFolder, images: ImageSet) -> dict[str, str]:
     return {
         "data set": images.name,
         "images": f"{run.image_total:,}",
-        "size": f"{height}×{width} pixels, {'grayscale' if channels == 1 else 'RGB'}",
+        "size": f"{height}×{width} pixels, {KINDS[channels]}",
         "type": run.image_dtype,
         "classes": _classes(images),
         "conditional": "yes: generate.py --class" if run.class_count else "no",
@@ -280,7 +281,7 @@ def model_card(run: RunFolder, images: ImageSet) -> str:
     """
     height, width, channels = run.image_shape
     records = run.load_metrics()
-    kind = "grayscale" if channels == 1 else "RGB"
+    kind = KINDS[channels]
     title = _plain(run.path.resolve().name)
     samples = run.samples()
     picture = f"![Generated images, seeds in order, none selected](samples/{samples[-1].name})\n\n" if samples else ""
