@@ -180,7 +180,7 @@ MISTAKES = [
     (train, "--resume --run-dir unread", "unread/metrics.jsonl, line 1: expected JSON"),
     (train, "--resume --run-dir changed", f"{' or '.join(LOSSES)}, got 'wgan'"),
     (train, "--data secret.zip", "such as secret.zip/1.png: expected a whole member of a zip archive, got an"),
-    (train, "--data alpha", "1 with transparent pixels (1.png); add images; two are the least"),
+    (train, "--data alpha", "(1.png); --alpha keep would keep the transparency; add images; two are the least"),
     (
         train,
         "--data good.npy --batch-size 4 --scaling standardize --maximum data",
