@@ -1,6 +1,6 @@
 """Pictures: exact image files in and out, cropping and resizing, grids of images, animations.
 
-NumPy and Pillow only. Every function that takes a set of images takes uint8 or uint16, (N, H, W, C), with C = 1, 3 or 4.
+NumPy and Pillow only. Every function that takes images takes uint8 or uint16, (N, H, W, C), with C = 1, 3 or 4.
 """
 
 from imaging.animations import ANIMATION_SUFFIXES, save_animation, to_display
