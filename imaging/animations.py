@@ -48,8 +48,8 @@ def save_animation(
     WebP, written losslessly, and APNG keep every value. GIF keeps gray frames and frames of at most 256 colors exactly;
     each other frame gets its own 256 colors, dithered, and RGBA is put on a checkered ground. uint16 goes through
     `to_display`; `maximum` becomes white. Times are in seconds, rounded to GIF's hundredths. `last_frame_seconds` shows
-    the last frame longer; None: as long as the others. `scale` enlarges each pixel to a square of that side. `captions`, one for each frame or none at all, are
-    printed above the frames.
+    the last frame longer; None: as long as the others. `scale` enlarges each pixel to a square of that side.
+    `captions`, one for each frame or none at all, are printed above the frames.
 
     Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path with another ending, for a wrong
     number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not support.
