@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from command_line import image_size  # noqa: E402
 from config import TrainingConfig  # noqa: E402
 from image_datasets import ReadingOptions, load_images  # noqa: E402
 from models.sampling import latents_from_seeds  # noqa: E402
+from options import Size, converter  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
 
 COUNT = 64
@@ -32,7 +32,7 @@ COUNT = 64
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="glyphs", metavar="NAME|PATH")
-    parser.add_argument("--image-size", type=image_size, metavar="N|HxW")
+    parser.add_argument("--image-size", type=converter(Size()), metavar=Size().metavar)
     parser.add_argument("--alpha", choices=("drop", "white", "black"))
     parser.add_argument("--channels", type=int, choices=(1, 3))
     parser.add_argument("--steps", type=int, default=100, metavar="N", help="before the second table (default 100)")
