@@ -42,7 +42,7 @@ PRESETS: dict[str, dict] = {
     "tutorial": {**DCGAN, "averaging": 0.0},  # the same optimizers, so that the layers make the difference
 }
 
-IMAGES_SHOWN, IMAGES_A_LINE = 200_000, 5_000  # in a run without --epochs, and from one line of it to the next
+IMAGES_SHOWN, IMAGES_A_LINE = 100_000, 5_000  # in a run without --epochs, and from one line of it to the next
 MOST_EPOCHS = 1_000_000  # of a run that its minutes end
 
 DCGAN_PRESETS = ("dcgan", "tutorial")
@@ -179,7 +179,7 @@ class TrainingConfig:
         "non_saturating", RECIPE, "the loss both networks are trained with (default {default})", Choice(LOSSES)
     )
     epochs: int = option(
-        10,
+        5,
         RECIPE,
         f"passes over the data (default: as many as show {IMAGES_SHOWN:,} images, {{default}} of the glyphs)",
         Whole("N", 1),

@@ -21,7 +21,7 @@ from training.recorder import Recorder, Setup
 from training.step import TrainStep
 
 
-@pytest.mark.parametrize(("count", "epochs", "save_every"), [(20_000, 10, 1), (50_000, 4, 1), (482, 415, 10)])
+@pytest.mark.parametrize(("count", "epochs", "save_every"), [(20_000, 5, 1), (50_000, 2, 1), (482, 207, 10)])
 def test_the_default_length_is_a_number_of_images(count, epochs, save_every):
     config = TrainingConfig().lasting({}, count)
     assert (config.epochs, config.save_every) == (epochs, save_every)
