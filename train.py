@@ -23,6 +23,7 @@ from command_line import (
     run_command,
 )
 from config import IMAGES, RECIPE, REGULARIZERS, RUN, TrainingConfig
+from drawing.fonts import legend
 from errors import InputError, LongInputError, Parameter, words
 from files import reason_of
 from image_datasets import ChoicesNeeded, ImageSet, LevelsSeen
@@ -227,7 +228,10 @@ def open_training(
 
 def summarize(images: ImageSet, levels: LevelsSeen, config: TrainingConfig) -> None:
     """Says on standard error what was read, and what is odd about it."""
-    for line in reading_summary(images, levels, config):
+    lines = reading_summary(images, levels, config)
+    if config.conditional and legend(images.class_names):
+        lines.append(legend(images.class_names))
+    for line in lines:
         print(one_line(line, LongInputError.longest), file=sys.stderr)
 
 

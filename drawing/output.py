@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drawing.fonts import drawable_names, legend
 from drawing.neighbors import nearest_images
 from drawing.request import Request
 from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
@@ -135,6 +136,8 @@ def write_images(
             panel = Panel(np.concatenate(list(batches)), request.columns, request.rows)
             scale = scale or preview_scale(run.image_shape, request.columns)
             save_image(output, draw_sheet([panel], scale, request.row_names))
+            if request.row_names:
+                _print_legend(run)
         case "animation":
             frames = np.concatenate(list(batches))
             scale = scale or -(-SMALLEST_FRAME // min(frames.shape[1:3]))
@@ -213,10 +216,23 @@ def write_projections(
         latents = inputs[:, : run.config.latent_dim]
         write_array(arguments.save_latents, [latents], latents.shape, "float32")
     errors = np.sqrt(np.mean((targets.astype(np.float64) - drawn) ** 2, axis=(1, 2, 3)))
-    names = [run.class_names[code.argmax()] if run.class_count else "" for code in inputs[:, run.config.latent_dim :]]
-    captions = [f"{error:.1f}{', ' * bool(name)}{name}" for error, name in zip(errors, names, strict=True)]
+    labels = inputs[:, run.config.latent_dim :].argmax(axis=1) if run.class_count else [None] * len(inputs)
+    names, shown = run.class_names, drawable_names(run.class_names)
+    captions = [
+        f"{error:.1f}" if label is None else f"{error:.1f}, {shown[label]}"
+        for error, label in zip(errors, labels, strict=True)
+    ]
     title = "closest generated: error, class" if run.class_count else "closest generated: error"
     panels = [Panel(targets, 1, title="target"), Panel(drawn, 1, title=title, captions=captions)]
     save_image(output, draw_sheet(panels, arguments.scale or preview_scale(run.image_shape, 2)))
-    for index, (error, name) in enumerate(zip(errors, names, strict=True)):
-        print(f"image {index}: root-mean-square error {error:.1f} levels{f', class {name}' if name else ''}")
+    for index, (error, label) in enumerate(zip(errors, labels, strict=True)):
+        of_class = "" if label is None else f", class {names[label]}"
+        print(f"image {index}: root-mean-square error {error:.1f} levels{of_class}")
+    if run.class_count:
+        _print_legend(run)
+
+
+def _print_legend(run: RunFolder) -> None:
+    line = legend(run.class_names)
+    if line:
+        print(line, file=sys.stderr)

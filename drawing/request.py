@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drawing.fonts import drawable_names
 from errors import InputError, words
 from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
@@ -141,7 +142,8 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
     folders = plain_names(run.class_names)  # these come from a file, and are to be folders
     names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
     one_class_a_row = shape[0] == len(classes) and np.array_equal(labels, np.repeat(classes, shape[1]))
-    row_names = tuple(run.class_names[label] for label in classes) if one_class_a_row else ()
+    shown = drawable_names(run.class_names)
+    row_names = tuple(shown[label] for label in classes) if one_class_a_row else ()
     return Request(with_classes(latents, labels, run.class_count), names, *shape, row_names)
 
 
@@ -184,7 +186,8 @@ def spread_along_direction(
         return Request(inputs, names, rows, steps)
     folders = plain_names(run.class_names)
     names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
-    row_names = tuple(run.class_names[label] for label in labels[::steps])
+    shown = drawable_names(run.class_names)
+    row_names = tuple(shown[label] for label in labels[::steps])
     return Request(with_classes(inputs, labels, run.class_count), names, rows, steps, row_names)
 
 

@@ -4,11 +4,12 @@ Images are enlarged by whole factors only, so every pixel keeps its value and be
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from drawing.fonts import drawable, font_for
 from imaging import image_grid, on_checkers
 
 PADDING = 2  # pixels between images, before they are enlarged
@@ -65,16 +66,15 @@ def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str]
         ValueError: when panels differ in rows, shape or dtype, and for names or captions of another number.
     """
     rows = _checked_rows(panels, scale, row_names)
-    font = _font_for(panels[0].images.shape[1] * scale)
-    line = font.getbbox("Ég")[3] + 3
+    panels = [replace(one, title=drawable(one.title), captions=[*map(drawable, one.captions)]) for one in panels]
+    size = _font_size(panels[0].images.shape[1] * scale)
+    line = ImageFont.load_default(size).getbbox("Ég")[3] + 3
     caption_height = line if any(panel.captions for panel in panels) else 0
-    names = [_shortened(name, font) for name in row_names]
-    names_width = max(int(font.getlength(name)) for name in names) + MARGIN if names else 0
+    names = [_shortened(drawable(name), size) for name in row_names]
+    names_width = max(_width(name, size) for name in names) + MARGIN if names else 0
     top = line + MARGIN // 2 if any(panel.title for panel in panels) else 0
     grids = [_spread(panel, rows, scale, caption_height) for panel in panels]
-    widths = [
-        max(grid.shape[1], int(font.getlength(panel.title)) + 1) for grid, panel in zip(grids, panels, strict=True)
-    ]
+    widths = [max(grid.shape[1], _width(panel.title, size) + 1) for grid, panel in zip(grids, panels, strict=True)]
     margin = MARGIN if names or top or caption_height else 0
     lefts = margin + names_width + np.cumsum([0, *(width + PANEL_GAP for width in widths[:-1])])
     shape = (grids[0].shape[0] + top + 2 * margin, lefts[-1] + widths[-1] + margin)
@@ -85,14 +85,14 @@ def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str]
     step = cell + PADDING * scale + (caption_height, 0)
     for panel, grid, left in zip(panels, grids, lefts, strict=True):
         sheet[margin + top : margin + top + grid.shape[0], left : left + grid.shape[1]] = grid
-        pen.text((left, margin), panel.title, fill=255, font=font)
+        pen.text((left, margin), panel.title, fill=255, font=font_for(panel.title, size))
         for index, caption in enumerate(panel.captions):
             row, column = divmod(index, panel.columns)
             place = (left + column * step[1] + cell[1] // 2, margin + top + row * step[0] + cell[0] + 1)
-            pen.text(place, caption, fill=255, font=font, anchor="ma")
+            pen.text(place, caption, fill=255, font=font_for(caption, size), anchor="ma")
     for row, name in enumerate(names):
         place = (margin + names_width - MARGIN, margin + top + row * step[0] + cell[0] // 2)
-        pen.text(place, name, fill=255, font=font, anchor="rm")
+        pen.text(place, name, fill=255, font=font_for(name, size), anchor="rm")
     return _inked(sheet, np.asarray(ink))
 
 
@@ -127,15 +127,20 @@ def _spread(panel: Panel, rows: int, scale: int, caption_height: int) -> np.ndar
     return np.concatenate(between)
 
 
-def _font_for(cell_height: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(min(LARGEST_FONT, max(SMALLEST_FONT, cell_height // 4)))
+def _font_size(cell_height: int) -> int:
+    return min(LARGEST_FONT, max(SMALLEST_FONT, cell_height // 4))
 
 
-def _shortened(name: str, font: ImageFont.FreeTypeFont) -> str:
-    if font.getlength(name) <= LONGEST_NAME:
+def _width(text: str, size: int) -> int:
+    """Pixels of a line of text."""
+    return int(font_for(text, size).getlength(text))
+
+
+def _shortened(name: str, size: int) -> str:
+    if _width(name, size) <= LONGEST_NAME:
         return name
     return next(
-        name[:length] + "…" for length in range(len(name), 0, -1) if font.getlength(name[:length]) <= LONGEST_NAME
+        f"{name[:length]}..." for length in range(len(name), 0, -1) if _width(name[:length], size) <= LONGEST_NAME
     )
 
 

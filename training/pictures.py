@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from config import TrainingConfig
+from drawing.fonts import drawable_names
 from image_datasets import ImageSet
 from imaging import save_image
 from models.sampling import generate_images, latents_from_seeds, with_classes
@@ -62,7 +63,7 @@ def draw_real_beside_samples(
     generated = generate_images(generator, scaler, sample_inputs(run)[cells])
     title = f"generated, epoch {step / run.steps_per_epoch:.3g}"
     real = images.take(chosen[cells])
-    names = run.class_names[:rows] if run.class_count else ()
+    names = drawable_names(run.class_names)[:rows] if run.class_count else ()
     sheet = comparison_sheet(real, generated, side, title, scaler.maximum_, names)
     save_image(run.path / "comparison.png", sheet)
 

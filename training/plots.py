@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from drawing.fonts import drawable, font_file
 from drawing.sheets import PADDING, Panel, draw_sheet
 from files import atomic_path
 from imaging import load_image, save_animation, to_display
@@ -173,7 +174,11 @@ def _finish_epochs(figure, axes, title: str, epochs: float) -> None:
 
 def _finish(figure, axes, title: str) -> None:
     """Puts title and legend above the curves, where they hide nothing."""
-    figure.legend(loc="outside upper center", title=title, ncols=4, fontsize="small", frameon=False, handlelength=3.0)
+    from matplotlib.font_manager import FontProperties
+
+    font = FontProperties(fname=font_file(title))  # the name of a run may have letters that few fonts have
+    how = {"title": drawable(title), "title_fontproperties": font}
+    figure.legend(loc="outside upper center", **how, ncols=4, fontsize="small", frameon=False, handlelength=3.0)
     axes.grid(alpha=0.3)
 
 
