@@ -13,6 +13,11 @@ from collections.abc import Callable, Iterator
 from errno import ENOMEM
 from pathlib import Path
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None
+
 from errors import Explained, Parameter
 from options import Whole, converter
 from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
@@ -20,6 +25,7 @@ from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
 MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
 LESS_MEMORY = "choose a smaller batch, size or count, or close other programs"
+LEAST_ADDRESS_SPACE = 3 * 2**30  # bytes; with less TensorFlow aborts or waits for ever
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 ONE_AT_A_TIME = threading.RLock()  # all threads share standard error
 
@@ -111,6 +117,8 @@ def _status_of(main: Callable[[], int]) -> int | str | None:
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether Python, TensorFlow or the system ran out of memory; does not import TensorFlow."""
     names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):  # no memory for its stack
+        return True
     return isinstance(error, MemoryError) or "ResourceExhaustedError" in names or getattr(error, "errno", 0) == ENOMEM
 
 
@@ -131,8 +139,10 @@ def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up messages, which bypass Python's standard error.
 
     The messages are shown if the import fails. Keras gets the settings that this project is written for, whatever the
-    user's own configuration is, and GPU memory is allocated as needed.
+    user's own configuration is, and GPU memory is allocated as needed. Raises MemoryError where
+    TensorFlow could not work.
     """
+    check_address_space()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -141,6 +151,21 @@ def import_tensorflow() -> None:
         import tensorflow  # noqa: F401
 
         keras.config.set_image_data_format("channels_last")
+
+
+def check_address_space() -> None:
+    """Raises MemoryError when this process may have less than TensorFlow needs to start, as after `ulimit -v`.
+
+    A default training of small images takes 2.4 GiB; TensorFlow 2.21 waits for ever with 1.9 GiB, and aborts with 1.4.
+    """
+    if resource is None or "tensorflow" in sys.modules:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        raise MemoryError(
+            f"expected at least {LEAST_ADDRESS_SPACE >> 30} GiB of address space for TensorFlow, got a limit of "
+            f"{limit / 2**30:.1f} GiB; raise it with ulimit -v"
+        )
 
 
 @contextlib.contextmanager

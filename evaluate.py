@@ -243,7 +243,7 @@ def classes_to_draw(run: RunFolder, real: Iterable[ImageSet], count: int) -> np.
 def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple[Iterator[np.ndarray], int]:
     chosen = choose_images(len(subject.images), arguments.count)
     parts = np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))
-    return (subject.images[part] for part in parts), len(chosen)
+    return (subject.take(part) for part in parts), len(chosen)
 
 
 # Features. Modules that need TensorFlow are imported where they are used, so that --help and mistakes are quick
@@ -269,7 +269,7 @@ def features_of_real_images(arguments: argparse.Namespace, reference: ImageSet, 
     fingerprint = reference.fingerprint()
     count = arguments.count if arguments.no_floor else 2 * arguments.count  # as many more for the floor
     chosen = choose_images(len(reference.images), count)
-    features = real_features(extractor, reference.images, fingerprint, chosen, cache)
+    features = real_features(extractor, reference, fingerprint, chosen, cache)
     return Reference(reference, fingerprint, features)
 
 

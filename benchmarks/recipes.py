@@ -318,7 +318,7 @@ def open_judges(images: ImageSet, count: int, second: str) -> list:
     }[second]()
 
     def judge(extractor, prefix: str, with_recall: bool):
-        real = real_features(extractor, images.images, fingerprint, chosen, cache).values.astype(np.float64)
+        real = real_features(extractor, images, fingerprint, chosen, cache).values.astype(np.float64)
         statistics = mean_and_covariance(real)
 
         def measure(drawn: np.ndarray) -> dict:

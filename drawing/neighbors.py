@@ -2,17 +2,18 @@
 
 import numpy as np
 
+from image_datasets import ImageSet
 from progress import track
 
 CHUNK = 1024  # images that are compared at once, so that memory does not grow with the data
 
 
-def nearest_images(images: np.ndarray, candidates: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_images(images: np.ndarray, candidates: ImageSet, count: int) -> tuple[np.ndarray, np.ndarray]:
     """For each of `images` the `count` nearest of `candidates`, nearest first, by the distance of their levels.
 
     Args:
         images: uint8 or uint16 (n, height, width, channels).
-        candidates: the same shape but for the number, and type; anything that can be sliced, in memory or not.
+        candidates: images of the same shape and type, in memory or not.
 
     Returns:
         int64 (n, count) indices, of equal distances the lower one first, and float64 (n, count) root-mean-square
@@ -21,20 +22,21 @@ def nearest_images(images: np.ndarray, candidates: np.ndarray, count: int) -> tu
     Raises:
         ValueError: for other shapes or types, and when there are fewer candidates than `count`.
     """
-    if images.shape[1:] != candidates.shape[1:] or images.dtype != candidates.dtype:
+    total, shape, dtype = len(candidates.images), candidates.images.shape, candidates.images.dtype
+    if images.shape[1:] != shape[1:] or images.dtype != dtype:
         raise ValueError(
             f"expected candidates of shape (n, {', '.join(map(str, images.shape[1:]))}) and {images.dtype}, "
-            f"got {candidates.shape} and {candidates.dtype}"
+            f"got {shape} and {dtype}"
         )
-    if not 1 <= count <= len(candidates):
-        raise ValueError(f"expected a number of neighbors from 1 to {len(candidates)}, got {count}; ask for fewer")
+    if not 1 <= count <= total:
+        raise ValueError(f"expected a number of neighbors from 1 to {total}, got {count}; ask for fewer")
     rows = images.reshape(len(images), -1).astype(np.float64)
     own_squares = np.square(rows).sum(axis=1)[:, np.newaxis]
     best_squares = np.full((len(images), 0), np.inf)
     best = np.zeros((len(images), 0), np.int64)
-    starts = range(0, len(candidates), CHUNK)
+    starts = range(0, total, CHUNK)
     for start in track(starts, "comparing", len(starts), "chunks"):
-        others = candidates[start : start + CHUNK]
+        others = candidates.take(np.arange(start, min(start + CHUNK, total)))
         others = others.reshape(len(others), -1).astype(np.float64)
         squares = own_squares + np.square(others).sum(axis=1) - 2.0 * (rows @ others.T)
         indices = np.broadcast_to(np.arange(start, start + len(others)), squares.shape)

@@ -190,8 +190,8 @@ def write_nearest(
     output: Path, drawn: np.ndarray, request: Request, images: ImageSet, count: int, scale: int | None
 ) -> None:
     """A row for each image: itself, and the `count` training images nearest to it with their distances."""
-    indices, distances = nearest_images(drawn, images.images, count)
-    nearest = np.concatenate([images.images[row] for row in indices])
+    indices, distances = nearest_images(drawn, images, count)
+    nearest = np.concatenate([images.take(row) for row in indices])
     captions = [f"{distance:.1f}" for distance in distances.flat]
     right = Panel(nearest, count, title="nearest training images", captions=captions)
     panels = [Panel(drawn, 1, title="generated"), right]

@@ -126,7 +126,7 @@ def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequenti
         if place == 0:
             shuffled = training[epoch_order(len(training), seed, epoch)]
         chosen = np.sort(shuffled[place * batch_size : (place + 1) * batch_size])
-        batch = _shifted(scaler.transform(images.images[chosen]), np.random.default_rng([seed, step]))
+        batch = _shifted(scaler.transform(images.take(chosen)), np.random.default_rng([seed, step]))
         network.train_on_batch(batch, images.labels[chosen])
     trained = keras.Sequential.from_config(network.get_config())  # without the optimizer, which would triple the file
     trained.set_weights(network.get_weights())
@@ -152,7 +152,7 @@ def _accuracy(network: keras.Sequential, images: ImageSet, indices: np.ndarray, 
     right = 0
     for start in range(0, len(indices), BATCH_SIZE):
         chosen = indices[start : start + BATCH_SIZE]
-        logits = network.predict_on_batch(scaler.transform(images.images[chosen]))
+        logits = network.predict_on_batch(scaler.transform(images.take(chosen)))
         right += np.count_nonzero(logits.argmax(axis=1) == images.labels[chosen])
     return float(right / len(indices))
 

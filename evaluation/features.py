@@ -14,6 +14,7 @@ import tensorflow as tf
 from errors import InputError, words
 from evaluation.cache import Cache, cache_key
 from evaluation.scores import Features
+from image_datasets import ImageSet
 from imaging import on_ground
 from models.sampling import BATCH_SIZE
 from preprocessing import PixelScaler
@@ -60,7 +61,7 @@ class FeatureExtractor:
 
 
 def real_features(
-    extractor: FeatureExtractor, images: np.ndarray, fingerprint: str, indices: np.ndarray, cache: Cache
+    extractor: FeatureExtractor, images: ImageSet, fingerprint: str, indices: np.ndarray, cache: Cache
 ) -> Features:
     """Features of images[indices], from the cache when they are there.
 
@@ -70,7 +71,7 @@ def real_features(
     with cache.locked():
         features = cache.load_features(key)
         if features is None or len(features) != len(indices):
-            batches = (images[indices[start : start + BATCH_SIZE]] for start in range(0, len(indices), BATCH_SIZE))
+            batches = (images.take(indices[start : start + BATCH_SIZE]) for start in range(0, len(indices), BATCH_SIZE))
             features = extractor.extract(batches, "real images", len(indices))
             cache.save_features(key, features)
     return features

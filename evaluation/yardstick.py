@@ -55,7 +55,7 @@ def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Ya
         )
     extractor = _open_extractor(images, cache)
     chosen = choose_images(len(images.images), EVALUATION_COUNT)
-    real = real_features(extractor, images.images, images.fingerprint(), chosen, cache)
+    real = real_features(extractor, images, images.fingerprint(), chosen, cache)
     inputs = latents_from_seeds(range(len(chosen)), config.latent_dim)
     if config.conditional:
         inputs = with_classes(inputs, images.labels[chosen], len(images.class_names))

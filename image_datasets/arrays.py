@@ -1,6 +1,7 @@
 """NumPy files -> arrays, and the images and labels in them. Nothing is loaded that could run code."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from errors import LongInputError
 from files import ArrayArchive
 from files.kinds import FIRST_BYTES, kind_of
 from image_datasets.advice import advice_for, choose_arrays, save_arrays, unflattened
-from image_datasets.image_set import ImageSet, ReadingReport, name_of
+from image_datasets.image_set import ImageSet, ReadingReport, check_not_cut, name_of
 from image_datasets.labels import as_labels, load_labels
 from image_datasets.on_demand import ImagesOnDemand
 from image_datasets.options import ChoicesNeeded, ReadingOptions
@@ -149,7 +150,7 @@ def _levels_of(
     if images.ndim != 4 or 0 in images.shape or images.shape[3] not in CHANNEL_COUNTS:
         raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1, 3 or 4 channels, got {images.shape}")
     lowest, highest, finite = np.inf, -np.inf, True
-    for piece in _pieces(images):
+    for piece in _pieces(path, images):
         finite = finite and bool(np.isfinite(piece).all())
         lowest, highest = min(lowest, float(piece.min())), max(highest, float(piece.max()))
     if not finite:
@@ -166,12 +167,14 @@ def _levels_of(
         return (piece.astype(np.float64) - black) * (top / (white - black))
 
     sharp = all(
-        np.abs(scaled(piece, 255) - np.rint(scaled(piece, 255))).max() < SHARPEST_LEVEL for piece in _pieces(images)
+        np.abs(scaled(piece, 255) - np.rint(scaled(piece, 255))).max() < SHARPEST_LEVEL
+        for piece in _pieces(path, images)
     )
     dtype = np.dtype(np.uint8 if sharp else np.uint16)
     changes = (f"{images.dtype} from {black:g} to {white:g} became {dtype}",)
 
     def read(numbers: np.ndarray, out: np.ndarray) -> None:
+        check_not_cut(images, path)
         out[...] = np.rint(scaled(images[numbers], np.iinfo(dtype).max))
 
     if images.size * dtype.itemsize > options.in_memory_bytes:
@@ -183,8 +186,10 @@ def _levels_of(
     return levels, changes
 
 
-def _pieces(images: np.ndarray):
-    return (images[start : start + _PIECE] for start in range(0, len(images), _PIECE))
+def _pieces(path: Path, images: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), _PIECE):
+        check_not_cut(images, path)
+        yield images[start : start + _PIECE]
 
 
 class FloatsNeedRange(ChoicesNeeded, TypeError):

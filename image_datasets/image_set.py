@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from image_datasets.on_demand import ImagesOnDemand
+from image_datasets.on_demand import ImagesOnDemand, block_ranges
 from imaging import on_ground
 
 CLASSES_SHOWN = 20
@@ -62,17 +62,23 @@ class ImageSet:
 
         Raises ValueError when they cannot be read any more: a file that has gone, changed, or was cut.
         """
-        file = _mapped_file(self.images)
-        if file is not None and file.size() < len(file):  # reading beyond its end would end the process
-            raise ValueError(f"expected the file of {self.name} as it was, got one that was cut; put it back")
+        check_not_cut(self.images, self.name)
         return self.images[indices]
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All images in their order, as arrays to go through one after the other, such as `PixelScaler.fit_batches`.
 
-        Images in memory and memory-mapped ones are one array; others come as small ones, decoded ahead.
+        Images in memory are one array; memory-mapped ones come in small ones, read when they are used, and others in
+        small ones that are decoded ahead. Raises ValueError as `take` does.
         """
-        return self.images.blocks() if isinstance(self.images, ImagesOnDemand) else iter((self.images,))
+        if isinstance(self.images, ImagesOnDemand):
+            yield from self.images.blocks()
+        elif mapped_file(self.images) is None:
+            yield self.images
+        else:
+            for numbers in block_ranges(*self.images.shape, itemsize=self.images.dtype.itemsize):
+                check_not_cut(self.images, self.name)
+                yield self.images[numbers.start : numbers.stop]
 
     def fingerprint(self) -> str:
         """SHA-256 of the pixels, their shape and type: the same exactly when the images are the same."""
@@ -91,6 +97,7 @@ class ImageSet:
         rgba = self.images
 
         def read(numbers: np.ndarray, out: np.ndarray) -> None:
+            check_not_cut(rgba, self.name)
             out[...] = on_ground(rgba[numbers], np.iinfo(rgba.dtype).max)
 
         images = ImagesOnDemand(read, len(rgba), (*self.image_shape[:2], 3), rgba.dtype)
@@ -152,7 +159,17 @@ class LevelsSeen:
         self.highest = highest if self.highest is None else max(self.highest, highest)
 
 
-def _mapped_file(images: np.ndarray | ImagesOnDemand) -> mmap.mmap | None:
+def check_not_cut(images: np.ndarray | ImagesOnDemand, name: object) -> None:
+    """Raises ValueError when images are mapped from a file that was cut since: reading beyond its end ends a process.
+
+    name: of the data, for the message.
+    """
+    file = mapped_file(images)
+    if file is not None and file.size() < len(file):
+        raise ValueError(f"expected the file of {name} as it was, got one that was cut; put it back")
+
+
+def mapped_file(images: np.ndarray | ImagesOnDemand) -> mmap.mmap | None:
     """The file that an array is a view of; None for one in memory."""
     while isinstance(images, np.ndarray):
         images = images.base

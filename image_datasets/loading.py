@@ -16,7 +16,7 @@ from image_datasets.advice import advice_for
 from image_datasets.arrays import ARRAY_SUFFIXES, load_array_set
 from image_datasets.channels_and_sizes import with_channels, with_size
 from image_datasets.glyphs import glyph_set
-from image_datasets.image_set import ImageSet
+from image_datasets.image_set import ImageSet, check_not_cut, mapped_file
 from image_datasets.keras_datasets import KERAS_DATASETS, load_keras_dataset
 from image_datasets.on_demand import ImagesOnDemand
 from image_datasets.options import ChoicesNeeded, ReadingOptions
@@ -89,17 +89,20 @@ def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
     shape = (*(image_size or loaded.image_shape[:2]), channels)
     changed = count is not None or alpha is not None or shape != loaded.image_shape
     total = (count or len(loaded.images)) * math.prod(shape) * loaded.images.dtype.itemsize
-    if changed and total > options.in_memory_bytes and _is_mapped(loaded.images):
+    if changed and _is_mapped(loaded.images):
         mapped = loaded.images
 
         def read(numbers: np.ndarray, out: np.ndarray) -> None:
+            check_not_cut(mapped, loaded.name)
             for target, number in zip(out, numbers, strict=True):
                 image = with_wanted_channels(mapped[number])
                 target[...] = image if image_size is None else fit_image(image, image_size, options.fit)
 
         images = ImagesOnDemand(read, len(mapped), shape, mapped.dtype)
         loaded = dataclasses.replace(loaded, images=images)
-        return loaded if count is None else loaded.subset(count)
+        if count is not None:
+            loaded = loaded.subset(count)
+        return loaded if total > options.in_memory_bytes else dataclasses.replace(loaded, images=loaded.images[:])
     if count is not None:
         loaded = loaded.subset(count)
     if not changed:
@@ -131,7 +134,7 @@ def _alpha_of(loaded: ImageSet, options: ReadingOptions) -> str | None:
 def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:
     if isinstance(images, ImagesOnDemand):
         return True
-    return isinstance(images, np.memmap) or isinstance(images.base, np.memmap)
+    return mapped_file(images) is not None
 
 
 def _checked_path(path: Path) -> Path:

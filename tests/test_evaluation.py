@@ -470,13 +470,14 @@ def test_features_of_real_images_are_kept_by_content_network_and_count(small_inc
         "extract",
         lambda self, batches, *rest: computed.append(rest[-1]) or extract(self, batches, *rest),
     )
-    extractor, images, cache = open_inception(), small_images(70), Cache.open(tmp_path)
+    extractor, pixels, cache = open_inception(), small_images(70), Cache.open(tmp_path)
+    images = ImageSet("small", pixels)
     order = np.arange(70)[::-1]
     first = real_features(extractor, images, "content", order, cache)
     again = real_features(extractor, images, "content", order, cache)
     assert computed == [70]
     np.testing.assert_array_equal(first.values, again.values)
-    np.testing.assert_allclose(first.values[:2], extract(extractor, [images[[69, 68]]], "", 2).values, rtol=1e-4)
+    np.testing.assert_allclose(first.values[:2], extract(extractor, [pixels[[69, 68]]], "", 2).values, rtol=1e-4)
     real_features(extractor, images, "content", order[:30], cache)
     real_features(extractor, images, "other content", order, cache)
     real_features(extractor, images, "content", order, cache)

@@ -1,5 +1,6 @@
 """What can go wrong around a training: signals, a full disk, files that are cut, gone or damaged, a run renamed."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -13,20 +14,46 @@ from conftest import QUICKEST, train_here
 
 import train
 from files import check_keras_file
-from image_datasets import load_images
+from image_datasets import ImageSet, ReadingOptions, load_images
 from progress import ProgressLines
 from runs import RunFolder
 
 
-def test_images_of_a_file_that_was_cut_are_not_read(tmp_path):
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_of_a_file_that_was_cut_are_not_read(tmp_path, dtype):
     """Reading beyond the end of a mapped file ends a process at once."""
-    images = np.arange(64 * 16 * 16, dtype=np.uint8).reshape(64, 16, 16, 1)
+    images = (np.arange(64 * 16 * 16) % 256).astype(dtype).reshape(64, 16, 16, 1)
     np.save(tmp_path / "images.npy", images)
-    loaded = load_images(tmp_path / "images.npy")
+    options = ReadingOptions(value_range=(0, 255) if dtype == np.float32 else None, in_memory_bytes=0)
+    loaded, changed = (
+        load_images(tmp_path / "images.npy", how) for how in (options, dataclasses.replace(options, channels=3))
+    )
     np.testing.assert_array_equal(loaded.take(np.array([3, 60])), images[[3, 60]])
+    np.testing.assert_array_equal(np.concatenate(list(loaded.blocks())), images)
+    fingerprint = ImageSet("in memory", images.astype(np.uint8)).fingerprint()
+    assert loaded.fingerprint() == fingerprint
     os.truncate(tmp_path / "images.npy", 4096)
-    with pytest.raises(ValueError, match="got one that was cut"):
-        loaded.take(np.array([60]))
+    readings = (lambda: loaded.take(np.array([60])), lambda: list(loaded.blocks()), loaded.fingerprint)
+    for read in (*readings, lambda: changed.take(np.array([60]))):
+        with pytest.raises(ValueError, match="got one that was cut"):
+            read()
+
+
+@pytest.mark.parametrize("cut", ["samples.npy", "real.npy"])
+def test_evaluating_a_file_that_was_cut_is_one_line(tmp_path, run_script, monkeypatch, cut):
+    """It is cut after the images were found, and before their features are computed."""
+    import evaluate
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("samples.npy", "real.npy"):
+        np.save(name, np.zeros((64, 16, 16, 3), np.uint8))
+    colors = SimpleNamespace(extract=lambda batches, title, count: [batch.sum() for batch in batches],
+                             name="colors", weights_digest="0")  # fmt: skip
+    monkeypatch.setattr(evaluate, "open_extractor", lambda *_: os.truncate(cut, 4096) or colors)
+    monkeypatch.setattr("evaluation.features.real_features", lambda *_: None)
+    outcome = run_script(evaluate, "samples.npy", "--against", "real.npy", "--cache", "cache")
+    assert outcome.status == 2 and outcome.stderr.count("\n") == 1, outcome
+    assert f"the file of {cut[:-4]} as it was, got one that was cut" in outcome.stderr
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals here")

@@ -10,6 +10,7 @@ from conftest import QUICK, QUICKEST, small_images, train_here
 import generate
 import train
 from drawing.neighbors import nearest_images
+from image_datasets import ImageSet
 from imaging import load_image
 from models.sampling import latents_from_seeds, walk_latents
 from runs import RunFolder
@@ -220,7 +221,7 @@ def test_nearest_images_are_those_of_plain_distances(dtype, monkeypatch):
     draws = np.random.default_rng(0)
     images, candidates = (draws.integers(0, np.iinfo(dtype).max + 1, (n, 6, 5, 3), dtype) for n in (4, 30))
     candidates[[3, 20]] = images[2]
-    indices, distances = nearest_images(images, candidates, 3)
+    indices, distances = nearest_images(images, ImageSet("candidates", candidates), 3)
     differences = images[:, np.newaxis].astype(np.float64) - candidates
     expected = np.sqrt(np.mean(differences**2, axis=(2, 3, 4)))
     np.testing.assert_array_equal(indices, np.argsort(expected, axis=1, kind="stable")[:, :3])

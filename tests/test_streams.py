@@ -1,6 +1,7 @@
 """Output that is closed, full, without a reader, or obeyed by a terminal."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,11 +97,25 @@ def test_what_is_printed_is_printable(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError("no memory"), type("ResourceExhaustedError", (Exception,), {})("OOM " * 999)]
+    "error",
+    [
+        MemoryError("no memory"),
+        RuntimeError("can't start new thread"),
+        type("ResourceExhaustedError", (Exception,), {})("OOM " * 999),
+    ],
 )
 def test_out_of_memory_is_one_line(run_command_here, error):
     status, words = run_command_here(error)
     assert status == 1 and words.count("\n") == 1 and "close other programs" in words and len(words) < 500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold programs to this limit")
+def test_too_little_address_space_is_one_line_before_tensorflow_starts(tmp_path):
+    """With less TensorFlow aborts, or waits for ever."""
+    shutil.copytree(ROOT / "tests/frozen_runs/db04404/plain", tmp_path / "run")
+    outcome = run(tmp_path, f"ulimit -v 2000000; timeout 60 {sys.executable} {ROOT}/generate.py run")
+    assert outcome.returncode == 2 and outcome.stderr.count("\n") == 1, outcome
+    assert "got a limit of 1.9 GiB; raise it" in outcome.stderr
 
 
 def test_other_errors_keep_their_traceback(run_command_here):

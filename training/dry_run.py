@@ -3,6 +3,7 @@
 import os
 import time
 
+import numpy as np
 import tensorflow as tf
 
 from config import TrainingConfig
@@ -50,7 +51,7 @@ def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, network
 def _seconds_per_step(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks: Networks) -> float:
     low, high = scaler.output_range
     train_step = TrainStep(networks, config, config.epochs, high - low)
-    real = scaler.transform(images.images[: config.batch_size])
+    real = scaler.transform(images.take(np.arange(config.batch_size)))
     labels = images.labels[: config.batch_size] if config.conditional else None
     batch, interval = Batch(real, labels, real if train_step.loss.pairs else None), config.penalty_interval
     for step in range(2 * interval):
