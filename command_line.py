@@ -164,7 +164,7 @@ def check_address_space() -> None:
     if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
         raise MemoryError(
             f"expected at least {LEAST_ADDRESS_SPACE >> 30} GiB of address space for TensorFlow, got a limit of "
-            f"{limit / 2**30:.1f} GiB; raise it with ulimit -v"
+            f"{limit / 2**30:.2f} GiB; raise it with ulimit -v"
         )
 
 

@@ -115,7 +115,7 @@ def test_too_little_address_space_is_one_line_before_tensorflow_starts(tmp_path)
     shutil.copytree(ROOT / "tests/frozen_runs/db04404/plain", tmp_path / "run")
     outcome = run(tmp_path, f"ulimit -v 2000000; timeout 60 {sys.executable} {ROOT}/generate.py run")
     assert outcome.returncode == 2 and outcome.stderr.count("\n") == 1, outcome
-    assert "got a limit of 1.9 GiB; raise it" in outcome.stderr
+    assert "got a limit of 1.91 GiB; raise it" in outcome.stderr
 
 
 def test_other_errors_keep_their_traceback(run_command_here):
