@@ -2,7 +2,8 @@
  *
  *   FAULT_FOLDER   paths that begin with this are counted; nothing happens without it
  *   FAULT_AT       which call is spoiled, from 1; 0 for none
- *   FAULT_KIND     full: no space is left; io: an input/output error; kill: half of it is written, then SIGKILL
+ *   FAULT_KIND     full: no space is left; io: an input/output error; kill: half of it is written, then SIGKILL;
+ *                  clock: nothing fails, but from this call on the clock is two days slow
  *   FAULT_LOG      a line is added for each call: its name and the path
  *
  * cc -shared -fPIC -O1 -o faults.so faults.c -ldl
@@ -17,9 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static long calls;
+
+static int is_kind(const char *name)
+{
+    const char *kind = getenv("FAULT_KIND");
+    return kind != NULL && strcmp(kind, name) == 0;
+}
 
 /* Whether this call is to be spoiled. */
 static int counted(const char *name, const char *path)
@@ -38,7 +46,7 @@ static int counted(const char *name, const char *path)
             close(file);
         }
     }
-    return at != NULL && number == atol(at);
+    return at != NULL && number == atol(at) && !is_kind("clock");
 }
 
 static int counted_file(const char *name, int file)
@@ -55,10 +63,25 @@ static int counted_file(const char *name, int file)
 /* Ends the process, or sets errno. */
 static void spoil(void)
 {
-    const char *kind = getenv("FAULT_KIND");
-    if (kind != NULL && strcmp(kind, "kill") == 0)
+    if (is_kind("kill"))
         kill(getpid(), SIGKILL);
-    errno = kind != NULL && strcmp(kind, "full") == 0 ? ENOSPC : EIO;
+    errno = is_kind("full") ? ENOSPC : EIO;
+}
+
+/* By how many seconds the clock was set back. */
+static time_t behind(void)
+{
+    const char *at = getenv("FAULT_AT");
+    return at != NULL && is_kind("clock") && calls >= atol(at) ? 2 * 24 * 3600 : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int (*next)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int status = next(clock, now);
+    if (status == 0 && clock == CLOCK_REALTIME)
+        now->tv_sec -= behind();
+    return status;
 }
 
 ssize_t write(int file, const void *data, size_t count)

@@ -2,6 +2,7 @@
 
 python benchmarks/soak.py --minutes 20 --folder soak/              goes on where it stopped
 python benchmarks/soak.py --minutes 5 --only mutations --seed 1
+python benchmarks/soak.py --minutes 60 --only kills --trials 100   until there are a hundred
 python benchmarks/soak.py --minutes 0 --folder soak/               the table of what was tried so far
 
 Every trial is a line of FOLDER/trials.jsonl and follows from the seed and its number. The files of one that went wrong
@@ -26,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import soak_mutations  # noqa: E402
 
-PARTS = ("mutations", "writes", "kills", "faults", "trainers", "epochs")
+PARTS = ("mutations", "writes", "kills", "faults", "limits", "readers", "trainers", "crowd", "epochs")
 MUTATIONS_AT_ONCE = 500  # of one kind of file, which are one trial
 
 
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="all trials follow from it (default %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("soak"), help="what is kept (default %(default)s)")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; several may be named (default all)")
+    parser.add_argument("--trials", type=int, default=10**9, help="at most so many of each part (default: any number)")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,7 @@ def main() -> None:
     end = time.monotonic() + 60 * arguments.minutes
     if "mutations" in parts and time.monotonic() < end:
         share = 1.0 if parts == ["mutations"] else 0.25
-        mutate(folder, arguments.seed, time.monotonic() + 60 * arguments.minutes * share)
+        mutate(folder, arguments.seed, arguments.trials, time.monotonic() + 60 * arguments.minutes * share)
     if "writes" in parts and time.monotonic() < end and not read(folder, "writes"):
         import soak_faults
 
@@ -52,16 +54,26 @@ def main() -> None:
             keep(folder, "writes", record)
     others = [part for part in parts if part not in ("mutations", "writes")]
     if others and time.monotonic() < end:
-        import soak_faults
-
-        with soak_faults.Trials(folder, arguments.seed) as trials:
-            while time.monotonic() < end:  # each in turn
-                for part in others:
-                    for record in getattr(trials, part)(count(folder, part)):
-                        keep(folder, part, record)
-                    if time.monotonic() > end:
-                        break
+        try_programs(folder, arguments.seed, others, arguments.trials, end)
     print(table(folder))
+
+
+def try_programs(folder: Path, seed: int, parts: list[str], most: int, end: float) -> None:
+    """A trial of each part in turn, until the time is over or all have `most`."""
+    from soak_faults import Trials
+    from soak_limits import crowd, limits, readers
+
+    functions = {"kills": Trials.kills, "faults": Trials.faults, "trainers": Trials.trainers, "epochs": Trials.epochs}
+    functions |= {"limits": limits, "readers": readers, "crowd": crowd}
+    once = {"epochs", "crowd"}
+    with Trials(folder, seed) as trials:
+        while parts and time.monotonic() < end:
+            parts = [part for part in parts if count(folder, part) < (1 if part in once else most)]
+            for part in parts:
+                for record in functions[part](trials, count(folder, part)):
+                    keep(folder, part, record)
+                if time.monotonic() > end:
+                    break
 
 
 # Trials
@@ -82,12 +94,12 @@ def keep(folder: Path, part: str, record: dict) -> None:
         file.write(json.dumps({"part": part, **record}) + "\n")
 
 
-def mutate(folder: Path, seed: int, end: float) -> None:
-    """Rounds through all kinds of files until the time is over."""
+def mutate(folder: Path, seed: int, most: int, end: float) -> None:
+    """Rounds through all kinds of files until the time is over or there are `most` trials."""
     with tempfile.TemporaryDirectory() as work, quiet():
         kinds = soak_mutations.kinds(Path(work))
         number = count(folder, "mutations")
-        while time.monotonic() < end:
+        while number < most and time.monotonic() < end:
             kind = kinds[number % len(kinds)]
             record = soak_mutations.trial(kind, MUTATIONS_AT_ONCE, [seed, number], folder / "found")
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

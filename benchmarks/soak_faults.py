@@ -6,14 +6,19 @@ that write are spoiled by a small library (faults.c) that is loaded before the C
 
 import contextlib
 import dataclasses
+import functools
+import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +34,9 @@ TRAINERS = 8
 EPOCHS = 200
 SETTINGS = "--epochs 2 --batch-size 8 --preset tutorial --precision float32"
 CRASHED = 99
+PATIENCE = 120.0  # seconds, after which a training that takes two is killed
+KILLED_WITHIN = {"a checkpoint": ".npz", "metrics.jsonl": "metrics.jsonl", "a .keras file": ".keras"}
+FIRST_STEP_SHARE = 0.4  # of the time of a whole training, about, since the step is compiled in it
 
 
 def preload(folder: Path) -> None:
@@ -96,6 +104,23 @@ def write_a_run(run: Path, environment: dict[str, str]) -> int:
         return 2
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a training, and how it may end.
+
+    title: the row of the table. where: in words, what exactly. environment: for the library that spoils calls.
+    delay: seconds until it is killed from outside. prepare: called in its process before it begins. statuses: those
+    with which it may end; below 0 for a signal.
+    """
+
+    title: str
+    where: str
+    environment: dict[str, str] = field(default_factory=dict)
+    delay: float | None = None
+    prepare: Callable[[], None] | None = None
+    statuses: tuple[int, ...] = (0, 2)
+
+
 class Trials:
     """One method a part; each is given the number of its trial and yields what came of it.
 
@@ -112,17 +137,20 @@ class Trials:
         from command_line import import_tensorflow
 
         import_tensorflow()
-        import train  # noqa: F401  now, so that all trials run the same program, whatever becomes of its files
+        import evaluate  # noqa: F401  now, so that all trials run the same program, whatever becomes of its files
+        import generate  # noqa: F401
+        import train  # noqa: F401
         import training.loop
         import training.networks  # noqa: F401
 
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         images = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 1)).astype(np.uint8)
-        np.savez(self.data, images=images)
+        np.savez(self.data, images=images, labels=np.arange(16) % 2)
         run, log = self.work / "reference", self.work / "calls.txt"
         start = time.monotonic()
-        status, _ = self.train(run, FAULT_FOLDER=str(run), FAULT_LOG=str(log), FAULT_AT="0")
+        environment = {"FAULT_FOLDER": str(run), "FAULT_LOG": str(log), "FAULT_AT": "0"}
+        status = self.train(run, fault=Fault("", "", environment))
         if status != 0:
             raise RuntimeError(f"expected a whole training, got status {status}: {self.words()}")
         self.seconds = time.monotonic() - start
@@ -136,22 +164,35 @@ class Trials:
     # The parts
 
     def kills(self, number: int) -> Iterator[dict]:
-        """SIGKILL at a random moment, or within a call that writes; then the run goes on to its end."""
+        """SIGKILL at a random moment; or within a checkpoint, a line of metrics.jsonl, a .keras file, the first step.
+
+        Then the run goes on to its end.
+        """
         random = np.random.default_rng([self.seed, number])
-        if number % 2:
-            call, what = self.calls[number // 2 % len(self.calls)]
-            fault = {"FAULT_AT": str(call), "FAULT_KIND": "kill"}
-            yield self._interrupted("kills within a write", number, fault, None, what)
-        else:
+        turn, kind = divmod(number // 2, len(KILLED_WITHIN) + 1)
+        if number % 2 == 0:
             delay = float(random.uniform(0.02, 1.0)) * self.seconds
-            yield self._interrupted("kills at a random moment", number, {}, delay, f"after {delay:.2f} s")
+            fault = Fault("SIGKILL at a random moment", f"after {delay:.2f} s", delay=delay, statuses=(0, -9))
+        elif kind == len(KILLED_WITHIN):
+            delay = float(random.uniform(0.0, FIRST_STEP_SHARE)) * self.seconds
+            prepare = functools.partial(die_in_the_first_step, delay)
+            fault = Fault(
+                "SIGKILL within the first step", f"after {delay:.2f} s of it", prepare=prepare, statuses=(-9,)
+            )
+        else:
+            title, ending = list(KILLED_WITHIN.items())[kind]
+            calls = [pair for pair in self.calls if ending in pair[1]]
+            call, where = calls[turn % len(calls)]
+            environment = {"FAULT_AT": str(call), "FAULT_KIND": "kill"}
+            fault = Fault(f"SIGKILL within {title}", where, environment, statuses=(-9,))
+        yield self.interrupted(fault, number)
 
     def faults(self, number: int) -> Iterator[dict]:
         """A full disk, then an input/output error, at one call that writes; then the run goes on to its end."""
-        call, what = self.calls[number // 2 % len(self.calls)]
+        call, where = self.calls[number // 2 % len(self.calls)]
         kind = ("full", "io")[number % 2]
         title = {"full": "no space left at a write", "io": "input/output error at a write"}[kind]
-        yield self._interrupted(title, number, {"FAULT_AT": str(call), "FAULT_KIND": kind}, None, what)
+        yield self.interrupted(Fault(title, where, {"FAULT_AT": str(call), "FAULT_KIND": kind}), number)
 
     def trainers(self, number: int) -> Iterator[dict]:
         """Many trainers that begin at once: each gets a folder of its own; of those that name one, one gets it."""
@@ -169,10 +210,8 @@ class Trials:
 
     def epochs(self, number: int) -> Iterator[dict]:
         """Many short epochs: neither memory nor descriptors grow after the first quarter. Once."""
-        if number:
-            return
         run = self.work / "long"
-        child = self.start(run, ["--epochs", str(EPOCHS)])
+        child = self.start("train", training_arguments(self.data, run, "--epochs", str(EPOCHS)))
         sizes: dict[int, tuple[int, int]] = {}
         while not ended(child):
             time.sleep(0.2)
@@ -190,28 +229,30 @@ class Trials:
 
     # What they stand on
 
-    def _interrupted(self, title: str, number: int, fault: dict, delay: float | None, what: str) -> dict:
+    def interrupted(self, fault: Fault, number: int) -> dict:
+        """What comes of a training with a fault, and of going on after it."""
         run = self.work / "run"
         shutil.rmtree(run, ignore_errors=True)
-        status, killed = self.train(run, delay=delay, FAULT_FOLDER=str(run), **fault)
+        status = self.train(run, fault=fault)
         words = self.words()
-        outcome = self._judge(run, status, killed, words, bool(fault) and fault["FAULT_KIND"] != "kill")
+        outcome = self._judge(run, fault, status, words)
         if outcome.startswith("WRONG"):
             self.found.mkdir(exist_ok=True)
-            kept = self.found / f"{title.replace('/', '-').replace(' ', '-')}-{number}"
+            kept = self.found / f"{fault.title.replace('/', '-').replace(' ', '-')}-{number}"
             shutil.copytree(run, kept / "run", dirs_exist_ok=True) if run.exists() else kept.mkdir(exist_ok=True)
-            (kept / "words.txt").write_text(f"{what}\nstatus {status}\n{words}\nthen\n{self.words()}\n{outcome}\n")
-        return {"what": title, "outcome": outcome, "where": what, "status": status}
+            (kept / "words.txt").write_text(
+                f"{fault.where}\nstatus {status}\n{words}\nthen\n{self.words()}\n{outcome}\n"
+            )
+        return {"what": fault.title, "outcome": outcome, "where": fault.where, "status": status}
 
-    def _judge(self, run: Path, status: int, killed: bool, words: str, failed: bool) -> str:
-        lines = [line for line in words.splitlines() if not line.startswith("read ")]  # the summary of the images
-        if failed and (status not in (0, 2) or len(lines) > 1 or "Traceback" in words):
-            return f"WRONG: status {status}, {len(lines)} lines"
+    def _judge(self, run: Path, fault: Fault, status: int, words: str) -> str:
+        if status not in fault.statuses or (status >= 0 and len(answer(words)) > 1):
+            return f"WRONG: status {status}, {len(answer(words))} lines"
         damaged = damaged_file(run)
         if damaged:
             return f"WRONG: a damaged file, {damaged}"
         begun = (run / "config.json").exists()
-        status, _ = self.train(run, ["--resume"] if begun else [])
+        status = self.train(run, ["--resume"] if begun else [])
         if status != 0:
             return f"WRONG: status {status} when it goes on"
         if not same(weights_of(run), self.weights):
@@ -220,40 +261,45 @@ class Trials:
             return "WRONG: something is left behind"
         return "identical after going on" if begun else "identical, begun anew"
 
-    def train(
-        self, run: Path, more: list[str] | None = None, delay: float | None = None, **environment: str
-    ) -> tuple[int, bool]:
-        """Trains in a fork; its exit status, below 0 for a signal, and whether it was killed here after `delay` s."""
-        child = self.start(run, more or [], environment)
-        killed = False
-        if delay is not None:
-            end = time.monotonic() + delay
-            while time.monotonic() < end and not ended(child):
-                time.sleep(0.005)
-            if not ended(child):
-                os.kill(child, signal.SIGKILL)
-                killed = True
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), killed
+    def train(self, run: Path, more: list[str] | None = None, fault: Fault = Fault("", "")) -> int:
+        """Trains in a fork; its exit status, below 0 for a signal. One that takes for ever is killed."""
+        environment = {"FAULT_FOLDER": str(run)} | fault.environment
+        arguments = training_arguments(self.data, run, *(more or []))
+        child = self.start("train", arguments, environment, fault.prepare)
+        end = time.monotonic() + (PATIENCE if fault.delay is None else fault.delay)
+        while time.monotonic() < end and not ended(child):
+            time.sleep(0.005)
+        if not ended(child):
+            os.kill(child, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    def start(self, run: Path, more: list[str], environment: dict[str, str] | None = None) -> int:
-        """The number of a process that trains; what it writes to standard error is in `words`."""
+    def start(
+        self,
+        script: str,
+        arguments: list[str],
+        environment: dict[str, str] | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> int:
+        """The number of a process that runs a script; what it writes to standard error is in `words`."""
 
-        def train() -> int:
-            import train
+        def work() -> int:
             from command_line import run_command
 
             os.environ.update(environment or {})
-            sys.argv = ["train.py", "--data", str(self.data), "--run-dir", str(run), *SETTINGS.split(), *more]
-            for number, name in ((1, "output.txt"), (2, "words.txt")):
+            sys.argv = [f"{script}.py", *arguments]
+            for number, name in ((1, f"{script}.output.txt"), (2, f"{script}.words.txt")):
                 file = os.open(self.work / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(file, number)
-            run_command(train.main)
+                os.close(file)
+            if prepare is not None:
+                prepare()
+            run_command(importlib.import_module(script).main)
             return CRASHED
 
-        return fork(train)
+        return fork(work)
 
-    def words(self) -> str:
-        return (self.work / "words.txt").read_text(errors="replace")
+    def words(self, script: str = "train") -> str:
+        return (self.work / f"{script}.words.txt").read_text(errors="replace")
 
     def _create(self, folder: Path, path: Path | None) -> int:
         """Begins a run as train.py does; 0, or 2 when it is refused."""
@@ -268,6 +314,30 @@ class Trials:
             return 0
         except (RunIsBusy, ValueError):
             return 2
+
+
+def training_arguments(data: Path, run: Path, *more: str) -> list[str]:
+    return ["--data", str(data), "--run-dir", str(run), *SETTINGS.split(), *more]
+
+
+def answer(words: str) -> list[str]:
+    """The lines of standard error but those that say what was read, what is being done and how far it is."""
+    work = re.compile(r"read |training a classifier|.*: \d+%, ")
+    return [line for line in words.splitlines() if not work.match(line)]
+
+
+def die_in_the_first_step(delay: float) -> None:
+    """This process will be killed so many seconds after its first step begins, or when that step is done."""
+    from training.step import TrainStep
+
+    execute = TrainStep.execute
+
+    def die(self, *arguments) -> None:
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        execute(self, *arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    TrainStep.execute = die
 
 
 def in_order_of_interest(lines: list[str], run: Path, seed: int) -> list[tuple[int, str]]:

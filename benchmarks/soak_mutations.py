@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import time
 import zipfile
 from collections import Counter
@@ -18,7 +19,7 @@ from PIL import Image
 
 from files import check_keras_file
 from image_datasets import load_arrays, load_images
-from imaging import load_image
+from imaging import load_image, save_image
 from preprocessing import PixelScaler
 from runs import RunFolder
 from streams import LONGEST_MESSAGE, one_line
@@ -95,9 +96,15 @@ def pictures() -> dict[str, tuple[bytes, ...]]:
         tifffile.imwrite(file, array, metadata=None, **arguments)
         return file.getvalue()
 
+    def saved(array: np.ndarray) -> bytes:  # Pillow cannot write these
+        with tempfile.TemporaryDirectory() as folder:
+            save_image(Path(folder, "image.png"), array)
+            return Path(folder, "image.png").read_bytes()
+
     compressions = ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
     return {
         "PNG": (pillow(rgb, "PNG"), pillow(grey, "PNG"), pillow(deep[..., 0], "PNG"), pillow(grey > 99, "PNG")),
+        "PNG of 16-bit RGB": (saved(deep),),
         "JPEG": (pillow(rgb, "JPEG"), pillow(grey, "JPEG", progressive=True)),
         "TIFF": (
             *(tiff(array) for array in (grey, deep[..., 0])),
