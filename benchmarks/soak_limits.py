@@ -1,5 +1,5 @@
-"""Trainings with little memory, few descriptors, a clock that goes back; runs in a folder that cannot be written; readers
-beside a training that writes; a folder of very many empty files. See soak.py.
+"""Trainings with little memory, few descriptors, a clock that goes back; runs in a folder that cannot be written;
+readers beside a training that writes; a folder of very many empty files. See soak.py.
 """
 
 import json
