@@ -216,8 +216,9 @@ class Trials:
         while not ended(child):
             time.sleep(0.2)
             with contextlib.suppress(OSError):
-                epoch = (run / "metrics.jsonl").read_text().count("\n")
-                sizes.setdefault(epoch, size_of(child))
+                epoch, size = (run / "metrics.jsonl").read_text().count("\n"), size_of(child)
+                if size is not None:
+                    sizes.setdefault(epoch, size)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         quarter, last = (
             sizes[min(sizes, key=lambda epoch, at=at: abs(epoch - at))] for at in (EPOCHS // 4, EPOCHS - 5)
@@ -421,8 +422,7 @@ def ended(child: int) -> bool:
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def size_of(child: int) -> tuple[int, int]:
-    """Memory in MiB and open descriptors of a process."""
-    lines = Path(f"/proc/{child}/status").read_text().splitlines()
-    (kilobytes,) = [int(line.split()[1]) for line in lines if line.startswith("VmRSS:")]
-    return kilobytes // 1024, len(list(Path(f"/proc/{child}/fd").iterdir()))
+def size_of(child: int) -> tuple[int, int] | None:
+    """Memory in MiB and open descriptors of a process; None when it has just ended, and holds neither."""
+    resident = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{child}/status").read_text(), re.MULTILINE)
+    return resident and (int(resident[1]) // 1024, len(list(Path(f"/proc/{child}/fd").iterdir())))

@@ -1,8 +1,12 @@
-"""Drives a Chromium without a window by its DevTools protocol, as the tests of the exported page need it."""
+"""Drives a browser without a window, as the tests of the exported page need it: a Chromium by its DevTools protocol, a
+Firefox by WebDriver BiDi.
+"""
 
 import base64
 import json
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -100,5 +104,70 @@ class Browser:
         console = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
         found = [json.dumps(event) for event in self.events if event["method"] in console]
         requests = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        addresses = [event["params"]["request"]["url"] for event in requests]
+        return found + [address for address in addresses if not address.startswith(("file:", "blob:", "data:"))]
+
+
+class Firefox:
+    """A Firefox with one tab, in light colors; what it asks the network for is among its `messages`.
+
+    with Firefox() as browser: browser.open(path); browser.run("1 + 1")
+    """
+
+    PROGRAMS = ("firefox", "firefox-esr")
+
+    @classmethod
+    def find(cls) -> str | None:
+        """The name of the program; None where none is installed."""
+        return next(filter(shutil.which, cls.PROGRAMS), None)
+
+    def __init__(self) -> None:
+        import websocket
+
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        words = Path(self.folder.name) / "words.txt"
+        command = [self.find(), "--headless", "--remote-debugging-port", "0", "--profile", self.folder.name]
+        with open(words, "w") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=file)
+        address = re.compile(r"WebDriver BiDi listening on (ws://[\d.:]+)")
+        self.wait(lambda: address.search(words.read_text()))
+        url = f"{address.search(words.read_text())[1]}/session"
+        self.socket = websocket.create_connection(url, timeout=SECONDS, suppress_origin=True)
+        self.number, self.events = 0, []
+        self.call("session.new", capabilities={})
+        self.call("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
+        self.tab = self.call("browsingContext.getTree")["contexts"][0]["context"]
+
+    def __enter__(self) -> "Firefox":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.call("browser.close")
+        self.socket.close()
+        self.process.wait(SECONDS)
+        self.folder.cleanup()
+
+    call = Browser.call
+    wait = Browser.wait
+
+    def open(self, path: Path) -> None:
+        self.call("browsingContext.navigate", context=self.tab, url=path.resolve().as_uri(), wait="complete")
+
+    def run(self, script: str):
+        """The value of a JavaScript expression."""
+        target = {"context": self.tab}
+        expression = f"JSON.stringify({script}) ?? 'null'"
+        answer = self.call("script.evaluate", expression=expression, target=target, awaitPromise=True)
+        assert answer["type"] == "success", answer
+        return json.loads(answer["result"]["value"])
+
+    def resize(self, width: int, height: int) -> None:
+        self.call("browsingContext.setViewport", context=self.tab, viewport={"width": width, "height": height})
+
+    def messages(self) -> list[str]:
+        """What the page wrote to the console or asked the network for, besides its own file and blobs."""
+        self.run("0")  # brings the events that wait
+        found = [json.dumps(event) for event in self.events if event.get("method") == "log.entryAdded"]
+        requests = [event for event in self.events if event.get("method") == "network.beforeRequestSent"]
         addresses = [event["params"]["request"]["url"] for event in requests]
         return found + [address for address in addresses if not address.startswith(("file:", "blob:", "data:"))]

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from browser import Browser
+from browser import Browser, Firefox
 from conftest import small_images
 from keras import layers
 from test_export import make_run, sixteen_bits  # noqa: F401 (fixtures)
@@ -22,6 +22,7 @@ from imaging import load_image
 from models.sampling import latents_from_seeds, walk_latents
 from runs import RunFolder
 
+EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "example-run"
 needs_browser = pytest.mark.skipif(page.find_browser() is None, reason="no Chromium or Chrome is installed")
 
 
@@ -206,4 +207,30 @@ def test_a_conditional_run_of_sixteen_bits_in_a_browser(sixteen_bits, tmp_path, 
         image = load_image(download)
         assert image.dtype == np.uint16 and image.shape == (16, 16, 1)
         assert np.abs(image.astype(int) - expected).max() <= 1
+        assert browser.messages() == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(Firefox.find() is None, reason="no Firefox is installed")
+def test_the_page_of_the_example_in_firefox(tmp_path, run_script):
+    """It draws seed 7 as generate.py does, moves a slider, plays a walk, and fits a telephone and a desk."""
+    assert run_script(generate, EXAMPLE, "--seeds", 7, "--class", 5, "--output", tmp_path).status == 0
+    expected = load_image(tmp_path / "5" / "seed0007.png").astype(int)
+    with Firefox() as browser:
+        browser.open(EXAMPLE / "page.html")
+        browser.wait("document.querySelectorAll('#grid [data-drawn]').length === 24")
+        assert int(browser.run("document.body.dataset.checked")) <= 1
+        browser.run("document.querySelectorAll('#classes input')[5].click()")
+        browser.run("document.querySelectorAll('#grid button')[7].click()")
+        browser.wait("document.body.dataset.drawn === '5-seed0007'")
+        assert np.abs(np.array(levels_on_screen(browser)) - expected.ravel()).max() <= 1
+        browser.run("document.getElementById('direction0').stepUp(10)")
+        browser.run("document.getElementById('direction0').oninput()")
+        browser.wait("document.body.dataset.drawn === '5-latents'")
+        assert np.abs(np.array(levels_on_screen(browser)) - expected.ravel()).max() > 1
+        browser.run("document.getElementById('walk').click()")
+        browser.wait("state.walking && state.walking.to >= 8")
+        for width in (400, 1600):
+            browser.resize(width, 900)
+            assert browser.run("document.documentElement.scrollWidth") <= width
         assert browser.messages() == []
