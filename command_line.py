@@ -19,6 +19,7 @@ except ImportError:  # Windows has no such limits
     resource = None
 
 from errors import Explained, Parameter
+from files import reason_of
 from options import Whole, converter
 from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
 
@@ -75,6 +76,8 @@ class ArgumentParser(argparse.ArgumentParser):
             return parameter.as_option(options[parameter.name]) if parameter.name in options else None
 
         words = error.text(in_command) if isinstance(error, Explained) else str(error)
+        if isinstance(error, OSError) and error.strerror:
+            words = f"expected to read or write {error.filename or 'a file'}, got {reason_of(error)}"
         line = one_line(words, getattr(error, "longest", LONGEST_MESSAGE))
         return f"{self.prog}: error: {line or type(error).__name__}"
 

@@ -18,14 +18,16 @@ from command_line import (
     seed_number,
 )
 from config import TrainingConfig
+from errors import InputError, words
 from evaluation.cache import Cache
 from evaluation.report import Evaluated, Reference, Report, as_json, as_table
 from evaluation.scores import FEWEST_IMAGES, choose_images
-from files import write_text
+from files import check_place, reason_of, write_text
 from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models.sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
 from options import Choice, add_option, converter
 from runs import RunFolder
+from streams import print_result
 
 PROGRAM = "evaluate.py"
 FEATURES = Choice(("classifier", "efficientnet", "inception"))
@@ -51,7 +53,8 @@ def main() -> int:
     parser = build_parser()
     arguments = parser.parse_args()
     with one_line_errors(parser):
-        check_output(arguments.json)
+        if arguments.json:
+            check_place(arguments.json, "json")
         cache = Cache.open(arguments.cache)
         run = open_subject_run(arguments)
         if run and arguments.json:
@@ -69,9 +72,12 @@ def main() -> int:
         weights, seed = (("best" if arguments.best else "last"), arguments.seed) if run else (None, None)
         evaluated = Evaluated(arguments.subject, features, weights, seed, requested)
         report = Report.of(evaluated, real, extractor, arguments.count, not arguments.no_floor)
-        if arguments.json is not None:
-            write_text(arguments.json, json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n")
-    print(as_table(report))
+    try:
+        print_result(as_table(report))
+    finally:  # the file is wanted even where standard output is full
+        if arguments.json:
+            with one_line_errors(parser):
+                write_json(report, arguments.json)
     return DONE
 
 
@@ -141,10 +147,17 @@ def add_image_files(files: argparse._ActionsContainer) -> None:
         add_option(files, TrainingConfig, name)
 
 
-def check_output(path: Path | None) -> None:
-    if path is not None and ((path.exists() and not path.is_file()) or not path.parent.is_dir()):
-        what = "a folder or a device" if path.exists() else "a file in a folder that is not there"
-        raise ValueError(f"expected --json to be a file in an existing folder, got {str(path)!r}, {what}")
+def write_json(report: Report, path: Path) -> None:
+    """Raises InputError where that fails; the numbers are then printed, so that none is lost."""
+    text = json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n"
+    try:
+        write_text(path, text)
+    except OSError as error:
+        print_result(text)
+        raise InputError(
+            words("expected to write {json} to {}, got {}", path, reason_of(error)),
+            "the numbers are on standard output",
+        ) from error
 
 
 # Images

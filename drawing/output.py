@@ -1,7 +1,6 @@
 """Where generate.py writes, checked before anything is drawn; and the writing."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,8 @@ from drawing.fonts import drawable_names, legend
 from drawing.neighbors import nearest_images
 from drawing.request import Request
 from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
-from errors import InputError, Parameter, words
-from files import write_array
+from errors import InputError, words
+from files import check_place, write_array
 from image_datasets import ImageSet
 from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation, save_image, save_images
 from preprocessing import PixelScaler
@@ -52,14 +51,14 @@ def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Reques
             words("expected {scale} with an image file or a .gif, got {}, which keeps the exact images", output),
             "leave it out",
         )
-    check_place(output, kind, "output")
+    check_place(output, "output", "folder" if kind == "folder" else "file")
     run.check_output(output, "output")
     if arguments.save_latents:
         if arguments.save_latents.suffix.lower() != ".npy":
             raise InputError(
                 words("expected {save_latents} to end in .npy, got {!r}", arguments.save_latents), "rename it"
             )
-        check_place(arguments.save_latents, "array", "save_latents")
+        check_place(arguments.save_latents, "save_latents")
         run.check_output(arguments.save_latents, "save_latents")
     return output
 
@@ -82,30 +81,6 @@ def check_grid(request: Request, run: RunFolder, scale: int | None) -> None:
             f"expected a picture of at most {MAX_PIXELS:,} pixels, got {pixels:,}",
             words("pass fewer {rows} and {columns}"),
             words("a smaller {scale}"),
-        )
-
-
-def check_place(output: Path, kind: str, name: str) -> None:
-    """Raises InputError unless `output`, the parameter `name`, can be written where it is."""
-    option = Parameter(name)
-    if kind != "folder" and output.is_dir():
-        raise InputError(("expected ", option, f" to be a file, got the folder {str(output)!r}"), "choose another name")
-    if kind == "folder" and output.exists() and not output.is_dir():
-        raise InputError(
-            ("expected ", option, f" to be a folder, got the file {str(output)!r}"), "end it in .png for a grid"
-        )
-    if kind != "folder" and output.exists() and not output.is_file():  # a new file would take the device's place
-        raise InputError(
-            ("expected ", option, f" to be a file, got the device or pipe {str(output)!r}"), "choose another name"
-        )
-    if kind != "folder" and not output.parent.is_dir():
-        raise InputError(("expected an existing folder for ", option, f", got {str(output.parent)!r}"), "make it first")
-    place = output if kind == "folder" else output.parent
-    while not place.exists():
-        place = place.parent
-    if not os.access(place, os.W_OK):
-        raise InputError(
-            ("expected a place that can be written to for ", option, f", got {str(output)!r}"), "choose another"
         )
 
 

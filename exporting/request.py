@@ -1,11 +1,11 @@
 """What export.py is asked for, checked before anything slow begins."""
 
 import importlib.util
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import InputError, words
+from files import check_place
 
 FORMATS = ("savedmodel", "onnx", "tflite", "page", "share")
 PRECISIONS = ("float32", "float16")
@@ -36,7 +36,7 @@ class ExportRequest:
             )
         if self.title is not None and self.format not in ("page", "share"):
             raise InputError(words("expected {title} with a page, got {}", self.format), "leave it out")
-        _check_place(self.output, self.format in FOLDERS)
+        check_place(self.output, "output", "new folder" if self.format in FOLDERS else "file")
         for package in PACKAGES.get(self.format, ()):
             if importlib.util.find_spec(package) is None:
                 raise ValueError(
@@ -64,19 +64,3 @@ def choose_format(output: Path, named: str | None) -> str:
             words("pass {format}"),
         )
     return named or by_ending
-
-
-def _check_place(output: Path, is_folder: bool) -> None:
-    parent = output.absolute().parent
-    if not parent.is_dir():
-        raise InputError(words("expected an existing folder for {output}, got {!r}", parent), "make it first")
-    if not os.access(parent, os.W_OK):
-        raise InputError(
-            f"expected a folder that can be written to, got {str(parent)!r}", words("choose another {output}")
-        )
-    if is_folder and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
-        raise InputError(
-            words("expected {output} to be new or an empty folder, got {!r}", output), "choose another name"
-        )
-    if not is_folder and output.is_dir():
-        raise InputError(words("expected {output} to be a file, got the folder {!r}", output), "choose another name")

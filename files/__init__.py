@@ -5,6 +5,7 @@ from files.documents import read_json, read_json_lines
 from files.names import plain_names
 from files.network_check import check_keras_file
 from files.opening import DamagedFile, UnreadableFile, brief, open_regular, reason_of
+from files.places import check_place
 from files.writing import (
     PARTIAL_MARK,
     atomic_folder,
@@ -25,6 +26,7 @@ __all__ = [
     "atomic_paths",
     "brief",
     "check_keras_file",
+    "check_place",
     "load_arrays",
     "open_regular",
     "plain_names",

@@ -1,6 +1,8 @@
 """evaluate.py as its help describes it."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import small_images
 
 import evaluate
 import generate
+from evaluation.features import FeatureExtractor
+from streams import OutputLost
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -179,8 +184,48 @@ def test_what_cannot_be_judged_is_refused_in_one_line(run_script, trained_run, i
     assert "no --image-size with a run" in refused(trained_run, "--image-size", 32)
     assert "--count of at least 6" in refused(trained_run, "--count", 5)
     assert "at least 6 images" in refused(unlabeled, "--data", few(tmp_path))
-    assert "--json to be a file" in refused(trained_run, "--json", tmp_path / "no" / "scores.json")
     assert "a cache folder" in refusal(run_script, trained_run, "--cache", image_file)
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(run_script, trained_run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    for place, words in (
+        (tmp_path / "no" / "scores.json", "an existing folder for --json"),
+        (tmp_path, "--json to be a file, got the folder"),
+        (tmp_path / "pipe", "got the device or pipe"),
+        (tmp_path / "file" / "scores.json", "an existing folder for --json"),
+        (trained_run / "config.json", "--json beside the files of the run"),
+    ):
+        assert words in refusal(run_script, trained_run, "--json", place)
+
+
+@pytest.mark.parametrize("stdout_is_full", [False, True])
+def test_no_number_is_lost_when_a_write_fails(stdout_is_full, run_script, unlabeled, tmp_path, monkeypatch):
+    """What the file does not take is printed after the table; the file is written where the table is lost."""
+    few = FeatureExtractor("few", "a mean", lambda batch: (tf.reduce_mean(batch, axis=(1, 2)), None), "0")
+    monkeypatch.setattr(evaluate, "open_extractor", lambda *arguments: few)
+    path = tmp_path / "scores.json"
+
+    def full(*arguments) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    if stdout_is_full:
+        lost = OutputLost("expected to write the result to standard output, got no space")
+        monkeypatch.setattr(evaluate, "print_result", lambda text: (_ for _ in ()).throw(lost))
+    else:
+        monkeypatch.setattr(evaluate, "write_text", full)
+    arguments = (unlabeled, "--against", unlabeled, "--count", 8, "--cache", tmp_path / "cache", "--json", path)
+    outcome = run_script(evaluate, *arguments)
+    if stdout_is_full:
+        assert outcome.status == 1 and json.loads(path.read_text())["images"]["count"] == 8
+        return
+    assert outcome.status == 2 and outcome.stderr.endswith(
+        f"expected to write --json to {path}, got no space left on device; free the disk; "
+        "the numbers are on standard output\n"
+    )
+    table, _, document = outcome.stdout.partition("\n{")
+    assert "Fréchet distance" in table and json.loads("{" + document)["images"]["count"] == 8
 
 
 def few(folder: Path) -> Path:
