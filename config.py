@@ -1,7 +1,7 @@
-"""What a training run is: one frozen dataclass, the presets that fill it, and its way to JSON and back.
+"""The settings of a training run: one frozen dataclass, its presets, and its conversion to and from JSON.
 
-A field is an option of train.py: its default, the values it takes, its group and its help are written here and nowhere
-else. `docs/options.md` lists them all.
+Each field is an option of train.py: its default, its allowed values, its group and its help are defined only here.
+`docs/options.md` lists them all.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ DIVIDING_SCALINGS = ("normalize", "tanh", "center")
 # Radford, Metz, Chintala 2015
 DCGAN = {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5}
 
-# The recipe that goes with a pair of networks. Only what differs from the defaults below is listed.
+# The recipe for each pair of networks. Lists only differences from the defaults below.
 PRESETS: dict[str, dict] = {
     "r1gan": {},  # Mescheder, Geiger, Nowozin 2018: the penalty R1, and Adam without momentum
     "dcgan": DCGAN,
@@ -47,7 +47,7 @@ MOST_EPOCHS = 1_000_000  # of a run that its minutes end
 
 DCGAN_PRESETS = ("dcgan", "tutorial")
 
-# What goes with a loss when it is asked for by name; explicit choices go before.
+# Settings that come with a loss, unless they are chosen explicitly.
 LOSS_NEEDS: dict[str, dict] = {
     "wasserstein": {"gradient_penalty": 10.0, "r1": 0.0, "penalty_interval": 1, "beta_1": 0.0},  # Gulrajani et al. 2017
     "relativistic": {"r1": 0.5, "r2": 0.5, "beta_1": 0.0},  # Huang et al. 2024
@@ -58,10 +58,10 @@ IMAGES, RECIPE, REGULARIZERS, RUN = "images", "recipe", "regularizers of the dis
 SHARE = Number("SHARE", least=0, below=1, usual="0.05 is usual, 0 is off")
 WEIGHT = Number("WEIGHT", least=0, below=1e6, usual="0 is off")
 
-# What a run did before a setting was there, where that is not today's default; a new setting that changes what is done
-# by default gets a line here, so that runs begun without it go on as they began.
+# What runs did before a setting existed, if that differs from today's default. A new setting that changes the default
+# behavior gets a line here, so that older runs continue as they started.
 BEFORE_IT_WAS_THERE = {"r1": 0.0, "penalty_interval": 1, "xla": "off"}
-# All that generate.py and evaluate.py need to know of a run's settings.
+# The settings of a run that generate.py and evaluate.py need.
 NEEDED_FOR_DRAWING = (
     "data",
     "image_size",
@@ -83,7 +83,7 @@ NEEDED_FOR_DRAWING = (
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Every choice of a run. What is not given follows the defaults here, which the preset may override.
+    """Every setting of a run. The defaults are those here; the preset may override them.
 
     Raises InputError, a ValueError, for values that cannot work.
     """
@@ -184,7 +184,7 @@ class TrainingConfig:
         f"passes over the data (default: as many as show {IMAGES_SHOWN:,} images, {{default}} of the glyphs)",
         Whole("N", 1),
     )
-    # Many small steps learn more per minute than few large ones.
+    # Many small steps learn more per minute than a few large ones.
     batch_size: int = option(32, RECIPE, "images per step (default {default})", Whole("N", 2))
     learning_rate: float = option(
         4e-4,
@@ -226,7 +226,7 @@ class TrainingConfig:
     )
     latent_dim: int = option(100, RECIPE, "length of a latent vector (default {default})", Whole("N", 1))
     seed: int = option(0, RECIPE, "seed of all random numbers (default {default})", Whole("N", 0, below=2**30))
-    # "auto" is measured, and replaced before a run is written.
+    # "auto" is replaced by a measured choice before the run is written.
     precision: str = option(
         "auto",
         RECIPE,
@@ -252,7 +252,7 @@ class TrainingConfig:
         "(default {default}; wasserstein 10)",
         WEIGHT,
     )
-    # A rarer penalty weighs more, so that its mean stays.
+    # A less frequent penalty weighs more, so that its mean stays the same.
     penalty_interval: int = option(
         4,
         REGULARIZERS,
@@ -289,7 +289,7 @@ class TrainingConfig:
         "layers that differ begin anew (default: all do)",
         Text("RUN"),
     )
-    start_sha256: str | None = None  # of the weights that it began from, filled in when the run begins
+    start_sha256: str | None = None  # of the weights that the run started from; set when it starts
     evaluate_every: int | None = option(
         None,
         RUN,
@@ -337,7 +337,7 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, **choices) -> "TrainingConfig":
-        """The config of explicit choices over those their loss needs, over those of their preset, over the defaults.
+        """The config by explicit choices, then by what the loss needs, then by the preset, then by the defaults.
 
         >>> TrainingConfig.of(loss="wasserstein").gradient_penalty
         10.0
@@ -347,8 +347,8 @@ class TrainingConfig:
         return cls(**{**preset, **needed, **choices})
 
     def lasting(self, choices: dict, total: int) -> "TrainingConfig":
-        """With the epochs of a new run on `total` images where `choices` name none: as many as show `IMAGES_SHOWN`,
-        or the minutes will end it. Such a run writes after every `IMAGES_A_LINE`, many epochs of few images.
+        """Sets the epochs of a new run on `total` images, if `choices` do not: enough to show `IMAGES_SHOWN` images, or
+        unlimited if `minutes` end the run. Such a run saves after every `IMAGES_A_LINE` images, not every epoch.
         """
         if "epochs" in choices:
             return self
@@ -357,7 +357,7 @@ class TrainingConfig:
         return dataclasses.replace(self, epochs=epochs, save_every=save_every)
 
     def whole_intervals(self, steps: int) -> int:
-        """At least so many steps, a multiple of those from one penalty to the next."""
+        """At least this many steps, rounded up to a multiple of the penalty interval."""
         return -(-steps // self.penalty_interval) * self.penalty_interval
 
     def to_json(self) -> dict:
@@ -365,11 +365,11 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, document: dict) -> tuple["TrainingConfig", tuple[str, ...]]:
-        """The settings of a run that any version of this project wrote; and what of them this version does not know.
+        """The settings of a run that any version of this project wrote, and those that this version does not know.
 
-        What is missing is what was done before the setting was there. A setting or a value that is not known may come
-        from a newer version: drawing needs none of them, so they are only named. Training must not go on without them.
-        Raises ValueError where a setting that drawing needs is not known.
+        A missing setting gets the behavior from before it existed. An unknown setting or value may come from a newer
+        version: generating needs none of those, so they are only named, but training must not continue without them.
+        Raises ValueError for an unknown value of a setting that generating needs.
 
         >>> config, unknown = TrainingConfig.from_json({"latent_dim": 4, "sharpness": 2})
         >>> config.latent_dim, unknown
@@ -387,10 +387,10 @@ class TrainingConfig:
             return cls(**needed), (*unknown, str(error))
 
     def contradictions(self, choices: dict) -> list[str | Parameter]:
-        """The explicit choices that differ from this config, as words of an error; empty when there are none.
+        """The explicit choices that differ from this config, as parts of an error; empty if there are none.
 
-        Another place of the data is none: the images themselves are compared. Nor is what is measured on the way, or
-        another number of epochs, unless the schedule was laid out for it.
+        Moved data is no difference: the images themselves are compared. Neither is what is measured during training,
+        nor the number of epochs, unless the schedule depends on it.
         """
         fixed = ("epochs",) if self.schedule == "cosine" else ()
         differing: list[str | Parameter] = []

@@ -61,7 +61,7 @@ def main() -> int:
             run.check_output(arguments.json, "json")
         subject = None if run else load(arguments.subject, arguments)
         reference, labeled = load_real_images(arguments, run, subject)
-        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        import_tensorflow()  # only now, so that mistakes in the command are reported at once
         if run:
             batches, count, requested = batches_of_run(run, reference, labeled, arguments)
         else:
@@ -86,7 +86,7 @@ def build_parser() -> ArgumentParser:
         prog=PROGRAM, description="Measures how close generated images are to real ones.", epilog=EXAMPLES
     )
     parser.add_argument(
-        "subject", metavar="RUN|IMAGES", help="the run folder that train.py made, or a data set of images (see below)"
+        "subject", metavar="RUN|IMAGES", help="a run folder from train.py, or a data set of images (see below)"
     )
     parser.add_argument(
         "--best",
@@ -134,7 +134,7 @@ def add_how(how: argparse._ActionsContainer) -> None:
 
 
 def add_image_files(files: argparse._ActionsContainer) -> None:
-    """The options of train.py for image files, in the words of this script."""
+    """The options of train.py for image files, with this script's help."""
     add_option(
         files,
         TrainingConfig,
@@ -164,11 +164,11 @@ def write_json(report: Report, path: Path) -> None:
 
 
 def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
-    """The run to judge, or None when images are to be judged."""
+    """The run to evaluate, or None if the subject is a set of images."""
     if not is_run(arguments.subject):
         if not Path(arguments.subject).exists() and arguments.subject not in DATASET_NAMES:
             raise ValueError(
-                f"expected a run folder or images, got {arguments.subject!r}, which is not there; train.py makes a run"
+                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; train.py creates a run"
             )
         if arguments.data is None and arguments.against is None:
             raise ValueError(
@@ -192,7 +192,7 @@ def is_run(subject: str) -> bool:
 def load(
     data: str, arguments: argparse.Namespace, run: RunFolder | None = None, subject: ImageSet | None = None
 ) -> ImageSet:
-    """Images in the size and channels of the run or the subject; without either, as the options say."""
+    """Images in the size and channels of the run or the subject; without either, as the options specify."""
     size, channels = arguments.image_size, arguments.channels
     if run or subject:
         *size, channels = (run or subject).image_shape
@@ -209,7 +209,7 @@ def load(
 def load_real_images(
     arguments: argparse.Namespace, run: RunFolder | None, subject: ImageSet | None
 ) -> tuple[ImageSet, ImageSet]:
-    """What to compare with; and what to train the classifier on, which may be the same."""
+    """The images to compare with, and those to train the classifier on, which may be the same."""
     against = None if arguments.against is None else load(arguments.against, arguments, run, subject)
     if arguments.data is not None:
         data = load(arguments.data, arguments, run, subject)
@@ -233,7 +233,7 @@ def load_real_images(
 def batches_of_run(
     run: RunFolder, reference: ImageSet, labeled: ImageSet, arguments: argparse.Namespace
 ) -> tuple[Iterator[np.ndarray], int, tuple[str, ...] | None]:
-    """What the run's generator draws, how many images that will be, and the class that is asked for of each, if any."""
+    """The images of the run's generator in batches, their number, and the class requested for each, if any."""
     seeds = range(arguments.seed, arguments.seed + arguments.count)
     latents = latents_from_seeds(seeds, run.config.latent_dim)
     labels = classes_to_draw(run, (reference, labeled), len(latents))
@@ -243,9 +243,9 @@ def batches_of_run(
 
 
 def classes_to_draw(run: RunFolder, real: Iterable[ImageSet], count: int) -> np.ndarray:
-    """int64 (count,), for a conditional run: the classes as often as in the first of the real images that have them.
+    """int64 (count,), for a conditional run: classes in the proportions of the first real images that have them.
 
-    All equally often when none has.
+    All equally often if none has them.
     """
     for images in real:
         if images.labels is not None and images.class_names == run.class_names:
@@ -259,7 +259,7 @@ def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple
     return (subject.take(part) for part in parts), len(chosen)
 
 
-# Features. Modules that need TensorFlow are imported where they are used, so that --help and mistakes are quick
+# Features. Modules that need TensorFlow are imported where they are used, so that --help and error messages are fast
 
 
 def open_extractor(arguments: argparse.Namespace, labeled: ImageSet, cache: Cache):
@@ -280,7 +280,7 @@ def features_of_real_images(arguments: argparse.Namespace, reference: ImageSet, 
     from evaluation.features import real_features
 
     fingerprint = reference.fingerprint()
-    count = arguments.count if arguments.no_floor else 2 * arguments.count  # as many more for the floor
+    count = arguments.count if arguments.no_floor else 2 * arguments.count  # equally many more for the floor
     chosen = choose_images(len(reference.images), count)
     features = real_features(extractor, reference, fingerprint, chosen, cache)
     return Reference(reference, fingerprint, features)

@@ -11,11 +11,11 @@ PROGRAM = "export.py"
 EXAMPLES = """examples:
   python export.py runs/mine --output page.html --title "My digits"           a page to play with, offline; send it
   python export.py runs/mine --output generator.onnx                         for ONNX Runtime, in many languages
-  python export.py runs/mine --output generator.tflite --precision float16   for telephones, at half the size
+  python export.py runs/mine --output generator.tflite --precision float16   for phones, at half the size
   python export.py runs/mine --output model/                                 TensorFlow's SavedModel
   python export.py runs/mine --output share/                                 a folder to upload: run, page, card
 
-Every format takes float32 latents (n, latent_dim), and of a conditional run an int32 label for each, and returns the
+Every format takes float32 latents (n, latent_dim), and for a conditional run an int32 label for each, and returns the
 exact uint8 or uint16 pixels: the scaling of the run, rounding and clipping are inside. The written file is opened in
 its own runtime and compared with generate.py on seeds 0 to 63 before it gets its name.
 """
@@ -34,7 +34,7 @@ def main() -> int:
             arguments.channels_first,
             arguments.title,
         )
-        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        import_tensorflow()  # only now, so that mistakes in the command are reported at once
         from exporting.trained import TrainedGenerator
         from exporting.writing import cautions, export_generator
 
@@ -53,7 +53,7 @@ def main() -> int:
 
 def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Exports a trained generator.", epilog=EXAMPLES)
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run folder from train.py")
     parser.add_argument(
         "--output",
         type=Path,
@@ -79,7 +79,7 @@ def build_parser() -> ArgumentParser:
         action="store_true",
         help="images as (n, channels, height, width), as PyTorch tools expect",
     )
-    parser.add_argument("--title", metavar="TEXT", help="of a page (default: by the name of the run)")
+    parser.add_argument("--title", metavar="TEXT", help="title of a page (default: from the name of the run)")
     return parser
 
 

@@ -59,7 +59,7 @@ def main() -> int:
         output = choose_output(arguments, run, request)
         scaler = run.load_scaler()
         training_images = load_training_images(arguments, run) if arguments.nearest else None
-        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        import_tensorflow()  # only now, so that mistakes in the command are reported at once
         generator = run.load_generator(arguments.best)
         if targets is not None:
             from drawing.projection import project
@@ -92,7 +92,7 @@ def load_training_images(arguments: argparse.Namespace, run: RunFolder) -> Image
 
 def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog=PROGRAM, description="Writes images from a trained generator.", epilog=EXAMPLES)
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="the run folder that train.py made")
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run folder from train.py")
     which = parser.add_argument_group("which images (default: a grid of 64, starting at --seed)")
     add_which(which.add_mutually_exclusive_group())
     add_how(parser.add_argument_group("how"))

@@ -1,4 +1,4 @@
-"""The run folder: what is written, what is read back."""
+"""The run folder: what is written to it and read from it."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ except ImportError:  # Windows has no such locks
 FORMAT, VERSION = "pixelwright-run", 1
 RUNS_FOLDER = Path("runs")
 CHECKPOINTS_KEPT = 2
-# What a run cannot do without; the rest is drawn or written again.
+# The files that a run cannot do without; the others can be written again.
 _OWN_NAMES = {
     *("config.json", "preprocessing.json", "generator.keras", "generator_best.keras", "discriminator.keras"),
     *("metrics.jsonl", "checkpoints", "samples", "tensorboard"),
@@ -52,9 +52,9 @@ class RunIsBusy(ValueError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder that exists: its config.json is there and was written by this project, by whichever version.
+    """An existing run folder: it has a config.json that some version of this project wrote.
 
-    unknown_settings: what of its settings this version does not know, in words; see `check_settings_known`.
+    unknown_settings: the settings that this version does not know, in words; see `check_settings_known`.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class RunFolder:
 
     @property
     def class_count(self) -> int:
-        """How many classes the networks are told apart; 0 for a run that is not conditional."""
+        """How many classes the networks distinguish; 0 for a run that is not conditional."""
         return len(self.class_names) if self.config.conditional else 0
 
     @property
@@ -77,24 +77,24 @@ class RunFolder:
 
     @property
     def board_folder(self) -> Path:
-        """Event files for TensorBoard; there once they were asked for."""
+        """The folder of event files for TensorBoard; exists once they were requested."""
         return self.path / "tensorboard"
 
     @classmethod
     def create(cls, path: Path | None, config: TrainingConfig, images: ImageSet, scaler: PixelScaler) -> "RunFolder":
-        """Makes the folder and its two first files, config.json last: with it the folder is a run.
+        """Creates the folder and its first two files, config.json last: it makes the folder a run.
 
-        Without a path it gets the next free number. Raises ValueError when `path` holds something already, and
-        RunIsBusy when another process is just making it.
+        Without a path, the folder gets the next free number. Raises ValueError if `path` has content already, and
+        RunIsBusy if another process is creating it.
         """
-        run = cls.of(path or RUNS_FOLDER, config, images)  # everything that takes long, before the folder is made
+        run = cls.of(path or RUNS_FOLDER, config, images)  # everything slow, before the folder is created
         if path is None:
             path = _claim_number(images.name)
         else:
             path.mkdir(parents=True, exist_ok=True)
         run = replace(run, path=path)
         with run.locked():
-            check_new(path)  # under the lock: of two that make the same folder, one finds the run of the other
+            check_new(path)  # under the lock: if two processes create the same folder, one finds the other's run
             for folder in ("checkpoints", "samples"):
                 (path / folder).mkdir(exist_ok=True)
             scaler.save(path / "preprocessing.json")
@@ -103,27 +103,27 @@ class RunFolder:
 
     @classmethod
     def of(cls, path: Path, config: TrainingConfig, images: ImageSet) -> "RunFolder":
-        """The run of these images at `path`; nothing is written."""
+        """The run of these images at `path`; writes nothing."""
         how = (images.image_shape, images.images.dtype.name, images.class_names, len(images.images))
         return cls(path, config, *how, images.fingerprint())
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "RunFolder":
-        """Reads the folder of an earlier run. Raises ValueError for a path that is none, saying why."""
+        """Opens an existing run folder. Raises ValueError with the reason if `path` is not one."""
         path = Path(path)
         if not path.is_dir():
-            raise ValueError(f"expected a run folder, got {str(path)!r}, which is not a folder; train.py makes one")
+            raise ValueError(f"expected a run folder, got {str(path)!r}, which is not a folder; train.py creates one")
         try:
             document = read_json(path / "config.json")
         except FileNotFoundError:
             raise ValueError(
-                f"expected a run folder, got {str(path)!r}, which has no config.json; train.py makes one"
+                f"expected a run folder, got {str(path)!r}, which has no config.json; train.py creates one"
             ) from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise ValueError(
-                f"{path / 'config.json'}: expected the file of a run, got something else; train.py makes one"
+                f"{path / 'config.json'}: expected the file of a run, got something else; train.py creates one"
             )
-        if document.get("version") not in range(1, VERSION + 1):  # counts up when old entries come to mean other things
+        if document.get("version") not in range(1, VERSION + 1):  # increased when old entries change their meaning
             raise ValueError(
                 f"{path / 'config.json'}: expected version {VERSION} or earlier, got {document.get('version')!r}; use "
                 "the version of this project that wrote it"
@@ -157,17 +157,17 @@ class RunFolder:
         }
 
     def with_config(self, config: TrainingConfig) -> "RunFolder":
-        """The same folder with another config (more epochs), written at once, unless a process trains it: RunIsBusy."""
+        """Writes another config, such as one with more epochs. Raises RunIsBusy if a process is training the run."""
         if config == self.config:
             return self
         path = self.path / "config.json"
         with self.locked():
-            document = read_json(path)  # the versions stay those that began the run
+            document = read_json(path)  # keeps the versions that started the run
             write_text(path, json.dumps(document | {"config": _settings(config)}, indent=2) + "\n")
         return replace(self, config=config)
 
     def identity(self) -> tuple[int, int] | None:
-        """Which folder this is, whatever it is called; None when none is there."""
+        """Identifies the folder whatever its name; None if it does not exist."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -176,7 +176,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training this run at the same time. Raises RunIsBusy when one does."""
+        """Keeps other processes from training this run at the same time. Raises RunIsBusy if one already does."""
         if fcntl is None:  # Windows
             yield
             return
@@ -186,14 +186,14 @@ class RunFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunIsBusy(
-                    f"expected a run that nobody trains, got {self.path}, which another process trains; wait for it"
+                    f"expected a run that is not being trained, got {self.path}, which another process trains; wait for it"
                 ) from None
             yield
         finally:
-            os.close(descriptor)  # gives the lock back, as the end of the process would
+            os.close(descriptor)  # releases the lock, as the end of the process would
 
     def config_to_resume(self, choices: dict) -> TrainingConfig:
-        """Its config with what may be chosen anew when training goes on. Raises ValueError where it cannot go on so."""
+        """The config to resume with, including new choices. Raises ValueError for a choice that cannot change."""
         self.check_settings_known()
         self.check_own_folders()
         contradictions = self.config.contradictions(choices)
@@ -209,8 +209,8 @@ class RunFolder:
         return replace(self.config, **changed)
 
     def is_finished(self, config: TrainingConfig) -> bool:
-        """Whether nothing is left to do: its report, which is written last, is newer than its checkpoint, and the
-        networks are whole; lost ones are written again.
+        """Whether nothing is left to do: the report, which is written last, is newer than the checkpoint, and both
+        networks are intact. (Resuming writes lost networks again.)
         """
         checkpoint, report = self.latest_checkpoint(), self.path / "report.html"
         if checkpoint is None or not report.exists() or report.stat().st_mtime < checkpoint.stat().st_mtime:
@@ -221,27 +221,27 @@ class RunFolder:
         steps, minutes = int(state["progress/step"]), float(state["progress/seconds"][0]) / 60
         if config.minutes is not None and minutes >= config.minutes:
             return True
-        return steps == config.epochs * self.steps_per_epoch  # fewer than are done are a mistake, which is told later
+        return steps == config.epochs * self.steps_per_epoch  # fewer epochs than are done are an error, reported later
 
     def check_settings_known(self) -> None:
-        """Raises ValueError where training could not go on as it began: this version does not know all settings."""
+        """Raises ValueError if this version does not know all settings, so that training could not continue the same."""
         if self.unknown_settings:
             raise ValueError(
                 f"{self.path / 'config.json'}: expected settings that this version knows, got "
-                f"{'; '.join(self.unknown_settings)}; go on with the version that wrote it, or only draw from the run"
+                f"{'; '.join(self.unknown_settings)}; continue with the version that wrote it, or only generate"
             )
 
     def check_own_folders(self) -> None:
-        """Raises ValueError for folders in it that are links: training removes files there, which may be anybody's."""
+        """Raises ValueError for folders in it that are links: training removes files there, which could be anyone's."""
         for folder in ("checkpoints", "samples", "tensorboard"):
             if (self.path / folder).is_symlink():
                 raise ValueError(
-                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so put "
-                    "the folder itself in its place"
+                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so replace "
+                    "the link by the folder"
                 )
 
     def check_output(self, path: Path, name: str) -> None:
-        """Raises InputError for a place to write to, the parameter `name`, where the run or its images would suffer."""
+        """Raises InputError if writing to `path`, the parameter `name`, would damage the run or its images."""
         place, own, option = path.resolve(), self.path.resolve(), Parameter(name)
         if place.is_relative_to(own):
             if place.relative_to(own).parts[:1] and place.relative_to(own).parts[0] in _OWN_NAMES:
@@ -264,7 +264,7 @@ class RunFolder:
             )
 
     def check_same_images(self, images: ImageSet) -> None:
-        """Raises ValueError unless these are the images that the run was started with."""
+        """Raises ValueError unless these are the images that the run started with."""
         if images.fingerprint() != self.fingerprint:
             raise ValueError(
                 f"expected the {self.image_total} images that {self.path} was started with, got other pixels "
@@ -272,7 +272,7 @@ class RunFolder:
             )
 
     def check_data_is_there(self) -> None:
-        """Raises InputError when the images of the run are no longer where they were."""
+        """Raises InputError if the images of the run are no longer where they were."""
         if self.config.data not in DATASET_NAMES and not Path(self.config.data).exists():
             raise InputError(
                 f"expected the images of the run where they were, {self.config.data!r}, got nothing there",
@@ -280,7 +280,7 @@ class RunFolder:
             )
 
     def load_training_images(self, data: str | None = None) -> ImageSet:
-        """The images the run was trained on, from `data` if they have moved. Raises ValueError for others or none."""
+        """The images the run was trained on, from `data` if they have moved. Raises ValueError if they differ."""
         config = self.config
         if data is None:
             self.check_data_is_there()
@@ -301,7 +301,7 @@ class RunFolder:
             save_network(network, partial)
 
     def has_network(self, name: str) -> bool:
-        """Whether NAME.keras is there and whole."""
+        """Whether NAME.keras exists and is intact."""
         try:
             check_keras_file(self.path / f"{name}.keras")
             return True
@@ -311,7 +311,7 @@ class RunFolder:
     def load_generator(self, best: bool = False):
         """generator.keras, or generator_best.keras, as stock Keras reads it.
 
-        Raises ValueError when there is none yet or it is damaged.
+        Raises ValueError if there is none yet or it is damaged.
         """
         from models.keras_files import load_network
 
@@ -327,7 +327,7 @@ class RunFolder:
         return load_network(path)
 
     def load_discriminator(self):
-        """discriminator.keras, as stock Keras reads it. Raises ValueError when there is none or it is damaged."""
+        """discriminator.keras, as stock Keras reads it. Raises ValueError if there is none or it is damaged."""
         from models.keras_files import load_network
 
         path = self.path / "discriminator.keras"
@@ -338,7 +338,7 @@ class RunFolder:
     # Checkpoints
 
     def save_checkpoint(self, step: int, state: dict[str, np.ndarray]) -> None:
-        """Writes everything needed to go on from `step`, then forgets all but the newest checkpoints."""
+        """Writes everything needed to resume from `step`, then deletes all but the newest checkpoints."""
         with atomic_path(self._checkpoint_path(step)) as partial:
             np.savez(partial, **state)
         for older in self._checkpoints()[:-CHECKPOINTS_KEPT]:
@@ -348,15 +348,15 @@ class RunFolder:
         return self._checkpoints()[-1] if self._checkpoints() else None
 
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
-        """The newest checkpoint, or None when the run was stopped before its first."""
+        """The newest checkpoint, or None if the run was stopped before its first."""
         path = self.latest_checkpoint()
         if path is None:
             return None
         try:
             return dict(load_arrays(path))
-        except (TypeError, DamagedFile) as error:  # TypeError: a single array, which is no archive
+        except (TypeError, DamagedFile) as error:  # TypeError: a single array instead of an archive
             older = self._checkpoints()[:-1]
-            way_out = f"remove it to go on from {older[-1].name}" if older else "put it back; there is none before it"
+            way_out = f"remove it to continue from {older[-1].name}" if older else "restore it; there is no older one"
             reason = brief(error.__cause__ or error)
             raise ValueError(
                 f"{path}: expected a whole checkpoint, got one that cannot be read ({reason}); {way_out}"
@@ -372,11 +372,11 @@ class RunFolder:
     # Readings and pictures
 
     def save_metrics(self, records: list[dict]) -> None:
-        """Writes metrics.jsonl anew, one line a record, so that it is never half a line."""
+        """Rewrites metrics.jsonl, one line per record, so that it never ends in a partial line."""
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def load_metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl, none when it is not there. Raises ValueError for lines that are no readings."""
+        """The lines of metrics.jsonl, none if it does not exist. Raises ValueError for lines that are not readings."""
         path = self.path / "metrics.jsonl"
         try:
             records = read_json_lines(path)
@@ -395,7 +395,7 @@ class RunFolder:
         return _numbered(self.path / "samples", _SAMPLE_NAME)
 
     def clean_after(self, step: int) -> None:
-        """Takes back what was written after the checkpoint at `step`, and what was left half-written."""
+        """Removes what was written after the checkpoint at `step`, and partial files."""
         remove_partials(self.path)
         records = self.load_metrics()
         kept = [record for record in records if record["step"] <= step]
@@ -408,7 +408,7 @@ class RunFolder:
 
 
 def _checked_images(entries: dict) -> tuple:
-    """What config.json says of the images, in the order of `RunFolder`. Raises ValueError for what cannot be right."""
+    """What config.json says about the images, in the order of `RunFolder`. Raises ValueError for invalid entries."""
     shape, names = tuple(entries["shape"]), tuple(entries["class_names"])
     checks = {
         "shape": len(shape) == 3 and all(type(side) is int and 0 < side <= 2**14 for side in shape),
@@ -424,13 +424,13 @@ def _checked_images(entries: dict) -> tuple:
 
 
 def _numbered(folder: Path, pattern: re.Pattern) -> list[Path]:
-    """The files of a folder whose names have a number, by that number."""
+    """The files of a folder whose names contain a number, sorted by it."""
     found = [(int(match[1]), folder / match[0]) for match in map(pattern.fullmatch, _names_in(folder)) if match]
     return [path for _, path in sorted(found)]
 
 
 def _settings(config: TrainingConfig) -> dict:
-    """The settings as JSON has them, with whole paths, so that a run goes on from whatever folder."""
+    """The settings for JSON, with absolute paths, so that a run can be resumed from any folder."""
     settings = config.to_json()
     for name in ("data", "labels"):
         path = None if settings[name] is None else Path(settings[name]).expanduser()
@@ -440,7 +440,7 @@ def _settings(config: TrainingConfig) -> dict:
 
 
 def check_outside(path: Path | None, data: str) -> None:
-    """Raises InputError for a new run among its own images, whose pictures would be images the next time."""
+    """Raises InputError for a new run inside its own images, where its pictures would become training images."""
     place = (path or RUNS_FOLDER).resolve()
     if Path(data).is_dir() and _is_among(place, data):
         raise InputError(
@@ -450,12 +450,12 @@ def check_outside(path: Path | None, data: str) -> None:
 
 
 def _is_among(place: Path, data: str) -> bool:
-    """Whether a resolved path is the data of a run or lies in it."""
+    """Whether a resolved path is the data of a run, or inside it."""
     return data not in DATASET_NAMES and Path(data).exists() and place.is_relative_to(Path(data).resolve())
 
 
 def check_new(path: Path) -> None:
-    """Raises ValueError unless a run can begin at `path`: nothing is there, an empty folder, or a start cut short."""
+    """Raises ValueError unless `path` does not exist, is an empty folder, or is a run killed while it was created."""
     begun = {"preprocessing.json", "checkpoints", "samples"}
     if path.is_dir() and any(name not in begun and PARTIAL_MARK not in name for name in _names_in(path)):
         is_run = (path / "config.json").exists()
@@ -479,7 +479,7 @@ def check_new(path: Path) -> None:
 
 
 def _claim_number(name: str) -> Path:
-    """Makes runs/00000-glyphs, runs/00001-cifar10, …: one more than the highest number there is."""
+    """Creates runs/00000-glyphs, runs/00001-cifar10, …: one more than the highest existing number."""
     RUNS_FOLDER.mkdir(parents=True, exist_ok=True)
     while True:
         numbers = [int(match[1]) for match in map(re.compile(r"(\d{5})-").match, _names_in(RUNS_FOLDER)) if match]

@@ -4,8 +4,8 @@ from html import escape
 from pathlib import Path
 
 PICTURE = Path(__file__).resolve().parent / "images" / "house.svg"
-# The one list of floors, from the roof down; tests/test_house.py reads it, too. A floor: its number, what it is, a
-# color, and rows of rooms; a room is a module or a package, and what it does.
+# The only list of floors, from the top down; tests/test_house.py reads it, too. A floor has a number, a title, a color,
+# and rows of rooms; a room is a module or a package, and what it does.
 FLOORS = (
     (
         7,
@@ -91,7 +91,7 @@ FLOORS = (
         ],
     ),
 )
-# What these rooms load takes TensorFlow with it; every other one answers without.
+# These rooms import TensorFlow; all others work without it.
 WITH_TENSORFLOW = (
     "training",
     "models.generator",
@@ -106,7 +106,7 @@ FONT = "font-family='Helvetica, Arial, sans-serif'"
 
 
 def draw() -> str:
-    """The picture as SVG text, 880 wide, with a ground of its own so that it can be read on dark pages."""
+    """The picture as SVG text, 880 wide, with its own background, so that it is readable on dark pages."""
     shapes, top = [], MARGIN
     for number, title, color, rows in FLOORS:
         height = TITLE_HEIGHT + len(rows) * (ROOM_HEIGHT + GAP) + GAP // 2

@@ -16,13 +16,13 @@ discriminator, and `--evaluate-every` are kept in the run's `config.json`; each 
 
 
 def page() -> str:
-    """The page as Markdown: for each script its groups of options, for each option a row."""
+    """The page as Markdown: the groups of options of each script, with a row per option."""
     sys.path.insert(0, str(ROOT))
     sections = [INTRODUCTION]
     for name in SCRIPTS:
         parser = __import__(name).build_parser()
         sections.append(f"## {name}.py\n")
-        for group in parser._action_groups:  # argparse has no public way to its groups
+        for group in parser._action_groups:  # argparse has no public access to its groups
             rows = [
                 row(action)
                 for action in group._group_actions

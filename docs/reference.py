@@ -1,7 +1,7 @@
-"""The public functions as pages, from their docstrings: python docs/reference.py
+"""Builds pages about the public functions from their docstrings: python docs/reference.py
 
-Writes build/reference/index.html. A docstring that Sphinx cannot read is an error and exit status 1;
-most often a list of arguments or fields wants `Args:` or `Attributes:` above it.
+Writes build/reference/index.html. A docstring that Sphinx cannot parse is an error and gives exit status 1;
+most often, `Args:` or `Attributes:` is missing above a list of arguments or fields.
 """
 
 import argparse
@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from command_line import import_tensorflow  # noqa: E402
 
-# In each chapter first what people call, then what stands behind it.
+# Each chapter first has what people call, then what that uses.
 CHAPTERS = {
     "Pixels": ("preprocessing", "imaging", "image_datasets"),
     "Networks": ("models",),
@@ -62,14 +62,14 @@ SETTINGS = {
     "autodoc_default_options": {"members": True},
     "autodoc_member_order": "bysource",
     "napoleon_numpy_docstring": False,
-    "napoleon_use_ivar": True,  # the fields of a dataclass as a list
+    "napoleon_use_ivar": True,  # shows the fields of a dataclass as a list
     "default_role": "code",  # one backtick, as in Markdown
     "html_static_path": ["static"],
     "html_theme_options": {"page_width": "1240px", "body_max_width": "none", "sidebar_width": "280px"},
-    "toc_object_entries_show_parents": "hide",  # names as short as they are; full ones do not fit the sidebar
+    "toc_object_entries_show_parents": "hide",  # short names; full ones do not fit the sidebar
     "html_show_sphinx": False,
 }
-# Of the theme: what it calls the parts of a docstring is as wide as a letter, and wide blocks leave the window.
+# Corrects the theme: its headings of docstring parts are one letter wide, and wide blocks overflow the window.
 STYLE = """
 body, div.body h1, div.body h2, div.sphinxsidebar h1, div.sphinxsidebar h3 { font-family: system-ui, sans-serif; }
 body { font-size: 16px; }
@@ -113,7 +113,7 @@ def main() -> int:
 
 
 def modules_of(name: str) -> list[str]:
-    """A module, or a package's modules with the package itself first where it has something to say."""
+    """A module, or a package's modules, with the package itself first if it exports anything."""
     folder = ROOT / name
     if not folder.is_dir():
         return [name]
@@ -121,9 +121,9 @@ def modules_of(name: str) -> list[str]:
 
 
 def write_pages(folder: Path) -> None:
-    """An index, and a page a chapter in which each module has a section."""
+    """Writes an index, and one page per chapter with a section for each module."""
     (folder / "static").mkdir()
-    (folder / "static" / "custom.css").write_text(STYLE, encoding="utf-8")  # the theme looks for this name
+    (folder / "static" / "custom.css").write_text(STYLE, encoding="utf-8")  # the name that the theme loads
     contents = "\n   ".join(page_name(chapter) for chapter in CHAPTERS)
     index = f"{heading('Pixelwright', '=')}{INTRODUCTION}\n.. toctree::\n   :maxdepth: 2\n\n   {contents}\n"
     (folder / "index.rst").write_text(index, encoding="utf-8")
@@ -134,7 +134,7 @@ def write_pages(folder: Path) -> None:
 
 
 def section(module: str) -> str:
-    """A module's functions and classes, its exceptions last; what its package already shows is left out."""
+    """A module's functions and classes, with exceptions last, without those that its package already shows."""
     here, package = importlib.import_module(module), importlib.import_module(module.partition(".")[0])
     shown = set() if here is package else {name for name in getattr(package, "__all__", ()) if name in vars(package)}
     listed = {

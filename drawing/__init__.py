@@ -1,1 +1,1 @@
-"""What generate.py draws and where it goes."""
+"""What generate.py generates, and where it writes it."""

@@ -1,4 +1,4 @@
-"""Directions along which latent vectors change their images most."""
+"""Directions in which latent vectors change their images most."""
 
 from typing import TYPE_CHECKING
 
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 def latent_directions(network: "keras.Sequential", latent_dim: int) -> np.ndarray:
-    """Unit vectors at right angles, float32 (latent_dim, latent_dim), the one that changes the image most first.
+    """Orthonormal vectors, float32 (latent_dim, latent_dim), in order of how much they change the image, most first.
 
-    They are the singular vectors of the first fully connected layer, which needs neither images nor training (Shen and
-    Zhou 2021, "Closed-form factorization of latent semantics in GANs"). Where batch normalization follows, its factors
-    belong to the layer. The largest entry of each vector is positive, so that they do not depend on a library's signs.
-    Raises ValueError for a network that begins in another way.
+    They are the singular vectors of the first fully connected layer, and need neither images nor training (Shen and
+    Zhou 2021, "Closed-form factorization of latent semantics in GANs"). If batch normalization follows, its factors
+    count as part of the layer. The largest entry of each vector is positive, so that signs do not depend on a library.
+    Raises ValueError for a network that starts with another layer.
     """
     from keras import layers
 
     first, following = network.layers[:2]
     if not isinstance(first, layers.Dense):
         raise ValueError(
-            f"expected a generator that begins with a Dense layer, got {type(first).__name__}; use walks instead"
+            f"expected a generator that starts with a Dense layer, got {type(first).__name__}; use walks instead"
         )
     kernel = first.kernel.numpy()[:latent_dim].astype(np.float64)
     if isinstance(following, layers.BatchNormalization):

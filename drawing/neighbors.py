@@ -1,11 +1,11 @@
-"""The training images nearest to given ones: whether a generator draws or copies."""
+"""Finds the nearest training images, to see whether a generator creates images or copies them."""
 
 import numpy as np
 
 from image_datasets import ImageSet
 from progress import track
 
-CHUNK = 1024  # images that are compared at once, so that memory does not grow with the data
+CHUNK = 1024  # images compared at once, so that memory does not grow with the data
 
 
 def nearest_images(images: np.ndarray, candidates: ImageSet, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -16,11 +16,11 @@ def nearest_images(images: np.ndarray, candidates: ImageSet, count: int) -> tupl
         candidates: images of the same shape and type, in memory or not.
 
     Returns:
-        int64 (n, count) indices, of equal distances the lower one first, and float64 (n, count) root-mean-square
+        int64 (n, count) indices, the lower one first in case of a tie, and float64 (n, count) root-mean-square
         distances in levels. Sums are exact: integers in float64.
 
     Raises:
-        ValueError: for other shapes or types, and when there are fewer candidates than `count`.
+        ValueError: for other shapes or dtypes, and if there are fewer candidates than `count`.
     """
     total, shape, dtype = len(candidates.images), candidates.images.shape, candidates.images.dtype
     if images.shape[1:] != shape[1:] or images.dtype != dtype:
@@ -29,7 +29,7 @@ def nearest_images(images: np.ndarray, candidates: ImageSet, count: int) -> tupl
             f"got {shape} and {dtype}"
         )
     if not 1 <= count <= total:
-        raise ValueError(f"expected a number of neighbors from 1 to {total}, got {count}; ask for fewer")
+        raise ValueError(f"expected a number of neighbors from 1 to {total}, got {count}; request fewer")
     rows = images.reshape(len(images), -1).astype(np.float64)
     own_squares = np.square(rows).sum(axis=1)[:, np.newaxis]
     best_squares = np.full((len(images), 0), np.inf)

@@ -1,4 +1,4 @@
-"""Where generate.py writes, checked before anything is drawn; and the writing."""
+"""Where generate.py writes, checked before anything is generated; and the writing itself."""
 
 import argparse
 import sys
@@ -19,14 +19,14 @@ from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation
 from preprocessing import PixelScaler
 from runs import RunFolder
 
-FILES_TOGETHER = 256  # of a folder, flushed to disk at once
+FILES_TOGETHER = 256  # files flushed to disk at once
 MOST_GRID_IMAGES = 10_000
 SECONDS_PER_FRAME = 0.1
 SMALLEST_FRAME = 128  # pixels; smaller images are enlarged in an animation
 
 
 def choose_output(arguments: argparse.Namespace, run: RunFolder, request: Request | None) -> Path:
-    """The path to write to, checked before anything is loaded."""
+    """The path to write to, checked before any network is loaded."""
     default = "projection.png" if arguments.project else "nearest.png" if arguments.nearest else "samples.png"
     output = arguments.output or run.path / ("walk.gif" if arguments.walk else default)
     kind = output_kind(output, arguments.walk is not None)
@@ -85,7 +85,7 @@ def check_grid(request: Request, run: RunFolder, scale: int | None) -> None:
 
 
 def output_kind(output: Path, walk: bool) -> str:
-    """What the ending stands for; a .webp is an animation of a walk and a picture of everything else."""
+    """The kind of output by its ending; a .webp is an animation for a walk, otherwise a picture."""
     suffix = output.suffix.lower()
     if suffix in (".npy", ".npz"):
         return "array"
@@ -105,7 +105,7 @@ def write_images(
     scaler: PixelScaler,
     scale: int | None = None,
 ) -> None:
-    """Writes what `output` asks for. scale: of a picture or an animation; None for one that suits a screen."""
+    """Writes the kind of output that `output` names. scale: for a picture or an animation; None: suits a screen."""
     match output_kind(output, request.walk):
         case "grid":
             panel = Panel(np.concatenate(list(batches)), request.columns, request.rows)
@@ -119,7 +119,7 @@ def write_images(
             save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_, scale=scale)
         case "array":
             labels = {}
-            if run.class_count:  # so that what is drawn can be trained on again
+            if run.class_count:  # so that the result can serve as training data
                 codes = request.inputs[:, run.config.latent_dim :]
                 labels = {"labels": codes.argmax(axis=1), "class_names": np.array(run.class_names)}
             write_array(output, batches, (len(request.inputs), *run.image_shape), run.image_dtype, labels)
@@ -128,11 +128,11 @@ def write_images(
 
 
 def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -> None:
-    """One exact PNG an image; each appears whole, and files of the same name are replaced."""
+    """Writes one exact PNG per image; each appears whole, and files with the same name are replaced."""
     for parent in {(folder / name).parent for name in names}:
         parent.mkdir(parents=True, exist_ok=True)
     remaining = iter(names)
-    # One thread writes while the next images are drawn; more would only wait for each other, a file being so small.
+    # One thread writes while the next images are generated; more would only wait for each other for such small files.
     with ThreadPoolExecutor(max_workers=1) as writer:
         writing = None
         for images in _together(batches):
@@ -145,11 +145,11 @@ def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -
     written = {folder / f"{name}.png" for name in names}
     older = sum(path not in written for path in folder.rglob("*.png"))
     if older:
-        print(f"{older:,} other .png files of before are still in {folder}", file=sys.stderr)
+        print(f"{older:,} other .png files from before are still in {folder}", file=sys.stderr)
 
 
 def _together(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same images in larger batches, of at least `FILES_TOGETHER`, so that the disk is waited for less often."""
+    """The same images in larger batches, of at least `FILES_TOGETHER`, to wait for the disk less often."""
     gathered, count = [], 0
     for images in batches:
         gathered.append(images)
@@ -164,7 +164,7 @@ def _together(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 def write_nearest(
     output: Path, drawn: np.ndarray, request: Request, images: ImageSet, count: int, scale: int | None
 ) -> None:
-    """A row for each image: itself, and the `count` training images nearest to it with their distances."""
+    """Writes a row for each image: the image, and its `count` nearest training images with their distances."""
     indices, distances = nearest_images(drawn, images, count)
     nearest = np.concatenate([images.take(row) for row in indices])
     captions = [f"{distance:.1f}" for distance in distances.flat]
@@ -183,9 +183,9 @@ def write_projections(
     run: RunFolder,
     arguments: argparse.Namespace,
 ) -> None:
-    """A row for each image: itself, and the closest image that the generator makes, with its error.
+    """Writes a row for each image: the image, and the closest one that the generator can make, with its error.
 
-    inputs: what `project` found for `targets`; drawn: what the generator makes of them.
+    inputs: what `project` found for `targets`; drawn: the images that the generator makes from them.
     """
     if arguments.save_latents:
         latents = inputs[:, : run.config.latent_dim]

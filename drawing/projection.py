@@ -1,7 +1,7 @@
 """From an image back to a latent vector: the closest image that a generator can make.
 
-Searched by gradient descent on the latent vector, as in Zhu et al. 2016, "Generative visual manipulation on the natural
-image manifold": many random vectors are tried, and the best of them are improved.
+Gradient descent on the latent vector, as in Zhu et al. 2016, "Generative visual manipulation on the natural image
+manifold": tries many random vectors and improves the best of them.
 """
 
 import keras
@@ -12,7 +12,7 @@ from models.sampling import BATCH_SIZE, latents_from_seeds, with_classes
 from progress import ProgressBar, progress_bar
 
 CANDIDATES = 512  # random latents tried for each class
-STARTS = 4  # of them that are improved, for each image
+STARTS = 4  # the number of them to improve, for each image
 STEPS = 250
 RATE = 0.05  # of Adam, falling to nothing along a cosine
 
@@ -20,16 +20,16 @@ RATE = 0.05  # of Adam, falling to nothing along a cosine
 def project(
     generator: keras.Sequential, scaled_images: np.ndarray, classes: list[int | None], class_count: int, seed: int = 0
 ) -> np.ndarray:
-    """Finds what to give the generator so that it draws something close to each image.
+    """Finds generator inputs whose images are close to the given ones.
 
     Args:
         generator: float32 (n, latent_dim + class_count) -> float32 (n, height, width, channels).
-        scaled_images: float32 (n, height, width, channels), scaled as the generator's images are.
-        classes: the classes that may be used, [None] without classes.
+        scaled_images: float32 (n, height, width, channels), scaled like the generator's images.
+        classes: the classes to try, [None] without classes.
         seed: the first of the seeds whose latents are tried.
 
     Returns:
-        Inputs of the generator, float32 (n, latent_dim + class_count), the smallest mean squared error each found.
+        Inputs of the generator, float32 (n, latent_dim + class_count), with the smallest mean squared error found.
     """
     latent_dim = generator.input_shape[-1] - class_count
     latents = latents_from_seeds(range(seed, seed + CANDIDATES), latent_dim)
@@ -51,19 +51,19 @@ def project(
 
 
 class _Descent:
-    """A few inputs of the generator, moved downhill towards one image after the other by Adam."""
+    """A few inputs of the generator, which Adam moves toward one image after another."""
 
     def __init__(self, generator: keras.Sequential, latent_dim: int) -> None:
         input_length = generator.input_shape[-1]
         self.generator = generator
         self.inputs = keras.Variable(np.zeros((STARTS, input_length), np.float32))
-        self.moves = tf.constant([1.0] * latent_dim + [0.0] * (input_length - latent_dim))  # the class stays what it is
+        self.moves = tf.constant([1.0] * latent_dim + [0.0] * (input_length - latent_dim))  # the class stays fixed
         self.optimizer = keras.optimizers.Adam(RATE)
         self.optimizer.build([self.inputs])
         self.step = tf.function(self._step)
 
     def closest(self, image: np.ndarray, starts: np.ndarray, bar: ProgressBar) -> np.ndarray:
-        """float32 (input_length,): the best of all inputs on the way down from `starts`."""
+        """float32 (input_length,): the best of all inputs on the paths from `starts`."""
         self.inputs.assign(starts)
         for variable in self.optimizer.variables:
             if variable is not self.optimizer.learning_rate:
@@ -79,7 +79,7 @@ class _Descent:
         return best
 
     def _step(self, target: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        """Moves the inputs once; the mean squared error of each before, float32 (STARTS,)."""
+        """Moves the inputs once; returns the mean squared error of each before, float32 (STARTS,)."""
         with tf.GradientTape() as tape:
             images = self.generator(self.inputs.value, training=False)
             errors = tf.reduce_mean(tf.square(images - target), axis=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""What generate.py is asked to draw: its options, made into inputs of the generator."""
+"""What generate.py should generate: turns its options into inputs of the generator."""
 
 import argparse
 import sys
@@ -19,17 +19,17 @@ from runs import RunFolder
 
 MOST_IMAGES = 1_000_000  # their latents take 400 MB
 GRID_ROWS, GRID_COLUMNS = 8, 8
-FEW_ROWS = 8  # of --nearest and --direction
+FEW_ROWS = 8  # the default for --nearest and --direction
 WALK_STEPS = 8
 DIRECTION_STEPS = 9
-DIRECTION_REACH = 3.0  # standard deviations of a latent value, to either side
+DIRECTION_REACH = 3.0  # standard deviations of a latent value, in either direction
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to draw: float32 inputs of the generator, a name for each image, and the shape of a grid of them.
+    """What to generate: float32 inputs of the generator, a name for each image, and the shape of their grid.
 
-    row_names: the class of each row of the grid; empty where a row has no class of its own.
+    row_names: the class of each row of the grid; empty if rows are not classes.
     """
 
     inputs: np.ndarray
@@ -41,7 +41,7 @@ class Request:
 
 
 def check_together(arguments: argparse.Namespace) -> None:
-    """Raises ValueError for options that mean nothing together."""
+    """Raises ValueError for options that exclude each other."""
     if arguments.seed and (arguments.seeds or arguments.latents or arguments.walk):
         raise InputError(
             words("expected {seed} or {seeds}, {latents} or {walk}, got two of them"), words("leave {seed} out")
@@ -73,7 +73,7 @@ def check_together(arguments: argparse.Namespace) -> None:
 
 
 def choose_classes(arguments: argparse.Namespace, run: RunFolder) -> list[int | None]:
-    """The classes to draw, [None] of a run that is not conditional."""
+    """The classes to generate, [None] for a run that is not conditional."""
     if not run.class_count:
         if arguments.classes is not None:
             raise InputError(
@@ -96,7 +96,7 @@ def choose_classes(arguments: argparse.Namespace, run: RunFolder) -> list[int | 
 
 
 def split_names(text: str, known: tuple[str, ...]) -> list[str]:
-    """A list with commas -> its names, of which known ones may hold commas themselves; the longest one counts.
+    """A comma-separated list -> its names. Known names may contain commas; the longest match counts.
 
     >>> split_names("cats, small,dogs", ("cats, small", "dogs", "cats"))
     ['cats, small', 'dogs']
@@ -123,23 +123,23 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
         seeds = arguments.seeds
         if seeds is None:
             seeds = range(arguments.seed, arguments.seed + default_count(arguments, classes))
-        seeds = list(dict.fromkeys(seeds))  # each once
+        seeds = list(dict.fromkeys(seeds))  # without repetitions
         latents, names = latents_from_seeds(seeds, latent_dim), [f"seed{seed:04d}" for seed in seeds]
     latents = latents * np.float32(arguments.truncation)
     if arguments.direction:
         return spread_along_direction(arguments, run, classes, latents, names)
     if not conditional:
         return Request(latents, names, *grid_shape(arguments, len(latents)))
-    if arguments.count is None:  # every class of every latent vector, a row a class
+    if arguments.count is None:  # every class of every latent vector, one row per class
         labels = np.repeat(classes, len(latents))
         latents, names = np.tile(latents, (len(classes), 1)), names * len(classes)
         if arguments.rows is None and arguments.columns is None:
             shape = (len(classes), len(latents) // len(classes))
         else:
             shape = grid_shape(arguments, len(latents))
-    else:  # so many images in all, the classes in turn
+    else:  # this many images in all, the classes in turn
         labels, shape = np.resize(classes, len(latents)), grid_shape(arguments, len(latents))
-    folders = plain_names(run.class_names)  # these come from a file, and are to be folders
+    folders = plain_names(run.class_names)  # they come from a file and become folders
     names = [f"{folders[label]}/{name}" for label, name in zip(labels, names, strict=True)]
     one_class_a_row = shape[0] == len(classes) and np.array_equal(labels, np.repeat(classes, shape[1]))
     shown = drawable_names(run.class_names)
@@ -148,12 +148,12 @@ def choose_images(arguments: argparse.Namespace, run: RunFolder, classes: list[i
 
 
 def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> int:
-    """How many seeds, when they are not listed: those of a grid, of each class's row, or the images of --count."""
+    """How many seeds, if they are not listed: as many as a grid needs, or a row per class, or --count."""
     if arguments.count:
         if arguments.count > MOST_IMAGES:
             raise InputError(
                 words("expected {count} of at most {}, got {}", MOST_IMAGES, arguments.count),
-                words("draw them in parts, with {seed} for where each begins"),
+                words("generate them in parts, with {seed} for the start of each"),
             )
         return arguments.count
     if arguments.nearest or arguments.direction:
@@ -172,7 +172,7 @@ def default_count(arguments: argparse.Namespace, classes: list[int | None]) -> i
 def spread_along_direction(
     arguments: argparse.Namespace, run: RunFolder, classes: list[int | None], latents: np.ndarray, names: list[str]
 ) -> Request:
-    """A row for each class of each latent vector, all its images alike; `moved_along` moves them apart."""
+    """A row for each class of each latent vector, all its inputs equal; `moved_along` moves them apart."""
     if arguments.direction > run.config.latent_dim:
         raise InputError(
             words("expected a {direction} from 1 to {}, got {}", run.config.latent_dim, arguments.direction),
@@ -192,7 +192,7 @@ def spread_along_direction(
 
 
 def moved_along(request: Request, direction: np.ndarray) -> Request:
-    """The images of each row moved along a unit vector, float32 (latent_dim,), evenly from one side to the other."""
+    """Moves the inputs of each row along a unit vector, float32 (latent_dim,), evenly from one side to the other."""
     amounts = np.linspace(-DIRECTION_REACH, DIRECTION_REACH, request.columns).astype(np.float32)
     inputs = request.inputs.copy()
     inputs[:, : len(direction)] += np.tile(amounts, request.rows)[:, np.newaxis] * direction
@@ -222,7 +222,7 @@ def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int
 
 
 def load_latents(path: Path, latent_dim: int) -> np.ndarray:
-    """float32 (n, latent_dim) of an .npy, or of a .json with a list of vectors, as an exported page shows it."""
+    """float32 (n, latent_dim) from an .npy, or from a .json with a list of vectors, as an exported page shows it."""
     latents = read_latents(path) if path.suffix.lower() == ".json" else load_arrays(path)
     if not isinstance(latents, np.ndarray) or latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
         shape = getattr(latents, "shape", "several arrays")
@@ -235,16 +235,18 @@ def load_latents(path: Path, latent_dim: int) -> np.ndarray:
 
 
 def read_latents(path: Path) -> np.ndarray:
-    """float64 of nested JSON lists of numbers. Raises ValueError for anything else."""
+    """float64 from nested JSON lists of numbers. Raises ValueError for anything else."""
     document = read_json(path)
     try:
         return np.array(document, np.float64)
     except (ValueError, TypeError):
-        raise ValueError(f"{path}: expected lists of numbers of one length, got other JSON; copy them again") from None
+        raise ValueError(
+            f"{path}: expected lists of numbers, all of one length, got other JSON; copy them again"
+        ) from None
 
 
 def load_targets(path: Path, run: RunFolder) -> np.ndarray:
-    """The image or images of --project, of the shape and type that the run's generator draws."""
+    """The image or images of --project, in the shape and dtype of the run's generator."""
     if path.suffix.lower() in (".npy", ".npz"):
         images, _ = load_image_array(path)
         images = images[np.newaxis] if images.ndim == 3 else images
@@ -260,7 +262,7 @@ def load_targets(path: Path, run: RunFolder) -> np.ndarray:
 
 
 def brought_to_form(path: Path, run: RunFolder) -> np.ndarray:
-    """An image file as the run's own were read: with its transparency, channels and size; a line says what changed."""
+    """Reads an image file as the run read its own: transparency, channels and size. Prints a line about a change."""
     config = run.config
     image = load_image(path, alpha=config.alpha, cmyk=config.cmyk, frame=0 if config.frames else None)
     if config.alpha == "keep":

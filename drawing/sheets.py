@@ -1,6 +1,6 @@
-"""Sheets: grids of images with a title above, the names of their rows on the left and a caption below each image.
+"""Sheets: grids of images with a title above, row names on the left and a caption below each image.
 
-Images are enlarged by whole factors only, so every pixel keeps its value and becomes a square.
+Images are enlarged only by whole factors, so every pixel keeps its value and becomes a square.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from drawing.fonts import drawable, font_for
 from imaging import image_grid, on_checkers
 
-PADDING = 2  # pixels between images, before they are enlarged
+PADDING = 2  # pixels between images, before enlargement
 PREVIEW_SIDE = 64  # pixels; smaller images are enlarged to about this side
 WIDEST_PREVIEW = 1600  # pixels; a wider sheet is not enlarged
-LONGEST_NAME = 180  # pixels of a row's name; a longer one is cut
+LONGEST_NAME = 180  # pixels; a longer row name is cut
 MARGIN, PANEL_GAP = 8, 24
 SMALLEST_FONT, LARGEST_FONT = 10, 16
 
@@ -26,9 +26,9 @@ class Panel:
 
     Attributes:
         images: uint8 or uint16 (n, height, width, channels), row by row.
-        columns: how many stand in a row.
-        rows: of the grid; None for as many as the images need.
-        title: stands above the panel.
+        columns: images per row.
+        rows: rows of the grid; None for as many as the images need.
+        title: the text above the panel.
         captions: one line below each image, or none at all.
     """
 
@@ -40,7 +40,7 @@ class Panel:
 
 
 def preview_scale(image_shape: Sequence[int], columns: int) -> int:
-    """The whole factor by which images of this shape, so many in a row, are enlarged to be seen on a screen.
+    """The whole factor by which to enlarge images of this shape, with `columns` in a row, for a screen.
 
     >>> preview_scale((32, 32, 3), 8), preview_scale((256, 256, 3), 8), preview_scale((16, 16, 1), 100)
     (2, 1, 1)
@@ -58,12 +58,12 @@ def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str]
     RGBA is seen on a checkered ground.
 
     Args:
-        panels: of equal rows, image shapes and dtypes.
-        scale: a whole factor, 1 for one pixel a pixel.
+        panels: with equal numbers of rows, image shapes and dtypes.
+        scale: a whole factor, 1 for the original size.
         row_names: one for each row, on the left of the first panel.
 
     Raises:
-        ValueError: when panels differ in rows, shape or dtype, and for names or captions of another number.
+        ValueError: if panels differ in rows, shape or dtype, or if the number of names or captions is wrong.
     """
     rows = _checked_rows(panels, scale, row_names)
     panels = [replace(one, title=drawable(one.title), captions=[*map(drawable, one.captions)]) for one in panels]
@@ -79,7 +79,7 @@ def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str]
     lefts = margin + names_width + np.cumsum([0, *(width + PANEL_GAP for width in widths[:-1])])
     shape = (grids[0].shape[0] + top + 2 * margin, lefts[-1] + widths[-1] + margin)
     sheet = np.full((*shape, grids[0].shape[2]), np.iinfo(grids[0].dtype).max, grids[0].dtype)
-    ink = Image.new("L", shape[::-1], 0)  # of the letters, laid over the sheet at the end
+    ink = Image.new("L", shape[::-1], 0)  # of the letters, merged with the sheet at the end
     pen = ImageDraw.Draw(ink)
     cell = np.array(panels[0].images.shape[1:3]) * scale
     step = cell + PADDING * scale + (caption_height, 0)
@@ -145,7 +145,7 @@ def _shortened(name: str, size: int) -> str:
 
 
 def _inked(sheet: np.ndarray, ink: np.ndarray) -> np.ndarray:
-    """The sheet with black letters on it: only white ground has any, so pixels of images stay what they are."""
+    """The sheet with black letters. They are only on white background, so the pixels of images do not change."""
     rows, columns = np.nonzero(ink)
     maximum = np.iinfo(sheet.dtype).max
     sheet[rows, columns] = (maximum - ink[rows, columns].astype(np.uint32) * maximum // 255)[:, np.newaxis]

@@ -1,1 +1,1 @@
-"""How good generated images are: features of images, and distances between two sets of features."""
+"""Measures generated images: features of images, and distances between two sets of features."""

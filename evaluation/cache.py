@@ -1,6 +1,6 @@
-"""The cache folder: classifiers that were trained and features of real images, so that both are computed once.
+"""The cache folder: trained classifiers and features of real images, so that both are computed only once.
 
-What is in it can be deleted at any time; it is made again when it is needed.
+Its content can be deleted at any time and is computed again when needed.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ except ImportError:  # Windows has no such locks
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder that exists and can be written to."""
+    """A folder that exists and is writable."""
 
     folder: Path
 
     @classmethod
     def open(cls, folder: Path | None = None) -> "Cache":
-        """Makes the folder; without one, pixelwright in $XDG_CACHE_HOME or ~/.cache. ValueError when that fails."""
+        """Creates the folder, by default pixelwright in $XDG_CACHE_HOME or ~/.cache. ValueError if that fails."""
         folder = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelwright"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ class Cache:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Waits for other processes that fill the cache, so that they do not all compute the same."""
+        """Waits for other processes that fill the cache, so that several do not compute the same."""
         if fcntl is None:
             yield
             return
@@ -56,10 +56,10 @@ class Cache:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)  # gives the lock back, as the end of the process would
+            os.close(descriptor)  # releases the lock, as the end of the process would
 
     def load_features(self, key: str) -> Features | None:
-        """None when they were not kept or the file is damaged."""
+        """The cached features; None if there are none or the file is damaged."""
         try:
             arrays = load_arrays(self._features_path(key))
             if not isinstance(arrays, ArrayArchive):
@@ -82,5 +82,5 @@ class Cache:
 
 
 def cache_key(*parts: object) -> str:
-    """A name for what follows from `parts`: 20 hexadecimal digits of the SHA-256 of their text."""
+    """A name for what depends on `parts`: 20 hexadecimal digits of the SHA-256 of their text."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]

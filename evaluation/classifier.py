@@ -1,7 +1,7 @@
-"""A small classifier, trained once on labeled images and kept: its last layer but one gives features.
+"""A small classifier, trained once on labeled images and cached: its last hidden layer gives features.
 
-It needs no download and suits images that are no photographs, such as digits. Numbers from one classifier compare with
-each other only.
+It needs no download and suits images other than photographs, such as digits. Only numbers from the same classifier can
+be compared.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ VERSION = 1  # counts up when the network or its training changes
 SEED = 0
 BATCH_SIZE = 128
 EPOCHS = 6
-FEWEST_STEPS, MOST_STEPS = 300, 6000  # few images are seen more often, very many not all six times
-HELD_OUT = 0.1  # share of the images that only tests the classifier
+FEWEST_STEPS, MOST_STEPS = 300, 6000  # limits: few images are used more often, very many not six times
+HELD_OUT = 0.1  # share of the images that only serves to test the classifier
 LEARNING_RATE = 2e-3
 LARGEST_SIDE = 48  # pixels; larger images are halved by convolutions until they are at most this
 
 
 def open_classifier(images: ImageSet, cache: Cache) -> FeatureExtractor:
-    """The classifier of these images and labels, RGBA on white: from the cache, or trained now and kept there.
+    """The classifier for these images, RGBA on white, and labels: from the cache, or trained now and cached.
 
-    Raises ValueError without labels, or with fewer than two classes.
+    Raises ValueError without labels or with fewer than two classes.
     """
     if images.labels is None:
         raise InputError(
@@ -57,7 +57,7 @@ def open_classifier(images: ImageSet, cache: Cache) -> FeatureExtractor:
     # Both outputs in one pass. Everything before the last layer is float32 (batch, 128).
     both = keras.Model(network.inputs, [network.layers[-2].output, network.layers[-1].output])
     description = (
-        f"classifier of {images.name}, {record['accuracy']:.1%} of {record['held_out']:,} held-out images named right"
+        f"classifier of {images.name}, {record['accuracy']:.1%} correct on {record['held_out']:,} held-out images"
     )
     return FeatureExtractor(
         "classifier",
@@ -74,7 +74,7 @@ def build_classifier(
 ) -> keras.Sequential:
     """float32 (batch, height, width, channels) in [0, 1] -> logits, float32 (batch, classes).
 
-    mean, deviation: of each channel over the training images, in [0, 1]; the network standardizes its input by them.
+    mean, deviation: per channel over the training images, in [0, 1]; the network standardizes its input with them.
     """
     network = keras.Sequential(name="classifier")
     network.add(keras.Input(image_shape, name="images"))  # (batch, 32, 32, 3)
@@ -94,9 +94,9 @@ def build_classifier(
 
 
 def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequential, float, int]:
-    """Trains on nine tenths of the images: cross-entropy, Adam, one rise and cosine fall of the rate, small shifts.
+    """Trains on nine tenths of the images: cross-entropy, Adam with warm-up and cosine decay, small shifts.
 
-    All randomness follows from the seed. Returns the network, its accuracy on the last tenth, and how many images that
+    All randomness depends on the seed. Returns the network, its accuracy on the last tenth, and how many images that
     is.
     """
     order = np.random.default_rng(seed).permutation(len(images.images))
@@ -135,12 +135,12 @@ def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequenti
 
 def _add_convolution(network: keras.Sequential, filters: int, strides: int = 1) -> None:
     network.add(layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False))
-    network.add(layers.BatchNormalization(momentum=0.9))  # few steps must be enough to settle its statistics
+    network.add(layers.BatchNormalization(momentum=0.9))  # its statistics must settle in few steps
     network.add(layers.ReLU())
 
 
 def _shifted(batch: np.ndarray, draws: np.random.Generator) -> np.ndarray:
-    """The batch moved by up to a sixteenth of its sides, its edge repeated: right for digits and photographs alike."""
+    """The batch, shifted by up to a sixteenth of a side, repeating the edge: suits both digits and photographs."""
     height, width = batch.shape[1:3]
     reach = (max(1, height // 16), max(1, width // 16))
     padded = np.pad(batch, ((0, 0), (reach[0], reach[0]), (reach[1], reach[1]), (0, 0)), mode="edge")
@@ -162,7 +162,7 @@ def _accuracy(network: keras.Sequential, images: ImageSet, indices: np.ndarray, 
 
 def _train_and_keep(images: ImageSet, path: Path) -> tuple[keras.Model, dict]:
     print(
-        f"training a classifier of {len(images.class_names)} classes on {images.name}, once; it is kept in {path}",
+        f"training a classifier for {len(images.class_names)} classes on {images.name}, once; it is cached in {path}",
         file=sys.stderr,
     )
     network, accuracy, held_out = train_classifier(images.on_white())
@@ -174,13 +174,13 @@ def _train_and_keep(images: ImageSet, path: Path) -> tuple[keras.Model, dict]:
 
 
 def _load(path: Path) -> tuple[keras.Model, dict] | None:
-    """The network and what was written about it, or None when either is missing or damaged."""
+    """The network and its record, or None if either is missing or damaged."""
     try:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         network = keras.saving.load_model(path, compile=False)
         whole = digest_of_weights(network) == record["weights_sha256"]
         return (network, record) if whole and record["held_out"] >= 1 and 0 <= record["accuracy"] <= 1 else None
-    except Exception:  # Keras meets damaged files with many kinds of exception; the cache is then filled anew
+    except Exception:  # Keras raises many kinds of exception for damaged files; the cache is then filled again
         return None
 
 

@@ -1,15 +1,15 @@
 """Distances between two sets of features, in float64 NumPy.
 
-All take features (n, d), any float type, one row an image; `real` is what `generated` is measured against. Work is done
-in blocks of rows, so that memory stays within some hundred megabytes for 10,000 rows against 10,000.
+All take features (n, d), any float type, one row per image; `generated` is measured against `real`. They work in blocks
+of rows, so that 10,000 rows against 10,000 need only a few hundred megabytes.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK_ROWS = 512  # 10,000 columns of float64 make 41 MB
-SUBSETS, SUBSET_SIZE = 100, 1000  # of the kernel distance
+BLOCK_ROWS = 512  # with 10,000 columns of float64, 41 MB
+SUBSETS, SUBSET_SIZE = 100, 1000  # for the kernel distance
 PRECISION_NEIGHBORS = 3  # as in the paper's experiments
 COVERAGE_NEIGHBORS = 5  # as in the paper's experiments
 SAME_POINT = 1e-12  # squared distance, relative to the squared lengths, below which two points are one
@@ -19,7 +19,7 @@ SAME_POINT = 1e-12  # squared distance, relative to the squared lengths, below w
 
 
 def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, d) -> float64 (d,) and (d, d), with n − 1 below the sum. Raises ValueError for fewer than two rows."""
+    """(n, d) -> float64 (d,) and (d, d), divided by n − 1. Raises ValueError for fewer than two rows."""
     features = _checked(features, least=2)
     mean = features.mean(axis=0)
     centered = features - mean
@@ -30,8 +30,8 @@ def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov
     """The squared Wasserstein-2 distance of two Gaussians, as in Heusel et al. 2017 (arXiv:1706.08500).
 
     `|mean1 − mean2|² + tr(cov1) + tr(cov2) − 2 tr((cov1 cov2)^½)`. The last trace is the sum of the singular values of
-    cov1^½ cov2^½, whose symmetric roots come from eigen-decompositions: nothing turns complex, and covariances of fewer
-    images than features are no special case. Raises ValueError for shapes that do not go together.
+    cov1^½ cov2^½, whose symmetric roots come from eigendecompositions: nothing becomes complex, and fewer images than
+    features are no special case. Raises ValueError for shapes that do not match.
 
     >>> frechet_distance(np.zeros(2), np.eye(2), np.array([3.0, 4.0]), np.eye(2))
     25.0
@@ -44,7 +44,7 @@ def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov
         raise ValueError(f"expected two means (d,) and two covariances (d, d), got shapes {shapes}")
     overlap = np.linalg.svd(_symmetric_root(cov1) @ _symmetric_root(cov2), compute_uv=False).sum()
     distance = np.sum((mean1 - mean2) ** 2) + np.trace(cov1) + np.trace(cov2) - 2.0 * overlap
-    return float(max(distance, 0.0))  # rounding may leave a little less than nothing
+    return float(max(distance, 0.0))  # rounding may make it slightly negative
 
 
 def _symmetric_root(covariance: np.ndarray) -> np.ndarray:
@@ -63,16 +63,16 @@ def kernel_distance(
     The estimate of each subset is unbiased, so it may fall below 0.
 
     Args:
-        subsets: how many random subsets of either set are compared.
-        subset_size: rows in each, drawn without repetition; 1,000 or half of the smaller set when that is less, so
-            that the subsets differ.
-        seed: of the draws.
+        subsets: how many pairs of random subsets are compared.
+        subset_size: rows in each, drawn without repetition; by default 1,000, or half of the smaller set if that is
+            less, so that the subsets differ.
+        seed: the seed for drawing them.
 
     Returns:
         The mean over the subsets, and their standard deviation.
 
     Raises:
-        ValueError: for fewer than two rows a subset or more than there are.
+        ValueError: for fewer than two rows per subset, or more than there are.
     """
     real, generated = _checked_pair(real, generated, least=2)
     most = min(len(real), len(generated))
@@ -91,7 +91,7 @@ def kernel_distance(
 
 
 def _unbiased_discrepancy(first: np.ndarray, second: np.ndarray) -> float:
-    """Equation 4 of the paper, for two sets of one size: no row is compared with itself."""
+    """Equation 4 of the paper, for two sets of equal size: no row is compared with itself."""
     size = len(first)
     within = sum(kernel.sum() - np.trace(kernel) for kernel in (_kernel(first, first), _kernel(second, second)))
     return within / (size * (size - 1)) - 2.0 * _kernel(first, second).mean()
@@ -110,9 +110,9 @@ def precision_recall(
 ) -> tuple[float, float]:
     """Improved precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991).
 
-    Around each row lies a ball that reaches its `neighbors`-th nearest row of the same set. Precision is the share of
-    generated rows within any real ball (are they like real ones?), recall the share of real rows within any generated
-    ball (can they be generated?). Balls contain their surface, as in the authors' program. Raises ValueError unless
+    Each row is the center of a ball that reaches to its `neighbors`-th nearest row of the same set. Precision is the
+    share of generated rows within any real ball (do they look real?), recall the share of real rows within any
+    generated ball (can they be generated?). Balls are closed, as in the authors' program. Raises ValueError unless
     there are more rows than neighbors.
     """
     real, generated = _checked_pair(real, generated, least=neighbors + 1)
@@ -129,10 +129,10 @@ def density_coverage(
 ) -> tuple[float, float]:
     """Density and coverage: Naeem et al. 2020 (arXiv:2002.09797).
 
-    Density is how many real balls a generated row lies in, divided by `neighbors`: about 1 for two sets of one origin,
-    and above 1 where generated rows crowd at the densest places. Coverage is the share of real balls with any generated
-    row in it. Unlike precision and recall they hardly move with a few outliers. Balls are open, as in the authors'
-    program. Raises ValueError unless there are more rows than neighbors.
+    Density is the mean number of real balls that contain a generated row, divided by `neighbors`: about 1 for two sets
+    from the same source, and above 1 if generated rows crowd in the densest regions. Coverage is the share of real
+    balls with any generated row in them. Unlike precision and recall, they hardly change with a few outliers. Balls are
+    open, as in the authors' program. Raises ValueError unless there are more rows than neighbors.
     """
     real, generated = _checked_pair(real, generated, least=neighbors + 1)
     radii = _squared_radii(real, neighbors)
@@ -145,17 +145,17 @@ def density_coverage(
 
 
 def _squared_radii(features: np.ndarray, neighbors: int) -> np.ndarray:
-    """The squared distance of each row to its `neighbors`-th nearest other row."""
+    """The squared distance from each row to its `neighbors`-th nearest other row."""
     radii = np.empty(len(features))
     for rows, distances in _blocks(features, features):
-        distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf  # not to itself
+        distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf  # no row is its own neighbor
         radii[rows] = np.partition(distances, neighbors - 1, axis=1)[:, neighbors - 1]
     return radii
 
 
 def _blocks(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared Euclidean distances of some rows of `first` to all of `second`, block by block."""
-    center = first.mean(axis=0)  # distances stay, rounding shrinks
+    """Squared Euclidean distances from blocks of rows of `first` to all rows of `second`."""
+    center = first.mean(axis=0)  # distances stay the same, rounding errors shrink
     first, second = first - center, second - center
     first_lengths, second_lengths = (np.einsum("ij,ij->i", rows, rows) for rows in (first, second))
     for start in range(0, len(first), BLOCK_ROWS):
@@ -163,7 +163,7 @@ def _blocks(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[slice, np.n
         distances = (-2.0 * first[rows]) @ second.T
         distances += first_lengths[rows, np.newaxis]
         distances += second_lengths
-        # Equal images are equal, whatever the rounding; their two lengths are the same.
+        # The distance of equal images is 0, whatever the rounding; their lengths are the same.
         distances[distances <= 2.0 * SAME_POINT * first_lengths[rows, np.newaxis]] = 0.0
         yield rows, distances
 
@@ -204,5 +204,5 @@ def _checked(features: np.ndarray, least: int) -> np.ndarray:
 def _checked_pair(real: np.ndarray, generated: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
     real, generated = _checked(real, least), _checked(generated, least)
     if real.shape[1] != generated.shape[1]:
-        raise ValueError(f"expected features of one length, got {real.shape[1]} and {generated.shape[1]}")
+        raise ValueError(f"expected features of equal length, got {real.shape[1]} and {generated.shape[1]}")
     return real, generated

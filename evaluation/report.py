@@ -1,4 +1,4 @@
-"""What evaluate.py prints: all numbers of one evaluation, as a table for people and as JSON for programs."""
+"""The output of evaluate.py: all numbers of one evaluation, as a table for people and as JSON for programs."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The images that are evaluated, a run's or others, and what the extractor sees in them."""
+    """The images to evaluate, a run's or others, and their features."""
 
     name: str
     features: Features
-    weights: str | None = None  # of the run, "last" or "best"; None for images
-    seed: int | None = None  # the first one used, None for images
-    requested_classes: tuple[str, ...] | None = None  # of a conditional run: the class requested of each image
+    weights: str | None = None  # the run's weights, "last" or "best"; None for image files
+    seed: int | None = None  # the first one used; None for image files
+    requested_classes: tuple[str, ...] | None = None  # in a conditional run: the class requested for each image
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images, and what the extractor sees in some of them: first those to compare with, then as many others."""
+    """Real images, and the features of some: first those to compare with, then equally many others."""
 
     images: ImageSet
     fingerprint: str
@@ -48,7 +48,7 @@ class Reference:
 class Report:
     """Everything that is printed and written.
 
-    floor: the scores of real images against other real images, what a perfect generator would reach.
+    floor: the scores of real images against other real images, which a perfect generator would reach.
     """
 
     evaluated: Evaluated
@@ -59,7 +59,7 @@ class Report:
     floor: Scores | None
     floor_count: int
     classes: dict[str, tuple[int, int]]  # name -> (generated, real)
-    requested_class_named: float | None  # of a conditional run: share of images whose class the classifier names
+    requested_class_named: float | None  # in a conditional run: share of images in which the classifier sees that class
 
     @classmethod
     def of(
@@ -70,7 +70,7 @@ class Report:
         count: int,
         with_floor: bool = True,
     ) -> "Report":
-        """Compares `evaluated` with the first `count` of the real images, and these with the others for the floor."""
+        """Compares `evaluated` with the first `count` real images, and these with other real images for the floor."""
         real = reference.features[:count]
         half = min(count, len(reference.features) // 2)
         floor = None
@@ -105,7 +105,7 @@ def _share_named(evaluated: Evaluated, names: tuple[str, ...]) -> float | None:
 
 
 def as_table(report: Report) -> str:
-    """For people: what was compared, a line a score beside that of real images, and a line a class."""
+    """For people: what was compared, one line per score beside that of real images, and one line per class."""
     return "\n".join([*_heading(report), "", *_score_lines(report), *_class_lines(report)])
 
 

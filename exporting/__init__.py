@@ -1,1 +1,1 @@
-"""A trained generator for other runtimes: one file a format, each written file opened and compared before it counts."""
+"""Exports a trained generator to other runtimes: one module per format; each file is opened and compared before it counts."""

@@ -1,4 +1,4 @@
-"""How far what another runtime draws is from what generate.py draws, in levels."""
+"""Compares the images of another runtime with those of generate.py, in levels."""
 
 import time
 from collections.abc import Callable
@@ -8,13 +8,13 @@ import numpy as np
 
 from errors import InputError, words
 
-LARGEST_IN_FLOAT32 = 1  # levels, of 8 and of 16 bits
-LARGEST_IN_FLOAT16 = 2 / 255  # of white: the weights have 11 bits
+LARGEST_IN_FLOAT32 = 1  # levels, for 8 and 16 bits
+LARGEST_IN_FLOAT16 = 2 / 255  # share of white: the weights have 11 bits
 
 
 @dataclass(frozen=True)
 class Difference:
-    """levels: the largest difference of a value; changed of total: how many values differ at all."""
+    """levels: the largest difference; changed, total: how many values differ, out of how many."""
 
     levels: int
     changed: int
@@ -22,11 +22,11 @@ class Difference:
 
     @classmethod
     def between(cls, images: np.ndarray, expected: np.ndarray) -> "Difference":
-        """Integer images of equal shape and type. Raises ValueError when they are not."""
+        """Compares integer images. Raises ValueError if their shapes or types differ."""
         if (images.shape, images.dtype) != (expected.shape, expected.dtype):
             raise ValueError(
                 f"expected {expected.dtype} images of shape {expected.shape} from the exported file, got "
-                f"{images.dtype} of {images.shape}; report this as an error of this program"
+                f"{images.dtype} of {images.shape}; please report this as a bug"
             )
         apart = np.abs(images.astype(np.int32) - expected)
         return cls(int(apart.max()), int(np.count_nonzero(apart)), apart.size)
@@ -40,11 +40,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a written file drew in its own runtime.
+    """What a written file generated in its own runtime.
 
-    images: integer levels, or scaled floats of a raw file, (n, height, width, channels) or channels first.
-    opened_in: the runtime. first_seconds: from opening the file to the first image. images_per_second: of all of them
-    at once.
+    images: integer levels, or scaled floats from a raw file, (n, height, width, channels) or channels first.
+    opened_in: the runtime. first_seconds: from opening the file to the first image. images_per_second: for all of them
+    in one batch.
     """
 
     images: np.ndarray
@@ -59,29 +59,29 @@ def read_timed(
     labels: np.ndarray | None,
     opened_in: str,
 ) -> Reading:
-    """Opens a file, draws one image, then all of them: `open_file()` gives the function that draws."""
+    """Opens a file, generates one image, then all of them: `open_file()` returns the function that generates."""
     start = time.perf_counter()
     draw = open_file()
     draw(latents[:1], None if labels is None else labels[:1])
     first_seconds = time.perf_counter() - start
-    draw(latents, labels)  # some runtimes prepare for a new batch size once
+    draw(latents, labels)  # some runtimes need preparation for each new batch size
     start = time.perf_counter()
     images = draw(latents, labels)
     return Reading(images, opened_in, first_seconds, len(latents) / (time.perf_counter() - start))
 
 
 def largest_allowed(precision: str, white: int) -> int:
-    """The bound in levels beyond which an exported file is not kept."""
+    """The largest difference, in levels, with which an exported file is kept."""
     return LARGEST_IN_FLOAT32 if precision == "float32" else round(LARGEST_IN_FLOAT16 * white)
 
 
 def check_difference(difference: Difference, precision: str, white: int) -> None:
-    """Raises ValueError for a difference beyond the bound of the precision."""
+    """Raises ValueError for a difference that is too large for the precision."""
     largest = largest_allowed(precision, white)
     if difference.levels > largest:
         way_out = words("export with {precision=float32}") if precision == "float16" else "try another format"
         raise InputError(
-            f"expected every value within {largest} of {white} levels of generate.py, got a file of which "
+            f"expected every value within {largest} of {white} levels of generate.py, got a file where "
             f"{difference}; nothing was kept",
             way_out,
         )

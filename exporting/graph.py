@@ -1,4 +1,4 @@
-"""The whole way from latents to pixels as one TensorFlow function, which the converters take."""
+"""Everything from latents to pixels as one TensorFlow function, for the converters."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,11 +10,11 @@ class PixelGraph(tf.Module):
     """latents float32 (n, latent_dim) -> images, integer levels; a conditional run also takes label, int32 (n,).
 
     Args:
-        generator: what is exported.
-        raw: leave the way back to pixels out; images are then scaled float32.
+        generator: the generator to export.
+        raw: leave out the conversion to pixels; images are then scaled float32.
         channels_first: images (n, channels, height, width) instead of (n, height, width, channels).
-        arithmetic: the type in which scaled values become levels. float64 rounds as generate.py does; a runtime without
-            it takes float32, which can differ where a value lies halfway between two levels.
+        arithmetic: the type in which scaled values become levels. float64 rounds as generate.py does; for a runtime
+            without it, float32, which can differ if a value is halfway between two levels.
         weights: the type in which the weights are stored; float16 ones are widened when used.
     """
 
@@ -53,7 +53,7 @@ class PixelGraph(tf.Module):
         return images
 
     def _levels(self, scaled: tf.Tensor) -> tf.Tensor:
-        """Round half to even, then clip: never cut."""
+        """Rounds half to even, then clips; never truncates."""
         factor, offset = (tf.constant(part, self.arithmetic) for part in (self.generator.factor, self.generator.offset))
         values = tf.cast(scaled, self.arithmetic)
         if self.generator.factor.ndim == 2:

@@ -1,4 +1,4 @@
-"""LiteRT, formerly TensorFlow Lite: one file for telephones and small computers."""
+"""LiteRT, formerly TensorFlow Lite: one file for phones and small computers."""
 
 import json
 import zipfile
@@ -17,7 +17,7 @@ METADATA = "pixelwright.json"
 
 
 def write(path: Path, generator: TrainedGenerator, graph: PixelGraph, precision: str) -> None:
-    """Writes the file; its metadata is packed behind the model as a zip, as LiteRT's own associated files are."""
+    """Writes the file; appends its metadata to the model as a zip, like LiteRT's own associated files."""
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.draw.get_concrete_function()], graph)
     if precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -28,7 +28,7 @@ def write(path: Path, generator: TrainedGenerator, graph: PixelGraph, precision:
 
 
 def read(path: Path, latents: np.ndarray, labels: np.ndarray | None) -> Reading:
-    """What the written file draws, by LiteRT on the CPU."""
+    """What the written file generates in LiteRT on the CPU."""
 
     def open_file() -> Callable:
         runner = Interpreter(str(path)).get_signature_runner("serving_default")

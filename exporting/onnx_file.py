@@ -1,4 +1,4 @@
-"""ONNX: one file for ONNX Runtime in Python, C, C#, Java, JavaScript and on telephones."""
+"""ONNX: one file for ONNX Runtime in Python, C, C#, Java, JavaScript and on phones."""
 
 import json
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from exporting.comparison import Reading, read_timed
 from exporting.graph import PixelGraph
 from exporting.trained import TrainedGenerator
 
-OPSET = 17  # of 2022; ONNX Runtime 1.12 and later
+OPSET = 17  # from 2022; ONNX Runtime 1.12 and later
 SMALLEST_HALVED = 1024  # values; smaller tensors stay float32
 
 
 def write(path: Path, generator: TrainedGenerator, graph: PixelGraph, precision: str) -> None:
-    """Writes the file, its metadata as the JSON text under "pixelwright"."""
+    """Writes the file, with its metadata as JSON text under "pixelwright"."""
     model, _ = tf2onnx.convert.from_function(graph.draw, input_signature=graph.draw.input_signature, opset=OPSET)
     if precision == "float16":
         _halve_weights(model)
@@ -28,7 +28,7 @@ def write(path: Path, generator: TrainedGenerator, graph: PixelGraph, precision:
 
 
 def read(path: Path, latents: np.ndarray, labels: np.ndarray | None) -> Reading:
-    """What the written file draws, by ONNX Runtime on the CPU."""
+    """What the written file generates in ONNX Runtime on the CPU."""
 
     def open_file() -> Callable:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -43,7 +43,7 @@ def read(path: Path, latents: np.ndarray, labels: np.ndarray | None) -> Reading:
 
 
 def _halve_weights(model: onnx.ModelProto) -> None:
-    """Stores large float32 tensors as float16, each widened again by a node Cast; the arithmetic stays float32."""
+    """Stores large float32 tensors as float16, each followed by a Cast node; the arithmetic stays float32."""
     for tensor in list(model.graph.initializer):
         values = onnx.numpy_helper.to_array(tensor)
         if values.dtype == np.float32 and values.size >= SMALLEST_HALVED:

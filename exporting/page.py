@@ -1,4 +1,4 @@
-"""One page that anybody can open and play with: a single file, offline, the generator inside."""
+"""One page that anybody can open and play with: a single file that works offline and contains the generator."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ DIRECTIONS, REACH = 8, 3.0  # sliders, and how far each goes: standard deviation
 
 
 def write(path: Path, generator: TrainedGenerator, precision: str, title: str | None = None) -> None:
-    """Writes the page under a title, or the name of the run. Raises ValueError for a layer that it cannot draw."""
+    """Writes the page with a title, by default the run's name. Raises ValueError for a layer that a page cannot compute."""
     steps = pixel_steps(generator)
     factor, offset = _line(generator)
     convolutions = [step for step in steps if isinstance(step, Convolve)]
@@ -64,7 +64,7 @@ def write(path: Path, generator: TrainedGenerator, precision: str, title: str | 
         "style": _part("page.css"),
         "network": _part("network.js"),
         "scripts": "\n".join(_part(name) for name in ("latents.js", "png.js", "page.js")),
-        "description": json.dumps(description).replace("<", "\\u003c"),  # no name can end the element
+        "description": json.dumps(description).replace("<", "\\u003c"),  # so that no name can end the element
         "program": _base64((PARTS / "convolve.wasm").read_bytes()),
         "biases": _base64(biases.tobytes()),
         "kernels": _base64(kernels.tobytes()),
@@ -76,7 +76,7 @@ def write(path: Path, generator: TrainedGenerator, precision: str, title: str | 
 
 
 def read(path: Path, generator: TrainedGenerator, precision: str) -> Reading:
-    """What the written page draws: in a browser that is found on this machine, otherwise its steps in NumPy."""
+    """What the written page generates: in a browser if this machine has one, otherwise its steps in NumPy."""
     browser = find_browser()
     if browser is not None:
         return read_in_browser(browser, path, generator)
@@ -94,11 +94,11 @@ def read(path: Path, generator: TrainedGenerator, precision: str) -> Reading:
 
 
 def read_in_browser(browser: str, path: Path, generator: TrainedGenerator) -> Reading:
-    """Opens the page in a Chromium without a window. Raises ValueError when it does not draw."""
+    """Opens the page in a headless Chromium. Raises ValueError if it generates nothing."""
     address = f"{path.resolve().as_uri()}#check"
     command = [browser, "--headless", "--disable-gpu", f"--timeout={1000 * BROWSER_SECONDS}", "--dump-dom", address]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.insert(1, "--no-sandbox")  # Chromium starts for root in no other way
+        command.insert(1, "--no-sandbox")  # required by Chromium for root
     result = subprocess.run(command, capture_output=True, text=True, timeout=BROWSER_SECONDS)
     found = _CheckText.of(result.stdout)
     if not found:
@@ -112,12 +112,12 @@ def read_in_browser(browser: str, path: Path, generator: TrainedGenerator) -> Re
 
 
 def find_browser() -> str | None:
-    """The path of a Chromium or Chrome, None where there is none."""
+    """The path of Chromium or Chrome; None if there is none."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def pixel_steps(generator: TrainedGenerator) -> list[Step]:
-    """The steps of the network, and of a whitened run also the way back to levels."""
+    """The steps of the network and, for a whitened run, of the conversion to levels."""
     steps = steps_of(generator.network)
     if generator.factor.ndim == 2:
         steps += matrix_steps(generator.factor, generator.offset, generator.image_shape)
@@ -167,7 +167,7 @@ def _documents(steps: list[Step]) -> list[dict]:
 
 
 def _packed_kernels(step: Convolve) -> np.ndarray:
-    """All phases one after the other, each [channels_out / 8][tap][channels_in][8], both channels filled up."""
+    """All phases one after another, each [channels_out / 8][tap][channels_in][8], both numbers of channels padded."""
     packed = []
     for phase in step.phases:
         taps, channels_in, channels_out = phase.kernels.shape

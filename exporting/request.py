@@ -1,4 +1,4 @@
-"""What export.py is asked for, checked before anything slow begins."""
+"""What export.py should write, checked before anything slow begins."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "tflite": ("ai_edge_lite
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """Where a generator goes and how.
+    """What to write, and where.
 
-    format: one of FORMATS. precision: of the stored weights. raw: without the way back to pixels.
-    channels_first: images (n, channels, height, width). title: of a page.
+    format: one of FORMATS. precision: the type of the stored weights. raw: without the conversion to pixels.
+    channels_first: images (n, channels, height, width). title: the title of a page.
     """
 
     output: Path
@@ -46,9 +46,9 @@ class ExportRequest:
 
 
 def choose_format(output: Path, named: str | None) -> str:
-    """The format of `--format`, or by the ending of the output; a folder is a SavedModel, one named share is shared.
+    """The format: `--format`, or by the ending of the output. A folder is a SavedModel, or a share if named share.
 
-    Raises ValueError for an ending that says nothing.
+    Raises ValueError for an unknown ending.
     """
     suffix = output.suffix.lower()
     folder = "share" if output.name == "share" else "savedmodel"

@@ -1,4 +1,4 @@
-"""TensorFlow's SavedModel: a folder that TensorFlow, TensorFlow Serving and other languages' bindings load."""
+"""TensorFlow's SavedModel: a folder for TensorFlow, TensorFlow Serving and bindings for other languages."""
 
 import json
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from exporting.comparison import Reading, read_timed
 from exporting.graph import PixelGraph
 from exporting.trained import TrainedGenerator
 
-METADATA = "assets.extra/pixelwright.json"  # the folder that SavedModel leaves to others
+METADATA = "assets.extra/pixelwright.json"  # SavedModel reserves this folder for other programs
 
 
 def write(folder: Path, generator: TrainedGenerator, graph: PixelGraph) -> None:
-    """Writes the folder, its one signature "serving_default", and the metadata beside it."""
+    """Writes the folder with a single signature, "serving_default", and the metadata."""
     tf.saved_model.save(graph, str(folder), signatures={"serving_default": graph.draw})
     (folder / METADATA).parent.mkdir(exist_ok=True)
     (folder / METADATA).write_text(json.dumps(generator.metadata, indent=2) + "\n", encoding="utf-8")
 
 
 def read(folder: Path, latents: np.ndarray, labels: np.ndarray | None) -> Reading:
-    """What the written folder draws, as TensorFlow loads it."""
+    """What the written folder generates when TensorFlow loads it."""
 
     def open_file() -> Callable:
         loaded = tf.saved_model.load(str(folder))

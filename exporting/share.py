@@ -18,10 +18,10 @@ GRID_SIDE = 8
 
 
 def write(folder: Path, generator: TrainedGenerator, precision: str, title: str | None) -> None:
-    """Fills the folder, which is a run folder itself: generate.py draws from it, train.py --start-from begins with it.
+    """Fills the folder, which is itself a run folder for generate.py and for train.py --start-from.
 
-    Scores travel along if evaluate.py --json wrote them into the run folder, as scores.json. Runs and data are
-    named without their paths, so that the folder tells nothing about the machine.
+    Includes scores.json if evaluate.py --json wrote it into the run folder. Runs and data are named without their
+    paths, so that the folder reveals nothing about the machine.
     """
     run = generator.run
     for name in COPIED:
@@ -44,8 +44,8 @@ def write(folder: Path, generator: TrainedGenerator, precision: str, title: str 
 
 
 def read(folder: Path, generator: TrainedGenerator, precision: str) -> Reading:
-    """What its page draws. Raises ValueError unless the folder opens as a run and draws the same images."""
+    """What its page generates. Raises ValueError unless the folder opens as a run and generates the same images."""
     copy = TrainedGenerator.of(RunFolder.open(folder))
     if not np.array_equal(copy.drawn, generator.drawn):
-        raise ValueError("expected the copied run to draw what the run draws, got other images; try again")
+        raise ValueError("expected the copied run to generate the same images, got others; try again")
     return page.read(folder / "page.html", generator, precision)

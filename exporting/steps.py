@@ -1,8 +1,8 @@
-"""A generator as a list of plain steps, few enough to be written again in another language; and drawn in NumPy.
+"""A generator as a list of simple steps, few enough to reimplement in another language; also computed in NumPy.
 
 Fully connected layers and convolutions become one kind of step. Batch normalization is folded into the step before it.
-A transposed convolution of stride s becomes s · s ordinary ones: for each phase (r, c), the outputs at row s·q + r and
-column s·p + c are sums over a few neighbors of input (q, p), the taps (Dumoulin and Visin 2016, "A guide to
+A transposed convolution with stride s becomes s · s ordinary ones: for each phase (r, c), the outputs at row s·q + r
+and column s·p + c are sums over a few neighbors of input (q, p), the taps (Dumoulin and Visin 2016, "A guide to
 convolution arithmetic", section 4).
 """
 
@@ -19,10 +19,10 @@ BLOCK = 8  # channels are padded with zeros to a multiple of this, the width of 
 
 @dataclass(frozen=True)
 class Phase:
-    """Which outputs, and which inputs they are made of.
+    """A subset of the outputs, and the inputs they depend on.
 
-    row, column: outputs at row stride·q + row, column stride·p + column.
-    taps: (down, right) from input (q, p); an input outside of the image is 0.
+    row, column: the outputs at row stride·q + row, column stride·p + column.
+    taps: (down, right) from input (q, p); inputs outside the image are 0.
     kernels: float32 (taps, channels_in, channels_out).
     """
 
@@ -40,7 +40,7 @@ class Convolve:
     phases: list[Phase]
     bias: np.ndarray  # float32 (channels_out,)
     activation: str = "linear"
-    slope: float = 0.0  # of a leaky ReLU below 0
+    slope: float = 0.0  # a leaky ReLU's slope below 0
 
     @property
     def reach(self) -> int:
@@ -50,14 +50,14 @@ class Convolve:
 
 @dataclass
 class Reshape:
-    """The same numbers in the same order as (height, width, channels)."""
+    """The same numbers in the same order, with shape (height, width, channels)."""
 
     shape: tuple[int, int, int]
 
 
 @dataclass
 class Upsample:
-    """Every pixel repeated: `rows` times downwards, `columns` times to the right."""
+    """Repeats every pixel `rows` times vertically and `columns` times horizontally."""
 
     rows: int
     columns: int
@@ -65,7 +65,7 @@ class Upsample:
 
 @dataclass
 class Scale:
-    """Each channel times `factor` plus `offset`: a batch normalization that follows no convolution."""
+    """Each channel times `factor` plus `offset`: a batch normalization that does not follow a convolution."""
 
     factor: np.ndarray
     offset: np.ndarray
@@ -78,7 +78,7 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid")
 
 
 def steps_of(network: "keras.Sequential") -> list[Step]:
-    """The steps of a Sequential generator. Raises ValueError, in one line, for a layer that has no step."""
+    """The steps of a Sequential generator. Raises a one-line ValueError for an unsupported layer."""
     steps: list[Step] = []
     for layer in network.layers:
         _add_layer(steps, layer)
@@ -86,7 +86,7 @@ def steps_of(network: "keras.Sequential") -> list[Step]:
 
 
 def matrix_steps(matrix: np.ndarray, offset: np.ndarray, image_shape: tuple[int, int, int]) -> list[Step]:
-    """flat image @ matrix + offset, the way back of a whitened run, as steps."""
+    """flat image @ matrix + offset, the inverse scaling of a whitened run, as steps."""
     return [Reshape((1, 1, len(matrix))), _dense(matrix, offset), Reshape(image_shape)]
 
 
@@ -143,7 +143,7 @@ def _add_layer(steps: list[Step], layer: "keras.layers.Layer") -> None:
         case layers.LeakyReLU():
             _set_activation(steps, layer, "leaky_relu", layer.negative_slope)
         case layers.Activation():
-            pass  # set below, as that of any layer
+            pass  # its activation is set below, as for any layer
         case layers.Reshape():
             if len(layer.target_shape) != 3:
                 raise _unknown(layer, f"to {layer.target_shape}")
@@ -155,16 +155,16 @@ def _add_layer(steps: list[Step], layer: "keras.layers.Layer") -> None:
                 raise _unknown(layer, f"with interpolation {layer.interpolation!r}")
             steps.append(Upsample(*layer.size))
         case layers.InputLayer() | layers.Dropout() | layers.GaussianNoise():
-            return  # nothing happens there while drawing
+            return  # has no effect outside training
         case _:
             raise _unknown(layer, "")
     if hasattr(layer, "activation"):
         name = layer.activation.__name__
-        _set_activation(steps, layer, name, 0.2 if name == "leaky_relu" else 0.0)  # Keras's function has this slope
+        _set_activation(steps, layer, name, 0.2 if name == "leaky_relu" else 0.0)  # the slope of Keras's function
 
 
 def _add_normalization(steps: list[Step], layer: "keras.layers.BatchNormalization") -> None:
-    """A step of its own, or folded into the convolution before it."""
+    """Adds a step, or folds the normalization into the convolution before it."""
     factor, offset = _normalization(layer)
     last = steps[-1] if steps else None
     if isinstance(last, Convolve) and last.activation == "linear":
@@ -186,7 +186,7 @@ def _set_activation(steps: list[Step], layer: "keras.layers.Layer", name: str, s
 
 def _unknown(layer: "keras.layers.Layer", what: str) -> ValueError:
     return ValueError(
-        f"expected layers that a page can draw, got {' '.join([type(layer).__name__, layer.name, what]).strip()}; "
+        f"expected layers that a page can compute, got {' '.join([type(layer).__name__, layer.name, what]).strip()}; "
         "export .onnx instead"
     )
 
@@ -196,7 +196,7 @@ def _bias(layer: "keras.layers.Layer", length: int) -> np.ndarray:
 
 
 def _dense(kernel: np.ndarray, bias: np.ndarray) -> Convolve:
-    """A fully connected layer is a convolution of an image of one pixel."""
+    """A fully connected layer as the convolution of a one-pixel image."""
     return Convolve(1, [Phase(0, 0, [(0, 0)], kernel.astype(np.float32)[np.newaxis])], bias.astype(np.float32))
 
 
@@ -223,7 +223,7 @@ def _transposed(layer: "keras.layers.Conv2DTranspose") -> Convolve:
             pairs = [(vertical, horizontal) for vertical in down for horizontal in right]
             taps = [(vertical[0], horizontal[0]) for vertical, horizontal in pairs]
             parts = [kernel[vertical[1], horizontal[1]].T for vertical, horizontal in pairs]
-            if not parts:  # a kernel shorter than the stride reaches no input from here
+            if not parts:  # with a kernel shorter than the stride, no input reaches this phase
                 taps, parts = [(0, 0)], [np.zeros_like(kernel[0, 0].T)]
             phases.append(Phase(row, column, taps, np.stack(parts)))
     return Convolve(stride, phases, _bias(layer, layer.filters))
@@ -232,14 +232,14 @@ def _transposed(layer: "keras.layers.Conv2DTranspose") -> Convolve:
 def _taps(length: int, stride: int, at: int) -> list[tuple[int, int]]:
     """Along one axis, for outputs at stride·q + at: (input relative to q, index in the kernel).
 
-    Output o gets input i by kernel entry o + before - stride·i, where `before` is what "same" cuts off at the start.
+    Output o gets input i through kernel entry o + before - stride·i; "same" cuts off `before` at the start.
     """
     before = max(length - stride, 0) // 2
     return [((at + before - index) // stride, index) for index in range(length) if (at + before - index) % stride == 0]
 
 
 def _normalization(layer: "keras.layers.BatchNormalization") -> tuple[np.ndarray, np.ndarray]:
-    """(factor, offset), float64, of each channel, by the moving statistics."""
+    """(factor, offset), float64, per channel, from the moving statistics."""
     mean, variance = (part.numpy().astype(np.float64) for part in (layer.moving_mean, layer.moving_variance))
     factor = 1 / np.sqrt(variance + layer.epsilon)
     factor = factor * layer.gamma.numpy() if layer.scale else factor
@@ -254,7 +254,7 @@ def _folded(step: Convolve, factor: np.ndarray, offset: np.ndarray) -> Convolve:
     return Convolve(step.stride, phases, (step.bias * factor + offset).astype(np.float32))
 
 
-# Drawing in NumPy
+# Computing in NumPy
 
 
 def _convolve(images: np.ndarray, step: Convolve) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What every format starts from: a trained generator, its way back to pixels, and what it is compared with."""
+"""What every format starts from: a trained generator, its conversion to pixels, and the images to compare with."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ class TrainedGenerator:
     """A generator with everything that turns its output into pixels.
 
     Attributes:
-        run: the run folder it comes from. weights: the .keras file in it.
+        run: its run folder. weights: the .keras file in it.
         network: float32 (n, latent_dim + classes) -> scaled float32 (n, height, width, channels).
-        factor, offset: float64; levels = scaled * factor + offset, one entry a channel or one for all. For a whitened
+        factor, offset: float64; levels = scaled * factor + offset, one entry per channel or one for all. For a whitened
             run, levels = flat scaled @ factor + offset, (d, d) and (d,).
-        maximum: the level that the run scales to the upper end; less than white for 12 bits in 16, say.
+        maximum: the level that the run scales to the upper end; below white, for example, for 12 bits in 16.
         image_shape: (height, width, channels).
         image_dtype: "uint8" or "uint16".
         latent_dim: length of a latent vector.
-        class_names: those that can be asked for; () for a run without classes.
-        metadata: what travels with a file, ready for JSON.
-        latents, labels: float32 (64, latent_dim) of seeds 0 to 63, and int32 (64,) classes in turn, or None.
-        drawn: integer (64, height, width, channels), what generate.py draws of them.
+        class_names: the classes that it can generate; () for a run without classes.
+        metadata: what is stored in an exported file, ready for JSON.
+        latents, labels: float32 (64, latent_dim) from seeds 0 to 63, and int32 (64,) classes in turn, or None.
+        drawn: integer (64, height, width, channels), the images that generate.py makes from them.
     """
 
     run: RunFolder
@@ -53,14 +53,14 @@ class TrainedGenerator:
 
     @classmethod
     def of(cls, run: RunFolder, best: bool = False) -> "TrainedGenerator":
-        """Reads a run. Raises ValueError when its generator is missing, damaged, or not the run's."""
+        """Reads a run. Raises ValueError if its generator is missing, damaged, or from another run."""
         scaler, network = run.load_scaler(), run.load_generator(best)
         classes = run.class_names if run.class_count else ()
         shapes = (None, run.config.latent_dim + len(classes)), (None, *run.image_shape)
         if (network.input_shape, network.output_shape) != shapes:
             raise ValueError(
                 f"{run.path}: expected a generator from {shapes[0]} to {shapes[1]}, got a network from "
-                f"{network.input_shape} to {network.output_shape}; put the generator of this run back"
+                f"{network.input_shape} to {network.output_shape}; restore the generator of this run"
             )
         latents = latents_from_seeds(CHECKED_SEEDS, run.config.latent_dim)
         labels = np.resize(np.arange(len(classes), dtype=np.int32), len(latents)) if classes else None
@@ -84,7 +84,7 @@ class TrainedGenerator:
 
     @property
     def white(self) -> int:
-        """The level that is white, 255 or 65535."""
+        """The level of white, 255 or 65535."""
         return int(np.iinfo(self.image_dtype).max)
 
     def to_levels(self, scaled: np.ndarray) -> np.ndarray:

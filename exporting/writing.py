@@ -1,4 +1,4 @@
-"""Writes one format beside its place, opens it in its own runtime, compares, and only then gives it its name."""
+"""Writes an export under a temporary name, opens it in its own runtime, compares, and only then gives it its name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from exporting.trained import TrainedGenerator
 from files import atomic_folder, atomic_path
 
 LARGEST_MAIL = 25_000_000  # bytes
-SLOW_PAGE = 8  # images a second; below it, moving a slider no longer feels like moving
+SLOW_PAGE = 8  # images per second; below it, sliders no longer feel smooth
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: its size in bytes, what its own runtime drew, and how far that is from generate.py."""
+    """What was written: its size in bytes, what its own runtime generated, and the difference from generate.py."""
 
     size: int
     reading: Reading
@@ -25,7 +25,7 @@ class Exported:
 
 
 def export_generator(generator: TrainedGenerator, request: ExportRequest) -> Exported:
-    """Writes request.output. Raises ValueError, and leaves nothing, when it draws other images than generate.py."""
+    """Writes request.output. Raises ValueError, and leaves no file, if its images differ from those of generate.py."""
     place = atomic_folder if request.format in FOLDERS else atomic_path
     with place(request.output) as partial:
         reading = _write_and_read(partial, generator, request)
@@ -40,20 +40,20 @@ def export_generator(generator: TrainedGenerator, request: ExportRequest) -> Exp
 
 
 def cautions(exported: Exported, request: ExportRequest) -> list[str]:
-    """What to know before a page is sent: that it is large, or slow even here."""
+    """Warnings about a page before it is sent: that it is large, or slow even on this machine."""
     if request.format not in ("page", "share"):
         return []
     found, rate = [], exported.reading.images_per_second
     if exported.size > LARGEST_MAIL:
         smaller = "; --precision float16 halves it" if request.precision == "float32" else ""
-        found.append(f"{exported.size / 1e6:.0f} MB are more than many mail servers take{smaller}")
+        found.append(f"{exported.size / 1e6:.0f} MB are more than many mail servers accept{smaller}")
     if rate < SLOW_PAGE:
-        found.append(f"a picture takes {1 / rate:.1f} s here, and longer on a telephone; sliders and walks will jump")
+        found.append(f"a picture takes {1 / rate:.1f} s here, and longer on a phone; sliders and walks will jump")
     return found
 
 
 def _write_and_read(partial: Path, generator: TrainedGenerator, request: ExportRequest) -> Reading:
-    """The modules are imported here, as each needs packages of its own."""
+    """Writes and reads one format. Modules are imported here, because each needs its own packages."""
     inputs, form = (generator.latents, generator.labels), (request.raw, request.channels_first)
     match request.format:
         case "savedmodel":
@@ -69,7 +69,7 @@ def _write_and_read(partial: Path, generator: TrainedGenerator, request: ExportR
         case "tflite":
             from exporting import litert
 
-            graph = PixelGraph(generator, *form, arithmetic=tf.float32)  # LiteRT multiplies no float64
+            graph = PixelGraph(generator, *form, arithmetic=tf.float32)  # LiteRT cannot multiply float64
             litert.write(partial, generator, graph, request.precision)
             return litert.read(partial, *inputs)
         case "page":

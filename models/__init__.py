@@ -6,7 +6,7 @@ __all__ = ["ImageLayout", "build_discriminator", "build_generator"]
 
 
 def __getattr__(name: str):
-    # Keras, which brings TensorFlow, is imported when a network is asked for: checking a shape need not wait for it.
+    # Keras and TensorFlow are imported only when a network is built, so that checking a shape is fast.
     if name == "build_generator":
         from models.generator import build_generator
 

@@ -7,7 +7,7 @@ from errors import InputError, words
 from models.layout import ImageLayout, layout_of
 
 KERNEL = (5, 5)
-SLOPE = 0.2  # of leaky ReLU below 0
+SLOPE = 0.2  # leaky ReLU's slope below 0
 
 
 def build_discriminator(
@@ -21,11 +21,11 @@ def build_discriminator(
 
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1, 3 or 4 channels;
-            or the layout itself, where it is not the preset's own.
-        preset: one of those below, each a function that says where its network comes from.
+            or a layout other than the preset's own.
+        preset: one of those below; each has a function that names the source of its network.
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and logits are float32.
-        class_count: 0 for one logit an image; otherwise a logit for each class, of which the image's own one counts
-            (Mescheder, Geiger, Nowozin 2018).
+        class_count: 0 for one logit per image; otherwise one logit per class, where only that of the image's own class
+            counts (Mescheder, Geiger, Nowozin 2018).
         spectral_normalization: hold the largest singular value of every kernel at 1 (Miyato et al. 2018).
 
     Returns:
@@ -33,7 +33,7 @@ def build_discriminator(
         real.
 
     Raises:
-        ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
+        ValueError: for a shape that is not supported (the message names the nearest that is) or an unknown preset.
     """
     layout, logits = layout_of(image_shape, preset), max(1, class_count)
     match preset:
@@ -51,7 +51,7 @@ def build_discriminator(
 
 
 def _spectrally_normalized(network: keras.Sequential) -> keras.Sequential:
-    """The same network, each layer with a kernel wrapped. The wrappers assign to the kernels, so they are float32."""
+    """The same network with each kernel layer wrapped. The wrappers assign to the kernels, so they are float32."""
     wrapped = [
         layers.SpectralNormalization(layer, dtype="float32") if hasattr(layer, "kernel") else layer
         for layer in network.layers
@@ -60,7 +60,7 @@ def _spectrally_normalized(network: keras.Sequential) -> keras.Sequential:
 
 
 def _tutorial_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
-    """The printed layers, nothing between them; logits instead of the printed sigmoid, which the loss applies."""
+    """Text D's printed layers with nothing between them; logits instead of its sigmoid, which the loss applies."""
     network = keras.Sequential(name="discriminator")
     network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
     for filters in layout.filters:

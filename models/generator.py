@@ -21,19 +21,21 @@ def build_generator(
 
     Args:
         image_shape: (height, width, channels) of the images, sides divisible by 4 from 16 to 256, 1, 3 or 4 channels;
-            or the layout itself, where it is not the preset's own.
+            or a layout other than the preset's own.
         latent_dim: length of a latent vector.
-        preset: one of those below, each a function that says where its network comes from.
-        output_activation: the last activation, by the range of the scaled pixels: "tanh", "sigmoid", "linear".
+        preset: one of those below; each has a function that names the source of its network.
+        output_activation: the last activation, which depends on the range of the scaled pixels: "tanh", "sigmoid" or
+            "linear".
         dtype: Keras dtype policy of the layers, "float32" or "mixed_bfloat16"; variables and the last activation are
             float32 under both.
-        class_count: how many classes can be asked for; the one-hot code of the class then follows the latent vector.
+        class_count: the number of classes of a conditional generator, 0 without; the one-hot code of the class follows
+            the latent vector.
 
     Returns:
         float32 (batch, latent_dim + class_count) -> float32 (batch, height, width, channels).
 
     Raises:
-        ValueError: for a shape that cannot be built (the message names the nearest that can) or an unknown preset.
+        ValueError: for a shape that is not supported (the message names the nearest that is) or an unknown preset.
     """
     layout = layout_of(image_shape, preset)
     input_length = latent_dim + class_count
@@ -48,7 +50,7 @@ def build_generator(
 
 
 def _tutorial_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
-    """The printed layers of the tutorial that this project grew from, nothing between them."""
+    """Text D's printed layers, with nothing between them."""
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
     network = keras.Sequential(name="generator")
@@ -105,9 +107,9 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
 
 
 def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
-    """The convolutional network of Miyato et al. 2018 at half its width, from 4×4 by kernels of 4×4.
+    """The convolutional network of Miyato et al. 2018 at half its width, from a 4×4 grid with 4×4 kernels.
 
-    Its first layer is like those of Karras et al. 2019: what to draw can be settled before where.
+    Its first layer is like those of Karras et al. 2019: it can decide what to draw before where.
     """
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
 
@@ -122,7 +124,7 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
         return [dense, *normalize_and_activate()]
 
     def doubled(filters: int) -> list[layers.Layer]:
-        # 4×4 with a stride of 2: every pixel is reached by as many weights, so there is no chequered pattern.
+        # 4×4 with a stride of 2: every pixel is reached by equally many weights, so there is no checkerboard pattern.
         doubling = layers.Conv2DTranspose(
             filters, 4, 2, "same", use_bias=False, kernel_initializer=weights(), dtype=dtype
         )

@@ -1,4 +1,4 @@
-"""`.keras` files that earlier and later versions of Keras read alike."""
+"""`.keras` files that both earlier and later versions of Keras can read."""
 
 import inspect
 import json
@@ -16,9 +16,9 @@ MOST_METADATA_BYTES = 2**16
 def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
     """Writes `network` without its optimizer; `path` ends in .keras.
 
-    A new version of Keras gives a layer a new keyword, writes its default into every file, and no earlier version loads
-    the file: it does not know the keyword. 3.14 did so with Dense (`quantization_config`) and BatchNormalization
-    (`renorm`). So what a layer would be given anyway is left out.
+    When a new version of Keras adds a keyword to a layer, it writes the default into every file, and no earlier version
+    can load the file, because it does not know the keyword. 3.14 did so with Dense (`quantization_config`) and
+    BatchNormalization (`renorm`). So keywords with their default values are left out.
     """
     network.save(path)
     with zipfile.ZipFile(path) as archive:
@@ -31,9 +31,9 @@ def save_network(network: keras.Sequential, path: str | os.PathLike) -> None:
 
 
 def load_network(path: str | os.PathLike) -> keras.Sequential:
-    """A network from its .keras file, which may come from anybody: see `files.check_keras_file`.
+    """Loads a network from a .keras file, which need not be trusted: see `files.check_keras_file`.
 
-    Raises ValueError, in one line, where it holds more than layers and weights, is damaged, or Keras cannot read it.
+    Raises a one-line ValueError if the file holds more than layers and weights, is damaged, or Keras cannot read it.
     """
     try:
         check_keras_file(path)
@@ -41,7 +41,7 @@ def load_network(path: str | os.PathLike) -> keras.Sequential:
         raise UnreadableFile(f"{error}{_written_by(path)}") from error
     try:
         return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras meets damaged files with many kinds of exception
+    except Exception as error:  # Keras raises many kinds of exception for damaged files
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{path}: expected a whole Keras file, got one that does not load ({reason}){_written_by(path)}"
@@ -49,18 +49,18 @@ def load_network(path: str | os.PathLike) -> keras.Sequential:
 
 
 def _written_by(path: str | os.PathLike) -> str:
-    """Words on the version of Keras that wrote the file, where it is another one and the file says so."""
+    """A hint to the version of Keras that wrote the file, if the file names it and it differs from this one."""
     try:
         with open_zip(path) as archive, open_member(archive, archive.getinfo("metadata.json"), str(path)) as member:
             version = str(json.loads(member.read(MOST_METADATA_BYTES))["keras_version"])
-    except (ValueError, KeyError, TypeError):  # it is damaged, and that has been said
+    except (ValueError, KeyError, TypeError):  # it is damaged, which the message says already
         return ""
     here = keras.version()
     return "" if version == here else f"; Keras {version} wrote it and this is {here}: pip install keras=={version}"
 
 
 def without_defaults(entry):
-    """The configuration of a network, its layers without the entries that equal the default of their keyword.
+    """The configuration of a network without those entries of its layers that equal the keyword's default.
 
     >>> without_defaults({"module": "keras.layers", "class_name": "Dense", "config": {"units": 3, "use_bias": True}})
     {'module': 'keras.layers', 'class_name': 'Dense', 'config': {'units': 3}}

@@ -1,4 +1,4 @@
-"""What both networks derive from the image shape: the base grid, the number of doublings, the filters on the way."""
+"""What both networks derive from the image shape: the base grid, the number of doublings, the filters of each layer."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ from pixels.checks import CHANNEL_COUNTS
 
 SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
 FEWEST_DOUBLINGS = 2
-WIDEST = 512  # filters at most
-R1GAN_FILTERS, FEWEST_R1GAN_FILTERS = 32, 8  # beside images up to three doublings, and beside the largest
+WIDEST = 512  # the most filters
+R1GAN_FILTERS, FEWEST_R1GAN_FILTERS = 32, 8  # next to images of up to three doublings, and next to the largest
 DCGAN_FILTERS = 64
 
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """How an image of `height` × `width` × `channels` is reached from a small grid by doubling it.
+    """How doubling turns a small grid into an image of `height` × `width` × `channels`.
 
-    The generator climbs from the base grid to the image, the discriminator descends the same steps, so the two always
-    fit each other and the data. A side is halved at least twice, and on while both sides stay even and the smaller
-    one is above `largest_base`: to 4, 28 → 7, 32 → 4, 48×80 → 3×5; to 8, 32 → 8, 48×80 → 6×10. The layers beside
-    the image have `narrowest` filters, twice as many behind each doubling.
+    The generator goes from the base grid up to the image and the discriminator goes the same steps down, so the two
+    always fit each other and the data. The sides are halved at least twice, and then as long as both are even and the
+    smaller one is above `largest_base`. With 4: 28 → 7, 32 → 4, 48×80 → 3×5; with 8: 32 → 8, 48×80 → 6×10. The layers
+    next to the image have `narrowest` filters, and each halving doubles their number.
 
-    `r1gan` has fewer filters beside larger images, so that the small grids, where a picture is decided, are the same
-    at every size: 32 up to three doublings, 16 at 64×64, 8 at 128×128. A doubling then costs what any other costs, and
-    a 64×64 network is a 32×32 one with a doubling more, as which it can begin.
+    `r1gan` has fewer filters next to larger images, so that the small grids, which decide what a picture shows, are the
+    same at every size: 32 for up to three doublings, 16 at 64×64, 8 at 128×128. So each doubling costs the same, and a
+    64×64 network is a 32×32 network with one more doubling, from which it can start.
 
-    Raises ValueError for a size or a number of channels that cannot be built, naming the nearest that can.
+    Raises ValueError for an unsupported size or number of channels, naming the nearest supported one.
 
     >>> ImageLayout.of((32, 32, 3)).base_grid, ImageLayout.of((32, 32, 3), "dcgan").base_grid
     ((4, 4), (8, 8))
@@ -48,7 +48,7 @@ class ImageLayout:
 
     @classmethod
     def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan", filters: int | None = None) -> "ImageLayout":
-        """The layout of a preset. filters: beside the image, None for what the preset has at this size."""
+        """The layout of a preset. filters: next to the image; None for the preset's own number at this size."""
         if len(image_shape) != 3:
             raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
         shape = tuple(int(length) for length in image_shape)
@@ -66,22 +66,22 @@ class ImageLayout:
 
     @property
     def base_grid(self) -> tuple[int, int]:
-        """(height, width) of the grid that the generator starts from and the discriminator ends at."""
+        """(height, width) of the grid at which the generator starts and the discriminator ends."""
         return self.height >> self.doublings, self.width >> self.doublings
 
     @property
     def filters(self) -> tuple[int, ...]:
-        """Filters from the image inwards, one entry a halving: (32, 64, 128) at 32×32, (16, 32, 64, 128) at 64×64."""
+        """Filters from the image inward, one per halving: (32, 64, 128) at 32×32, (16, 32, 64, 128) at 64×64."""
         return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
 
     @property
     def base_filters(self) -> int:
-        """Filters of the base grid: 256 at 32×32."""
+        """Filters at the base grid: 256 for 32×32 images."""
         return min(2 * self.filters[-1], WIDEST)
 
 
 def layout_of(image_shape: tuple[int, int, int] | ImageLayout, preset: str) -> ImageLayout:
-    """A layout as it is, or that of a preset for images of this shape."""
+    """The given layout, or the preset's layout for images of the given shape."""
     return image_shape if isinstance(image_shape, ImageLayout) else ImageLayout.of(image_shape, preset)
 
 
@@ -96,7 +96,7 @@ def _size_error(height: int, width: int) -> InputError:
 
 
 def _nearest_sides(side: int) -> tuple[int, int]:
-    """The nearest sides that work, from below and from above."""
+    """The nearest supported sides, below and above."""
     below = side // SIDE_STEP * SIDE_STEP
     above = -(-side // SIDE_STEP) * SIDE_STEP
     return tuple(min(max(candidate, SMALLEST_SIDE), LARGEST_SIDE) for candidate in (below, above))

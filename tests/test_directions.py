@@ -73,8 +73,8 @@ BAD_USES = {
     "--direction 1 --walk 1,2": "expected --direction without --walk",
     "--direction 1 --nearest 2": "expected --direction without --walk",
     "--steps 3": "expected --walk or --direction with --steps",
-    "--latents ragged.json": "expected lists of numbers of one length",
-    "--latents words.json": "expected lists of numbers of one length",
+    "--latents ragged.json": "expected lists of numbers, all of one length",
+    "--latents words.json": "expected lists of numbers, all of one length",
     "--latents short.json": "(n, 100), got (1, 3)",
     "--latents broken.json": "expected JSON",
 }

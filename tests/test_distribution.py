@@ -310,7 +310,7 @@ def test_two_workers_are_stopped_killed_resumed_and_end_as_one_device(image_file
     chief, killed = run_workers([*arguments, "--resume"], "", kill)
     assert killed[0] == -signal.SIGKILL
     (line,) = said(chief[2])
-    assert chief[0] == 1 and "expected all 2 workers to go on" in line and "resume all of them" in line, chief
+    assert chief[0] == 1 and "expected all 2 workers to continue" in line and "resume all of them" in line, chief
     assert time.monotonic() - start < 120
 
     ended = run_workers([*arguments, "--resume"], TELL_THE_WEIGHTS, TELL_THE_WEIGHTS)

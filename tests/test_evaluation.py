@@ -423,7 +423,7 @@ def test_classifier_is_trained_once_and_again_when_labels_change_or_a_file_is_da
     path.write_bytes(other.read_bytes())
     classifier.open_classifier(bright_and_dark, cache)
     assert len(trained) == 4, "a whole file that is not the one noted beside it"
-    assert "training a classifier of 2 classes on shades, once" in capfd.readouterr().err
+    assert "training a classifier for 2 classes on shades, once" in capfd.readouterr().err
 
 
 def test_classifier_takes_sides_of_any_length():

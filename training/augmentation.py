@@ -1,10 +1,10 @@
-"""Differentiable augmentation: real and generated images are changed alike before the discriminator sees them.
+"""Differentiable augmentation: changes real and generated images in the same ways before the discriminator sees them.
 
-With few images a discriminator learns them by heart; changed at random they are never the same twice (Zhao et al. 2020,
-"Differentiable augmentation for data-efficient GAN training"). The generator must not learn to draw the changes. While
-enough images stay as they are it does not (Karras et al. 2020, "Training generative adversarial networks with limited
-data": a chance of change below 0.8), so each augmentation touches an image with the chance `CHANCE`. Mirroring has a
-chance of one half, which makes left and right equal on purpose.
+With few images, a discriminator memorizes them; changed at random, they are never the same twice (Zhao et al. 2020,
+"Differentiable augmentation for data-efficient GAN training"). The changes must not leak into generated images. They do
+not as long as enough images stay unchanged (Karras et al. 2020, "Training generative adversarial networks with limited
+data": a probability of change below 0.8), so each augmentation changes an image with probability `CHANCE`. Mirroring
+has probability one half, which makes left and right equally likely on purpose.
 """
 
 from collections.abc import Callable
@@ -12,37 +12,37 @@ from functools import partial
 
 import tensorflow as tf
 
-CHANCE = 0.7  # of each augmentation but mirror, for each image
+CHANCE = 0.7  # probability of each augmentation but mirror, for each image
 MIRROR_CHANCE = 0.5
-BRIGHTNESS = 0.25  # of the value range, up or down
-TRANSLATION = 1 / 8  # of a side, either way
-CUTOUT = 1 / 2  # of a side
+BRIGHTNESS = 0.25  # share of the value range, up or down
+TRANSLATION = 1 / 8  # share of a side, in either direction
+CUTOUT = 1 / 2  # share of a side
 
 
-Draw = Callable[..., tf.Tensor]  # of (sampler, shape, seed), and the axis of the images where it is not the first
+Draw = Callable[..., tf.Tensor]  # (sampler, shape, seed), and the axis of the images if it is not the first
 
 
 def draw_whole(sampler: Callable, shape: tuple, seed: tf.Tensor, axis: int = 0) -> tf.Tensor:
-    """Numbers for images that are a batch of their own."""
+    """Random numbers for images that are a whole batch."""
     return sampler(shape, seed)
 
 
 def augment(
     images: tf.Tensor, augmentations: tuple[str, ...], span: float, seed: tf.Tensor, draw: Draw = draw_whole
 ) -> tf.Tensor:
-    """Changes each image at random, by every augmentation for itself, in their order.
+    """Applies the augmentations in order, each to random images independently of the others.
 
     Args:
         images: float32 (batch, height, width, channels).
-        augmentations: of "color" (brightness, saturation, contrast; an opacity stays), "translation" (whole pixels,
-            the edge repeated), "cutout" (a square of the image's mean color and opacity) and "mirror" (left and right
-            exchanged).
+        augmentations: any of "color" (brightness, saturation, contrast; opacity does not change), "translation" (by
+            whole pixels, repeating the edge), "cutout" (a square in the image's mean color and opacity) and "mirror"
+            (left and right exchanged).
         span: width of the value range of the images, 2 for [-1, 1].
-        seed: int32 (2,), from which all draws follow.
-        draw: where the images are a part of a batch, what gives their part of its numbers.
+        seed: int32 (2,); determines all random numbers.
+        draw: for images that are part of a larger batch, draws their part of its random numbers.
 
     Returns:
-        Images of the same shape; slopes flow through all of them. Raises ValueError for an unknown name.
+        Images of the same shape; gradients flow through every augmentation. Raises ValueError for an unknown name.
     """
     for index, name in enumerate(augmentations):
         seeds = tf.random.split(seed + tf.constant([0, index]), 2)
@@ -64,7 +64,7 @@ def augment(
 
 
 def _color(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Adds a gray, and moves every pixel towards or away from its own gray and the image's mean. Opacity stays."""
+    """Changes brightness, then saturation (distance from a pixel's gray), then contrast (from the mean); not opacity."""
     draws = draw(tf.random.stateless_uniform, (3, tf.shape(images)[0], 1, 1, 1), seed, axis=1)
     opacity = images[..., 3:]  # of RGBA
     images = images[..., :3]
@@ -93,7 +93,7 @@ def _gather_columns(images: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
 
 def _cutout(images: tf.Tensor, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Covers a square around a random point, cut at the border, with the image's mean color."""
+    """Covers a square around a random point, clipped at the border, with the image's mean color."""
     inside = tf.ones((tf.shape(images)[0], 1, 1, 1), tf.bool)
     for axis, side in ((1, images.shape[1]), (2, images.shape[2])):
         length = round(side * CUTOUT)

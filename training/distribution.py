@@ -1,8 +1,8 @@
-"""Several devices that train as one: each takes its share of every batch, and their slopes are added up.
+"""Several devices that train as one: each takes its share of every batch, and their gradients are summed.
 
-The strategies are TensorFlow's own. Every replica, a copy of both networks on a device of its own, starts from the same
-weights and applies the same sums, so the copies stay equal. The random numbers of a step are those of one device, of
-which a replica uses the part that belongs to its images.
+The strategies are TensorFlow's own. Every replica, a copy of both networks on its own device, starts from the same
+weights and applies the same sums, so the copies stay equal. The random numbers of a step are the same as on one device;
+each replica uses the part for its images.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from errors import InputError, Parameter, words
 
-NUMBERS_IN_A_BLOCK = 4  # of Philox, which counts its numbers in blocks
+NUMBERS_IN_A_BLOCK = 4  # Philox generates its numbers in blocks of four
 PHILOX = 1
-LOST = (  # what a collective operation raises when another worker has gone, by the way in which it went
+LOST = (  # what a collective operation raises when another worker has gone, depending on how it ended
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -30,17 +30,17 @@ LOST = (  # what a collective operation raises when another worker has gone, by 
 
 
 class WorkerLost(ConnectionError):
-    """Another worker ended before the run did; the message has what was heard of it and the way back."""
+    """Another worker ended before the run did; the message has TensorFlow's reason and how to continue."""
 
 
 class Replicas:
-    """The devices of a run: one without a strategy, or those of a strategy of `tf.distribute`.
+    """The devices of a run: a single one, or those of a `tf.distribute` strategy.
 
     Args:
         strategy: None for one device.
-        worker: which of the workers, the processes that share a run, this is. The first, 0, is the chief: it alone
-            writes.
-        workers: how many there are.
+        worker: the index of this worker among the processes that share the run. Worker 0 is the chief, the only one
+            that writes files.
+        workers: the number of workers.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None, worker: int = 0, workers: int = 1) -> None:
@@ -54,17 +54,17 @@ class Replicas:
 
     @property
     def is_one_device(self) -> bool:
-        """Whether there is no strategy. A strategy of one replica is one, too."""
+        """Whether there is no strategy; False for a strategy with one replica."""
         return self._strategy is None
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Where variables that every replica has a copy of are made."""
+        """The context in which to create variables that every replica has a copy of."""
         return contextlib.nullcontext() if self._strategy is None else self._strategy.scope()
 
     def copy_network(self, network: keras.Sequential) -> keras.Sequential:
         """The same layers and weights on every replica; the network itself for one device.
 
-        Batch normalization there takes the statistics of the whole batch, and dropout the numbers of its share.
+        Batch normalization then uses the statistics of the whole batch, and dropout the random numbers of its share.
         """
         if self._strategy is None:
             return network
@@ -74,9 +74,9 @@ class Replicas:
         return copy
 
     def spread(self, batch: tuple) -> tuple:
-        """A named tuple of arrays, this worker's share of a batch, cut into equal parts, each on its replica's device.
+        """Cuts a named tuple of arrays, this worker's share of a batch, into equal parts, each on its replica's device.
 
-        Entries that are None stay so.
+        Entries that are None stay None.
         """
         if self._strategy is None:
             return batch
@@ -94,10 +94,10 @@ class Replicas:
         return self._strategy.experimental_distribute_values_from_function(part)
 
     def run(self, function: Callable[..., dict[str, tf.Tensor]], *arguments) -> dict[str, tf.Tensor]:
-        """Calls a function on every replica, within a tf.function, and joins what the calls return.
+        """Calls a function on every replica, within a tf.function, and joins the results.
 
-        Scalars become their mean; tensors of shape (batch, 1), of which there is at least one, those of the whole
-        batch. All are float32, so that they travel together.
+        Scalars are averaged; tensors of shape (batch, 1), at least one, are concatenated to the whole batch. All are
+        float32, so that one transfer is enough.
         """
         if self._strategy is None:
             return function(*arguments)
@@ -117,9 +117,9 @@ class Replicas:
         return {name: self._strategy.experimental_local_results(values)[0] for name, values in joined.items()}
 
     def draw(self, sampler: Callable, shape: tuple, seed: tf.Tensor, axis: int = 0) -> tf.Tensor:
-        """Within `run`: this replica's part of sampler(shape, seed), drawn for the images of all, which lie along axis.
+        """Within `run`: this replica's part of sampler(shape, seed), drawn for all replicas' images along `axis`.
 
-        sampler: a function of `tf.random.stateless_…`.
+        sampler: one of the functions `tf.random.stateless_…`.
         """
         if self._strategy is None:
             return sampler(shape, seed)
@@ -128,7 +128,7 @@ class Replicas:
         return tf.gather(draws, number * shape[axis] + tf.range(shape[axis]), axis=axis)
 
     def gather(self, *values: float) -> np.ndarray:
-        """The values of every worker, float32 (workers, values); all have to call it. Raises WorkerLost."""
+        """The values of every worker, float32 (workers, values); every worker must call it. Raises WorkerLost."""
         own = np.float32(values)
         if self.workers == 1:
             return own[np.newaxis]
@@ -137,14 +137,14 @@ class Replicas:
         return rows[:: self.count // self.workers]
 
     def check_alike(self, *values: object) -> None:
-        """Raises ValueError, at every worker, unless all have called it with the same values."""
+        """Raises ValueError in every worker unless all called it with the same values."""
         digest = hashlib.sha256(repr(values).encode()).digest()
         digests = self.gather(*digest[:8])
         strangers = [worker for worker in range(self.workers) if (digests[worker] != digests[0]).any()]
         if strangers:
             raise ValueError(
-                f"expected the same command, images and checkpoint at all {self.workers} workers, got others at worker "
-                f"{', '.join(map(str, strangers))} than at worker 0; give all of them the same files"
+                f"expected the same command, images and checkpoint in all {self.workers} workers, got others in worker "
+                f"{', '.join(map(str, strangers))} than in worker 0; give all of them the same files"
             )
 
     def _exchange_values(self, values: tf.Tensor) -> tf.Tensor:
@@ -162,7 +162,7 @@ class Replicas:
             if self.workers == 1:
                 raise
             raise WorkerLost(
-                f"expected all {self.workers} workers to go on, got one that ended ({_reason(error)}); see what it "
+                f"expected all {self.workers} workers to continue, got one that ended ({_reason(error)}); see what it "
                 "says, and resume all of them from the last checkpoint"
             ) from error
 
@@ -171,12 +171,12 @@ ONE_DEVICE = Replicas()
 
 
 def open_replicas(distribute: str | None, worker: int, workers: int, batch_size: int) -> Replicas:
-    """The devices of --distribute: None for one, "mirrored" for all of this machine, "multi-worker" for TF_CONFIG's.
+    """The devices for --distribute: None for one, "mirrored" for all of this machine, "multi-worker" for TF_CONFIG's.
 
-    "mirrored" takes the GPUs, or where there are none TensorFlow's logical CPU devices. "multi-worker" waits until all
-    workers are there, and must come before any other work of TensorFlow's.
+    "mirrored" takes the GPUs, or TensorFlow's logical CPU devices if there are none. "multi-worker" waits until all
+    workers have connected, and must come before anything else that uses TensorFlow.
 
-    Raises ValueError for a batch size that they cannot share, and when the workers do not find each other.
+    Raises ValueError for a batch size that the devices cannot share, or if the workers do not find each other.
     """
     if distribute is None:
         return ONE_DEVICE
@@ -205,9 +205,9 @@ def open_replicas(distribute: str | None, worker: int, workers: int, batch_size:
 
 @contextlib.contextmanager
 def _ended_by_interrupt() -> Iterator[None]:
-    """Ctrl-C ends the process at once, also while TensorFlow waits for other workers and Python cannot look."""
+    """Makes Ctrl-C end the process at once, even while TensorFlow waits for other workers and Python cannot react."""
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # somebody else's choice, such as ignoring it
+    if before is not signal.default_int_handler:  # the caller's choice, such as ignoring it
         yield
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -226,10 +226,10 @@ def _copy_layer(layer: keras.Layer) -> keras.Layer:
 
 
 class SharedDropout(keras.layers.Dropout):
-    """Dropout that draws its replica's part of the numbers that keras.layers.Dropout draws for the whole batch.
+    """Dropout that draws its replica's part of the numbers that keras.layers.Dropout would draw for the whole batch.
 
-    Philox finds any block of its numbers without those before, so no replica draws more than it needs. The activations
-    of an image must be a multiple of `NUMBERS_IN_A_BLOCK`, as those of all networks here are.
+    Philox can generate any block without those before it, so no replica draws more than it needs. The number of
+    activations per image must be a multiple of `NUMBERS_IN_A_BLOCK`, as it is in all networks here.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -237,10 +237,10 @@ class SharedDropout(keras.layers.Dropout):
             return inputs
         activations = int(np.prod(inputs.shape[1:]))
         if activations % NUMBERS_IN_A_BLOCK:
-            raise ValueError(f"expected a multiple of {NUMBERS_IN_A_BLOCK} activations an image, got {activations}")
+            raise ValueError(f"expected a multiple of {NUMBERS_IN_A_BLOCK} activations per image, got {activations}")
         number = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.uint64)
         blocks = tf.cast(tf.size(inputs) // NUMBERS_IN_A_BLOCK, tf.uint64)
-        seed = tf.cast(self.seed_generator.next() % (tf.int32.max - 1), tf.int32)  # as Keras casts it
+        seed = tf.cast(self.seed_generator.next() % (tf.int32.max - 1), tf.int32)  # cast as Keras does
         key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
         draws = tf.raw_ops.StatelessRandomUniformV2(
             shape=tf.shape(inputs),
@@ -253,7 +253,7 @@ class SharedDropout(keras.layers.Dropout):
 
 
 def _reason(error: Exception) -> str:
-    """The line of a long message of TensorFlow's that says what happened."""
+    """The line that says what happened, out of a long TensorFlow message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if "abort" in line.lower() or "unhealthy" in line.lower()] or lines
     return " ".join(said[0].rsplit("aborted by: ")[-1].split())[:160] if said else type(error).__name__

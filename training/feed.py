@@ -11,33 +11,33 @@ from image_datasets import ImageSet, epoch_order
 from preprocessing import PixelScaler
 from training.step import Batch
 
-BATCHES_AHEAD = 3  # that wait for the step, so that one slow file does not stop it
+BATCHES_AHEAD = 3  # waiting for the step, so that one slow file does not stop it
 
 
 class Feed:
-    """The batches of the steps first_step … last_step − 1, in their order: iterate, or call next.
+    """The batches of the steps first_step … last_step − 1, in order: iterate, or call next.
 
-    What a step gets follows from the images, batch_size, seed and its number alone, so a run that is resumed goes on
-    alike. An epoch has len(images) // batch_size steps; the images that are left over wait for another epoch.
+    A step's batch depends only on the images, batch_size, seed and the number of the step, so a resumed run continues
+    identically. An epoch has len(images) // batch_size steps; leftover images may be used in another epoch.
 
-    Use it as a context manager, or call `close`: its threads then end. They also end when it is no longer referred to.
+    Use it as a context manager, or call `close`, to end its threads. They also end when the feed is garbage-collected.
 
     Args:
-        images: the real images; batches have labels when these do.
-        scaler: fitted. With scope "batch" each batch is scaled by its own statistics.
-        batch_size: images a step.
-        seed, first_step, last_step: of the run.
-        second: each batch also has other images, `Batch.second_images`, in an order of their own; where there are
-            labels, each has the class of the image at its place, so that a pair is told apart by nothing else.
-        share: (number, count): only the number-th of count equal parts of each batch, as one of many workers needs.
-        steps_per_execution: how many batches are taken one right after the other, and should therefore be there.
+        images: the real images; batches have labels if these do.
+        scaler: fitted. With scope "batch", each batch is scaled by its own statistics.
+        batch_size: images per step.
+        seed, first_step, last_step: those of the run.
+        second: each batch also has other images, `Batch.second_images`, in a different order; with labels, each has the
+            class of its counterpart in `images`, so that the class does not distinguish the two.
+        share: (index, count): only part `index` of `count` equal parts of each batch, as for one of many workers.
+        steps_per_execution: how many batches are taken in immediate succession, and should therefore be ready.
 
     Yields:
-        `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if asked for, second_images
+        `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if requested, second_images
         float32 C-contiguous (batch, height, width, channels), labels int64 (batch,) or None.
 
-    Raises ValueError when there are fewer images than a batch needs, and for steps or parts that do not exist. What
-    goes wrong in the background, such as a file that is gone, is raised by next as it is, and closes the feed.
+    Raises ValueError if there are fewer images than a batch needs, and for steps or parts that do not exist. An error
+    in the background, such as a missing file, is raised unchanged by next, and closes the feed.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Feed:
         self._images, self._scaler, self._batch_size, self._seed = images, scaler, batch_size, seed
         self._next_step, self._last_step, self._second = first_step, last_step, second
         self._steps_per_epoch, self._part_size = len(images.images) // batch_size, batch_size // parts
-        self._orders: dict[int, list[Future[np.ndarray]]] = {}  # of the epoch that was asked for last
+        self._orders: dict[int, list[Future[np.ndarray]]] = {}  # of the epoch used last
         self._waiting: deque[Future[Batch]] = deque()
-        # One thread is enough on few cores; the decoding of files has threads of its own.
+        # One thread is enough on few cores; decoding files has its own threads.
         workers = max(1, min(4, (os.cpu_count() or 1) // 4))
         self._ahead = BATCHES_AHEAD + workers + steps_per_execution - 2
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="feed")
@@ -97,7 +97,7 @@ class Feed:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads, after at most the batch each is busy with. There are no batches afterwards."""
+        """Ends the threads as soon as each has finished its current batch. There are no batches afterwards."""
         self._next_step = self._last_step
         self._waiting.clear()
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -105,7 +105,7 @@ class Feed:
     def _submit(self, step: int) -> None:
         epoch, position = divmod(step, self._steps_per_epoch)
         if epoch not in self._orders:
-            # Before the batches that need them, so that a thread is at work on them when a batch waits for them.
+            # Submitted before the batches that need them, so that a batch never waits for work that has no thread.
             what = len(self._images.images), self._seed, epoch
             orders = [self._threads.submit(epoch_order, *what)]
             if self._second:
@@ -134,7 +134,7 @@ def _second_order(
 
 
 def _read_batch(images: ImageSet, scaler: PixelScaler, orders: list[Future[np.ndarray]], place: slice) -> Batch:
-    """The images at this place of the order, and of the second one if there is one."""
+    """The images at this slice of the order, and of the second order if there is one."""
     chosen = [order.result()[place] for order in orders]
     labels = None if images.labels is None else np.asarray(images.labels[chosen[0]], np.int64)
     scaled, *second = [scaler.transform(images.take(those)) for those in chosen]

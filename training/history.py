@@ -1,4 +1,4 @@
-"""How far a run is, and what was read on the way."""
+"""How far a run is, and what it has measured so far."""
 
 from dataclasses import dataclass, field
 
@@ -11,19 +11,19 @@ from training.networks import Networks
 
 @dataclass
 class History:
-    """Of all steps so far, and of all epochs. It travels in the checkpoints, so a resumed run has the whole of it."""
+    """The readings of all steps and epochs so far. Checkpoints contain it, so a resumed run has all of it."""
 
     step: int = 0
-    seconds: float = 0.0  # of training, without pictures and files
+    seconds: float = 0.0  # training time, without pictures and files
     epoch_seconds: float = 0.0  # since the last line of metrics.jsonl
-    losses: list[tuple[float, float]] = field(default_factory=list)  # (generator, discriminator) of every step
+    losses: list[tuple[float, float]] = field(default_factory=list)  # (generator, discriminator), for every step
     scores: list[tuple[float, float, float, float]] = field(default_factory=list)
-    """Of every step: mean and standard deviation of the logits of real images, then of generated ones."""
+    """For every step: mean and standard deviation of the logits of real images, then of generated ones."""
     records: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
 
     @property
     def best(self) -> dict | None:
-        """The line with the smallest distance, the first of equals; None when nothing was measured."""
+        """The line with the smallest distance, the first in case of a tie; None if nothing was measured."""
         return min(self.measured, key=lambda record: record["frechet_distance"], default=None)
 
     @property
@@ -41,12 +41,12 @@ class History:
         self.epoch_seconds += seconds
 
     def next_record(self, steps_per_epoch: int, batch_size: int) -> dict:
-        """What metrics.jsonl says of the epochs since its last line, before anything is measured."""
+        """The next line of metrics.jsonl, about the epochs since its last line, before anything is measured."""
         epoch_seconds, self.epoch_seconds = self.epoch_seconds, 0.0
         steps = self.step - (self.records[-1]["step"] if self.records else 0)
         generator_loss, discriminator_loss = np.mean(self.losses[-steps:], axis=0)
         return {
-            "epoch": -(-self.step // steps_per_epoch),  # one under way counts where a run with a time ends in it
+            "epoch": -(-self.step // steps_per_epoch),  # an unfinished epoch counts if a timed run ends in it
             "step": self.step,
             "images_seen": self.step * batch_size,
             "seconds": round(self.seconds, 3),
@@ -56,7 +56,7 @@ class History:
         }
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a checkpoint holds of it; the records are in metrics.jsonl."""
+        """The part that a checkpoint holds; the records are in metrics.jsonl."""
         return {
             "progress/step": np.int64(self.step),
             "progress/seconds": np.float64([self.seconds, self.epoch_seconds]),
@@ -66,15 +66,15 @@ class History:
 
 
 def restore_history(run: RunFolder, networks: Networks) -> History:
-    """Puts the newest checkpoint into the networks; a run killed before its first begins anew.
+    """Loads the newest checkpoint into the networks; a run that was killed before its first one starts over.
 
-    Raises ValueError for a checkpoint that is missing, damaged or of other networks, and when more epochs were begun
-    than run.config.epochs. Nothing is written.
+    Raises ValueError for a checkpoint that is missing, damaged or from other networks, and if the run has started more
+    epochs than run.config.epochs. Writes nothing.
     """
     state = run.load_checkpoint()
     records = run.load_metrics()
     if state is None:
-        if len(records) > 1:  # one line may come before the first checkpoint
+        if len(records) > 1:  # one line can be written before the first checkpoint
             raise ValueError(
                 f"expected a checkpoint in {run.path / 'checkpoints'}, got none for a run of {len(records)} epochs; "
                 "put it back or start a new run"

@@ -1,4 +1,4 @@
-"""Losses: pure functions, logits -> scalar. A discriminator's logit is above 0 where an image looks real."""
+"""Losses: pure functions, logits -> scalar. A discriminator's logit is above 0 for an image that looks real."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from errors import InputError, words
 
 @dataclass(frozen=True)
 class GanLoss:
-    """The two sides of one game; each takes float32 (batch, 1) logits and returns a float32 scalar.
+    """The losses of both networks; each takes float32 (batch, 1) logits and returns a float32 scalar.
 
-    discriminator: of (real_logits, generated_logits). generator: of (generated_logits), or, where `pairs` says that
-    its side compares generated images with real ones too, of (real_logits, generated_logits).
+    discriminator: takes (real_logits, generated_logits). generator: takes (generated_logits), or
+    (real_logits, generated_logits) if `pairs` is set, for a loss that compares generated images with real ones.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -28,7 +28,7 @@ def non_saturating_discriminator_loss(real_logits: tf.Tensor, generated_logits: 
 
 
 def non_saturating_generator_loss(generated_logits: tf.Tensor) -> tf.Tensor:
-    """mean softplus(−generated): maximise log D(G(z)), not minimise log(1 − D(G(z))) (Goodfellow et al. 2014)."""
+    """mean softplus(−generated): maximizes log D(G(z)), not minimizes log(1 − D(G(z))) (Goodfellow et al. 2014)."""
     return tf.reduce_mean(tf.nn.softplus(-generated_logits))
 
 
@@ -38,30 +38,30 @@ def hinge_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor
 
 
 def hinge_generator_loss(generated_logits: tf.Tensor) -> tf.Tensor:
-    """−mean generated (Lim, Ye 2017; Miyato et al. 2018). Of the Wasserstein game too."""
+    """−mean generated (Lim, Ye 2017; Miyato et al. 2018). Also the generator's loss of the Wasserstein GAN."""
     return -tf.reduce_mean(generated_logits)
 
 
 def wasserstein_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
-    """mean generated − mean real: minus the estimate of the Wasserstein distance (Arjovsky et al. 2017).
+    """mean generated − mean real: the negative estimate of the Wasserstein distance (Arjovsky et al. 2017).
 
-    It means something only for a discriminator of bounded slope: see `regularizers.gradient_norm_penalty`.
+    Only meaningful for a discriminator with bounded gradients: see `regularizers.gradient_norm_penalty`.
     """
     return tf.reduce_mean(generated_logits) - tf.reduce_mean(real_logits)
 
 
 def relativistic_discriminator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
-    """mean softplus(generated − real), pairs by index (Jolicoeur-Martineau 2018; R3GAN: Huang et al. 2024)."""
+    """mean softplus(generated − real), paired by index (Jolicoeur-Martineau 2018; R3GAN: Huang et al. 2024)."""
     return tf.reduce_mean(tf.nn.softplus(generated_logits - real_logits))
 
 
 def relativistic_generator_loss(real_logits: tf.Tensor, generated_logits: tf.Tensor) -> tf.Tensor:
-    """mean softplus(real − generated), pairs by index (Jolicoeur-Martineau 2018; R3GAN: Huang et al. 2024)."""
+    """mean softplus(real − generated), paired by index (Jolicoeur-Martineau 2018; R3GAN: Huang et al. 2024)."""
     return tf.reduce_mean(tf.nn.softplus(real_logits - generated_logits))
 
 
 def gan_loss(name: str) -> GanLoss:
-    """The loss of a name, one of `config.LOSSES`. Raises InputError for others."""
+    """The loss with this name, one of `config.LOSSES`. Raises InputError for other names."""
     match name:
         case "non_saturating":
             return GanLoss(non_saturating_discriminator_loss, non_saturating_generator_loss)

@@ -1,4 +1,4 @@
-"""The two networks and their optimizers as one thing that can be stepped, stored and restored."""
+"""The two networks and their optimizers as one unit that can be trained, saved and restored."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,19 @@ STATISTICS_BATCHES = 16
 
 @dataclass(frozen=True)
 class Networks:
-    """Two networks, two optimizers, and the generator with averaged weights, in float32, to sample from."""
+    """Both networks, both optimizers, and the generator with averaged weights, in float32, to sample from."""
 
     generator: keras.Sequential
     discriminator: keras.Sequential
     generator_optimizer: keras.optimizers.Optimizer
     discriminator_optimizer: keras.optimizers.Optimizer
     averaged_generator: keras.Sequential
-    class_shares: np.ndarray  # float64 (classes,), how often each is trained on; (0,) of a run that is not conditional
+    class_shares: np.ndarray  # float64 (classes,), how often each is trained on; (0,) if not conditional
     replicas: Replicas = ONE_DEVICE  # the devices that train them
-    plain_discriminator: keras.Sequential | None = None  # where the discriminator is spread over replicas
+    plain_discriminator: keras.Sequential | None = None  # if the discriminator is distributed over replicas
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all weights, batch statistics and moments, by "generator/0" and so on."""
+        """Copies of all weights, batch statistics and moments, named "generator/0" and so on."""
         return {
             f"{name}/{index}": np.array(variable.numpy())
             for name, variables in self._variables().items()
@@ -36,7 +36,7 @@ class Networks:
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Puts a state back, bit for bit. Raises ValueError when it belongs to other networks."""
+        """Restores a state, bit for bit. Raises ValueError if it belongs to other networks."""
         for name, variables in self._variables().items():
             for index, variable in enumerate(variables):
                 value = state.get(f"{name}/{index}")
@@ -49,12 +49,12 @@ class Networks:
                 variable.assign(value)
 
     def update_batch_statistics(self) -> None:
-        """Gives the averaged generator the batch statistics of its own weights, before anything is drawn by it.
+        """Computes the averaged generator's own batch statistics; needed before it generates anything.
 
-        Those of the live generator belong to other weights, and averaged ones lag behind (Izmailov et al. 2018 do the
-        same for averaged classifiers). They are the mean over `STATISTICS_BATCHES` batches of latents that are the same
-        each time, so that equal weights draw equal images. Each batch has the classes as often as they are trained on,
-        as near as its size allows.
+        The live generator's statistics belong to other weights, and averaged statistics lag behind (Izmailov et al.
+        2018 do the same for averaged classifiers). They are the mean over `STATISTICS_BATCHES` batches of fixed
+        latents, so that equal weights generate equal images. Each batch contains the classes in the proportions of
+        training, as closely as its size allows.
         """
         generator = self.averaged_generator
         normalizations = [layer for layer in generator.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -74,7 +74,7 @@ class Networks:
             layer.momentum = momentum
 
     def discriminator_to_store(self) -> keras.Sequential:
-        """The discriminator in layers of stock Keras, which those of replicas are not."""
+        """The discriminator in stock Keras layers, unlike the layers of replicas."""
         if self.plain_discriminator is None:
             return self.discriminator
         self.plain_discriminator.set_weights(self.discriminator.get_weights())
@@ -98,13 +98,13 @@ def build_networks(
     replicas: Replicas = ONE_DEVICE,
     labels: np.ndarray | None = None,
 ) -> Networks:
-    """Builds everything a run trains, the initial weights following from config.seed.
+    """Builds everything a run trains; config.seed determines the initial weights.
 
-    class_count: of the images, used when config.conditional asks for it.
-    labels: int64 (n,) of the images, where some classes may have more than others.
-    replicas: the devices that train them. Samples are drawn on one, so the averaged generator is not spread over them.
+    class_count: the number of classes of the images, used if config.conditional is set.
+    labels: int64 (n,), the images' labels, because classes may have different sizes.
+    replicas: the devices that train. Samples are generated on one, so the averaged generator is not distributed.
 
-    Raises WorkerLost when another worker has ended.
+    Raises WorkerLost if another worker has ended.
     """
     keras.utils.set_random_seed(config.seed)
     dtype = dtype_policy(config.precision)

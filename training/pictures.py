@@ -1,4 +1,4 @@
-"""Which pictures a run has of itself: the grid of samples, always of the same latents, the curves, the comparison."""
+"""The pictures of a run: the sample grid, always from the same latents, the curves, and the comparison."""
 
 import keras
 import numpy as np
@@ -14,9 +14,9 @@ from training.history import History
 from training.losses import gan_loss
 from training.plots import comparison_sheet, plot_distance, plot_losses, plot_scores
 
-SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # of the grid after each epoch, seeds 0 to 63
-MOST_CLASS_ROWS = 16  # of a conditional run, whose rows are its classes and whose columns are seeds 0 to 7
-COMPARISON_PIXELS = 1_000  # across either half of comparison.png, about: less of large images
+SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 8  # in the grid after each epoch, seeds 0 to 63
+MOST_CLASS_ROWS = 16  # in a conditional run: one row per class, one column for each of the seeds 0 to 7
+COMPARISON_PIXELS = 1_000  # approximate width of either half of comparison.png: fewer images if they are large
 
 
 def draw_samples(run: RunFolder, scaler: PixelScaler, generator: keras.Sequential) -> np.ndarray:
@@ -30,7 +30,7 @@ def real_images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
 
 
 def sample_inputs(run: RunFolder) -> np.ndarray:
-    """What the grid of samples is drawn from, always the same: seeds 0 to 63; of a conditional run, a class a row."""
+    """The inputs for the sample grid, always the same: seeds 0 to 63, or one class per row in a conditional run."""
     if run.class_count == 0:
         return latents_from_seeds(range(SAMPLE_ROWS * SAMPLE_COLUMNS), run.config.latent_dim)
     rows = _sample_rows(run)
@@ -39,7 +39,7 @@ def sample_inputs(run: RunFolder) -> np.ndarray:
 
 
 def draw_curves(run: RunFolder, history: History) -> None:
-    """Draws losses.png, scores.png, and distance.png when something was measured."""
+    """Draws losses.png, scores.png, and distance.png if a distance was measured."""
     title = f"{run.path.name}: {run.config.preset}, {run.config.loss}"
     losses, scores = np.array(history.losses, np.float32), np.array(history.scores, np.float32)
     undecided, best = _undecided_loss(run.config), history.best
@@ -52,7 +52,7 @@ def draw_curves(run: RunFolder, history: History) -> None:
 def draw_real_beside_samples(
     run: RunFolder, images: ImageSet, scaler: PixelScaler, generator: keras.Sequential, step: int
 ) -> None:
-    """Draws comparison.png: real images on the left, samples of the generator as it is after so many steps."""
+    """Draws comparison.png: real images on the left, the generator's images after `step` steps on the right."""
     chosen = _images_to_compare(run, images)
     rows = _sample_rows(run)
     shown = max(2, COMPARISON_PIXELS // max(run.image_shape))
@@ -73,7 +73,7 @@ def _sample_rows(run: RunFolder) -> int:
 
 
 def _images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
-    """Indices of real images to stand beside the samples, always the same; of a conditional run, a class a row."""
+    """Indices of the real images to show, always the same; one class per row in a conditional run."""
     shuffled = np.random.default_rng(0).permutation(len(images.images))
     if run.class_count == 0:
         return shuffled[: SAMPLE_ROWS * SAMPLE_COLUMNS]

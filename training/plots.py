@@ -1,6 +1,6 @@
-"""Pictures of a run: losses, scores, distances, real images beside samples, and how the samples came about.
+"""Plots of a run: losses, scores, distances, real images beside samples, and an animation of the samples.
 
-Curves differ in color (Okabe and Ito 2008: told apart by the color-blind) and in line style (told apart in print).
+Curves differ in color (Okabe and Ito 2008, a palette for the color-blind) and in line style (for print).
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from imaging import load_image, save_animation, to_display
 
 GENERATOR_COLOR, DISCRIMINATOR_COLOR = "#d55e00", "#0072b2"
 RECALL_COLOR, COVERAGE_COLOR = "#009e73", "#cc79a7"
-MOST_POINTS = 150  # on a curve: what happens within a few steps is in its band
-MOST_FRAMES = 40  # in an animation: sixteen seconds, some megabytes
-COMPARISON_SIDE = 560  # pixels, about, of either half
+MOST_POINTS = 150  # on a curve; its band shows what happens within a few steps
+MOST_FRAMES = 40  # in an animation: sixteen seconds, a few megabytes
+COMPARISON_SIDE = 560  # approximate pixels of either half
 SHORT_RUN = 180.0  # seconds; the axis of a shorter run counts seconds
 
 
@@ -33,7 +33,7 @@ def plot_losses(
     undecided: float | None = None,
     best: dict | None = None,
 ) -> None:
-    """Draws losses, float (steps, 2) of generator and discriminator, as mean and range of short spans of steps.
+    """Draws losses, float (steps, 2) for generator and discriminator, as mean and range over short spans of steps.
 
     undecided: the discriminator's loss when it cannot tell real from generated. best: the line of metrics.jsonl with
     the best distance.
@@ -56,8 +56,8 @@ def plot_losses(
 def plot_scores(
     path: str | os.PathLike, scores: np.ndarray, steps_per_epoch: int, title: str, best: dict | None = None
 ) -> None:
-    """Draws what the discriminator says: float (steps, 4), mean and deviation of its logits on real images, then both
-    on generated ones. Bands that overlap mean that it takes one for the other.
+    """Draws the discriminator's logits: float (steps, 4), mean and standard deviation on real images, then on generated
+    ones. Overlapping bands mean that it confuses the two.
     """
     with _drawn(path, 4) as figure:
         axes = figure.add_subplot()
@@ -76,8 +76,8 @@ def plot_scores(
 
 
 def plot_distance(path: str | os.PathLike, records: list[dict], title: str, best: dict) -> None:
-    """Draws the distance of the lines of metrics.jsonl that have one against the time of training, over recall and
-    coverage, which fall when the generator makes fewer and fewer kinds of images.
+    """Draws the distances in metrics.jsonl over training time, above recall and coverage, which fall when the generator
+    makes fewer and fewer kinds of images.
     """
     unit, divisor = ("minutes", 60.0) if records[-1]["seconds"] >= SHORT_RUN else ("seconds", 1.0)
     times = [record["seconds"] / divisor for record in records]
@@ -115,10 +115,10 @@ def comparison_sheet(
     maximum: float,
     row_names: Sequence[str] = (),
 ) -> np.ndarray:
-    """Real images on the left, as many generated ones on the right, enlarged by a whole factor: uint8 (h, w, channels).
+    """Real images on the left, equally many generated ones on the right, enlarged by a whole factor: uint8 (h, w, c).
 
-    Both are uint8 or uint16 (n, height, width, channels); of uint16 `maximum` becomes white.
-    title: of the generated ones. row_names: the class of each row, for a conditional run.
+    Both are uint8 or uint16 (n, height, width, channels); in uint16, `maximum` becomes white.
+    title: the title above the generated ones. row_names: the class of each row, for a conditional run.
     """
     halves = ((real, "real"), (generated, title))
     panels = [Panel(to_display(images, maximum), columns, title=words) for images, words in halves]
@@ -127,7 +127,7 @@ def comparison_sheet(
 
 
 class Spans(NamedTuple):
-    """float (spans,) each."""
+    """Statistics of spans of steps; float (spans,) each."""
 
     mean: np.ndarray
     lowest: np.ndarray
@@ -135,7 +135,7 @@ class Spans(NamedTuple):
 
 
 def _spans(values: np.ndarray, steps_per_epoch: int) -> tuple[np.ndarray, Spans]:
-    """float (steps,) -> the middles of at most MOST_POINTS spans, in epochs, and what lies in each."""
+    """float (steps,) -> the middles of at most MOST_POINTS spans, in epochs, and the statistics of each."""
     span = max(1, math.ceil(len(values) / MOST_POINTS))
     starts = np.arange(0, len(values), span)
     lengths = np.diff([*starts, len(values)])
@@ -149,7 +149,7 @@ def _spans(values: np.ndarray, steps_per_epoch: int) -> tuple[np.ndarray, Spans]
 
 @contextlib.contextmanager
 def _drawn(path: str | os.PathLike, height: float) -> Iterator:
-    """A Matplotlib figure, `height` inches high, that is written when the block ends."""
+    """A Matplotlib figure, `height` inches high, that is saved when the block ends."""
     from matplotlib.figure import Figure  # no pyplot: it keeps figures in global state and looks for a display
 
     figure = Figure(figsize=(8, height), dpi=120, layout="constrained")
@@ -173,7 +173,7 @@ def _finish_epochs(figure, axes, title: str, epochs: float) -> None:
 
 
 def _finish(figure, axes, title: str) -> None:
-    """Puts title and legend above the curves, where they hide nothing."""
+    """Puts title and legend above the curves, where they cover nothing."""
     from matplotlib.font_manager import FontProperties
 
     font = FontProperties(fname=font_file(title))  # the name of a run may have letters that few fonts have
@@ -183,9 +183,9 @@ def _finish(figure, axes, title: str) -> None:
 
 
 def animate_samples(path: str | os.PathLike, samples: list, maximum: float) -> None:
-    """Puts sample grids, in order, into a GIF that shows the epoch of each; evenly chosen ones if there are many.
+    """Combines sample grids into a GIF that shows the epoch of each; if there are many, evenly spaced ones.
 
-    The last one is always among them. Of 16-bit samples `maximum` becomes white.
+    The last one is always included. In 16-bit samples, `maximum` becomes white.
     """
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST_FRAMES)).round().astype(int))
     paths = [Path(samples[index]) for index in chosen]

@@ -1,4 +1,4 @@
-"""Which arithmetic is faster on this machine, found by a short measurement."""
+"""Chooses the faster arithmetic on this machine by a short measurement."""
 
 import dataclasses
 import sys
@@ -10,14 +10,14 @@ import tensorflow as tf
 from config import TrainingConfig
 from training.distribution import Replicas
 
-LEAST_GAIN = 1.15  # below this bfloat16 is not worth its 8 bits of precision
+LEAST_GAIN = 1.15  # below this, bfloat16 is not worth its 8 bits of precision
 
 
 def faster_precision(repeats: int = 10) -> tuple[str, float]:
-    """Times a convolution of the size that training spends its time in, forward and back, in turn in both types.
+    """Times a convolution of the size that dominates training, forward and backward, alternating between both types.
 
-    Returns ("bfloat16" or "float32", how many times faster bfloat16 is). The best times are compared: other work on the
-    machine only ever adds to a time, and two equal commands should choose alike.
+    Returns ("bfloat16" or "float32", how many times faster bfloat16 is). Compares the best times: other work on the
+    machine only ever adds to a time, and two equal commands should choose the same precision.
     """
     in_float32, in_bfloat16 = _convolution(tf.float32), _convolution(tf.bfloat16)
     pairs = [(_seconds(in_float32), _seconds(in_bfloat16)) for _ in range(repeats)]
@@ -26,7 +26,7 @@ def faster_precision(repeats: int = 10) -> tuple[str, float]:
 
 
 def choose_precision(config: TrainingConfig, replicas: Replicas) -> TrainingConfig:
-    """Where "auto" was asked for, the faster precision here; of many workers, that of the one which gains least."""
+    """Replaces "auto" by the faster precision here; several workers take that of the one that gains least."""
     if config.precision != "auto":
         return config
     gain = float(replicas.gather(faster_precision()[1]).min())
@@ -36,12 +36,12 @@ def choose_precision(config: TrainingConfig, replicas: Replicas) -> TrainingConf
 
 
 def precision_of(gain: float) -> str:
-    """The precision of a machine where bfloat16 is so many times as fast as float32."""
+    """The precision for a machine where bfloat16 is `gain` times as fast as float32."""
     return "bfloat16" if gain >= LEAST_GAIN else "float32"
 
 
 def dtype_policy(precision: str) -> str:
-    """The Keras dtype policy of a precision: variables stay float32 under both."""
+    """The Keras dtype policy for a precision; variables are float32 under both."""
     return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
 
 

@@ -1,7 +1,7 @@
-"""Penalties on the slope of a discriminator: what keeps it from running away from the generator.
+"""Penalties on the gradient of a discriminator, which keep it from overpowering the generator.
 
-Both assume that a discriminator judges each image by itself, so it must not have batch normalization. Slopes are summed
-over the pixels of an image, squared and averaged in float32.
+Both assume that the discriminator's logit of an image depends on that image alone, so it must not have batch
+normalization. Squared gradients are summed over the pixels of an image and averaged over the batch in float32.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ Discriminator = Callable[[tf.Tensor], tf.Tensor]  # images -> float32 (batch, 1)
 def zero_centered_penalty(discriminator: Discriminator, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Logits of the images, and mean ‖∇ logit‖² at them: R1 on real images, R2 on generated ones.
 
-    Mescheder, Geiger, Nowozin 2018, "Which training methods for GANs do actually converge?"; the factor of one half
-    that they write is left to the caller. The logits come along because the slopes need them anyway.
+    Mescheder, Geiger, Nowozin 2018, "Which training methods for GANs do actually converge?"; their factor of one half
+    is left to the caller. The logits are returned because the gradients need them anyway.
 
     images: float32 (batch, height, width, channels), before any augmentation, which belongs in `discriminator`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         logits = discriminator(images)
-        total = tf.reduce_sum(logits)  # images do not see each other, so this holds every image's own slope
+        total = tf.reduce_sum(logits)  # no image affects another's logit, so this gives each image's own gradient
     slopes = tf.cast(tape.gradient(total, images), tf.float32)
     return logits, tf.reduce_mean(tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3)))
 
@@ -30,9 +30,9 @@ def zero_centered_penalty(discriminator: Discriminator, images: tf.Tensor) -> tu
 def gradient_norm_penalty(
     discriminator: Discriminator, real_images: tf.Tensor, generated_images: tf.Tensor, shares: tf.Tensor
 ) -> tf.Tensor:
-    """mean (‖∇ logit‖ − 1)² on the lines between real and generated images (WGAN-GP, Gulrajani et al. 2017).
+    """mean (‖∇ logit‖ − 1)² at points between real and generated images (WGAN-GP, Gulrajani et al. 2017).
 
-    shares: float32 (batch, 1, 1, 1) in [0, 1], how far along its line each point lies.
+    shares: float32 (batch, 1, 1, 1) in [0, 1], the position of each point on the line from real to generated.
     """
     between = real_images + shares * (generated_images - real_images)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -40,5 +40,5 @@ def gradient_norm_penalty(
         total = tf.reduce_sum(discriminator(between))
     slopes = tf.cast(tape.gradient(total, between), tf.float32)
     squares = tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3))
-    # The root has no slope at 0, where a discriminator that ignores its images would stand.
+    # The square root has no gradient at 0, which is the norm if a discriminator ignores its images.
     return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1.0))

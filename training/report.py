@@ -1,7 +1,7 @@
-"""What a finished run says about itself: report.html for whoever trained it, README.md for whoever gets it.
+"""The two reports of a finished run: report.html for whoever trained it, README.md for whoever receives it.
 
-Both are written from the files of the run folder and the images. The page holds its pictures and needs neither a
-network nor a script; the card has the form that hubs of Keras models read (Mitchell et al. 2019, "Model cards").
+Both are made from the files of the run folder and the images. The page contains its pictures and needs neither a
+network nor a script; the card has the form that hubs for Keras models read (Mitchell et al. 2019, "Model cards").
 """
 
 import base64
@@ -30,7 +30,7 @@ PICTURES = {
     "progress.gif": "The same latent vectors after each epoch.",
     "distance.png": "Fréchet distance to the real images: lower is better. Recall and coverage fall when the generator "
     "makes fewer kinds of images.",
-    "losses.png": "Losses of a GAN do not have to fall. Trouble is a loss that runs away, or a discriminator's loss "
+    "losses.png": "The losses of a GAN need not fall. Trouble is a loss that runs away, or a discriminator's loss "
     "near 0, when the generator has nothing to learn from.",
     "scores.png": "The discriminator's logits. While the bands overlap, it cannot tell the two kinds apart reliably.",
 }
@@ -76,7 +76,7 @@ tr.chosen td { font-weight: 600; }
 def write_report(run: RunFolder, images: ImageSet) -> None:
     """Writes report.html and README.md into the run folder.
 
-    A README.md that somebody has changed stays as it is. Raises OSError when the folder cannot be written to.
+    Leaves a README.md alone that somebody has changed. Raises OSError if the folder cannot be written to.
     """
     write_text(run.path / REPORT, report_page(run, images))
     card = run.path / CARD
@@ -88,7 +88,7 @@ def write_report(run: RunFolder, images: ImageSet) -> None:
 
 
 def report_page(run: RunFolder, images: ImageSet) -> str:
-    """The whole page as HTML. All words that come from files or names are escaped."""
+    """The whole page as HTML. All text that comes from files or names is escaped."""
     records = run.load_metrics()
     curves = "".join(_figure(run, name) for name in ("distance.png", "losses.png", "scores.png"))
     parts = [
@@ -168,7 +168,7 @@ def _tiles(numbers: dict[str, str]) -> str:
 
 
 def _figure(run: RunFolder, name: str, kind: str = "curves") -> str:
-    """A picture of the run with its caption; nothing when the run has none of that name."""
+    """A picture of the run with its caption; empty if the run has no such picture."""
     path = run.path / name
     if not path.exists():
         return ""
@@ -178,7 +178,7 @@ def _figure(run: RunFolder, name: str, kind: str = "curves") -> str:
 
 
 def _progress_figure(run: RunFolder) -> str:
-    """progress.gif, and for those who asked their browser for less motion its last frame alone."""
+    """progress.gif, or only its last frame in browsers that are set to reduced motion."""
     path, samples = run.path / "progress.gif", run.samples()
     if not path.exists() or not samples:
         return ""
@@ -202,13 +202,13 @@ def _commands(run: RunFolder) -> str:
         "Continue training": f"python train.py --run-dir {folder} --resume --epochs {2 * run.config.epochs}",
         "Measure how close it is to the real images": f"python evaluate.py {folder}",
     }
-    if run.config.schedule == "cosine":  # which was laid out for its number of epochs
+    if run.config.schedule == "cosine":  # a schedule made for this number of epochs
         del commands["Continue training"]
     return "".join(f"<p>{html.escape(words)}:</p><pre>{_unbroken(line)}</pre>" for words, line in commands.items())
 
 
 def _unbroken(command: str) -> str:
-    """Its words as elements, so that a narrow window breaks lines between them and not after a hyphen."""
+    """The words of a command as elements, so that a narrow window breaks lines between them, not after a hyphen."""
     return " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
 
 
@@ -251,7 +251,7 @@ def _settings_table(config: TrainingConfig) -> str:
 
 
 def _versions(run: RunFolder) -> dict[str, str]:
-    """Those that began the run; empty where its config.json names none."""
+    """The versions that started the run; empty if its config.json names none."""
     document = json.loads((run.path / "config.json").read_text(encoding="utf-8"))
     return {name: str(version) for name, version in document.get("versions", {}).items()}
 
@@ -277,7 +277,7 @@ def _table(facts: dict[str, str]) -> str:
 def model_card(run: RunFolder, images: ImageSet) -> str:
     """README.md: front matter that hubs read, then what the network is, how to use it, and what it was trained on.
 
-    It shows generated images only, and of the data its name and not its path, so that it can be published.
+    Shows only generated images, and names the data without its path, so that it can be published.
     """
     height, width, channels = run.image_shape
     records = run.load_metrics()
@@ -339,7 +339,7 @@ def _front_matter(run: RunFolder) -> str:
 
 
 def _sampling_code(run: RunFolder) -> str:
-    """From latent vectors to pixels in stock Keras; the scaling is undone where one line of NumPy does it."""
+    """Code from latent vectors to pixels in stock Keras; one line of NumPy undoes the scaling where that is enough."""
     lines = [f'latents = np.random.default_rng(0).standard_normal((16, {run.config.latent_dim})).astype("float32")']
     if run.class_count:
         lines.append(f'classes = np.eye({run.class_count}, dtype="float32")[np.arange(16) % {run.class_count}]')
@@ -351,7 +351,7 @@ def _sampling_code(run: RunFolder) -> str:
         scaled = "images" if run.config.scaling == "normalize" else "(images + 1) / 2"
         lines.append(f'pixels = np.rint({scaled} * {white:g}).clip(0, {white:g}).astype("{run.image_dtype}")')
     else:
-        lines.append("from preprocessing import PixelScaler  # of Pixelwright")
+        lines.append("from preprocessing import PixelScaler  # part of Pixelwright")
         lines.append('pixels = PixelScaler.load("preprocessing.json").inverse_transform(images)')
     return "".join(f"{line}\n" for line in lines)
 
@@ -375,13 +375,13 @@ def _evaluation(records: list[dict]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Names from files as Markdown text: on one line, and nothing in them is markup."""
+    """Text from files as plain Markdown: one line, with all markup escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
 def _signed(text: str) -> str:
-    """The text with a last line by which it is known again."""
-    return f"{text}\n<!-- written by train.py, {_digest(text)}; once you have changed the file, it is left alone -->\n"
+    """The text with a last line that identifies it as unchanged."""
+    return f"{text}\n<!-- written by train.py, {_digest(text)}; a file that you have changed is left alone -->\n"
 
 
 def _is_unchanged(text: str) -> bool:

@@ -1,6 +1,6 @@
 """Event files for TensorBoard: curves, sample grids, histograms of logits, and the configuration as text.
 
-They are written with what TensorFlow itself carries, so that only looking at them needs the tensorboard package.
+Only TensorFlow is needed to write them, and the tensorboard package to view them.
 """
 
 import time
@@ -14,19 +14,19 @@ from PIL import Image
 from config import TrainingConfig
 from files import atomic_path
 
-SCALAR_STEPS = 10  # a point on a curve of the steps is the mean of so many
-HISTOGRAM_LOGITS = 2_000  # the histograms of an epoch show at most its last so many logits of either kind
+SCALAR_STEPS = 10  # each point on a curve is the mean of this many steps
+HISTOGRAM_LOGITS = 2_000  # per epoch, its last logits of either kind, at most this many
 HISTOGRAM_BUCKETS = 40
-FLUSH_SECONDS = 10.0  # so often, at least, the curves can be seen to grow
+FLUSH_SECONDS = 10.0  # the longest time between updates of the curves
 
 Event, Summary = tf.compat.v1.Event, tf.compat.v1.Summary
 
 
 class Board:
-    """The event files of a run, each step in them once: what came after `step` is cut away, and a new file begun.
+    """The event files of a run, with each step once: events after `step` are removed, and a new file is started.
 
-    So a run that was killed and resumed shows the curves of one that never was. Only the histograms of the epoch in
-    which it was stopped hold fewer logits.
+    So a run that was killed and resumed shows the same curves as one that was not. Only the histograms of the epoch in
+    which it stopped contain fewer logits.
     """
 
     def __init__(self, folder: Path, config: TrainingConfig, step: int) -> None:
@@ -63,7 +63,7 @@ class Board:
             self.flush()
 
     def show_epoch(self, record: dict, sample: Path) -> None:
-        """After each epoch: its line of metrics.jsonl, its sample grid, its logits; then all is on disk."""
+        """After each epoch: its line of metrics.jsonl, its sample grid, its logits; then flushes all to disk."""
         scalars = {"speed/images_per_second": record["images_per_second"]}
         if "frechet_distance" in record:
             scalars["quality/frechet_distance"] = record["frechet_distance"]
@@ -82,7 +82,7 @@ class Board:
         self.flush()
 
     def flush(self) -> None:
-        """Puts everything on disk, as must be done before a checkpoint that a resumed run begins at."""
+        """Flushes everything to disk; required before a checkpoint, from which a resumed run starts."""
         self._file.flush()
         self._flushed_at = time.monotonic()
 
@@ -98,7 +98,7 @@ class Board:
 
 
 def read_events(path: Path) -> list:
-    """The events of a file, without a last one that a killed process left half-written."""
+    """The events in a file, except a last one that a killed process left incomplete."""
     events = []
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -109,8 +109,8 @@ def read_events(path: Path) -> list:
 
 
 def _cut_after(path: Path, step: int) -> None:
-    """Leaves the events up to `step` in the file, or no file when there are none."""
-    if int(path.suffix[1:]) >= step:  # the step that it begins after
+    """Keeps only the events up to `step` in the file; deletes the file if there are none."""
+    if int(path.suffix[1:]) >= step:  # the step after which it starts
         path.unlink()
         return
     kept = [event for event in read_events(path) if event.step <= step]
@@ -120,7 +120,7 @@ def _cut_after(path: Path, step: int) -> None:
 
 
 def _table(tag: str, rows: dict):
-    """A Markdown table, which TensorBoard shows as one."""
+    """A Markdown table, which TensorBoard renders."""
     lines = ["|setting|value|", "|---|---|", *(f"|{name}|{value}|" for name, value in rows.items())]
     plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="text")
     metadata = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
