@@ -198,7 +198,7 @@ def test_class_counts_and_their_difference():
     [
         (lambda: frechet_distance(np.zeros(2), np.eye(2), np.zeros(3), np.eye(3)), "two means"),
         (lambda: mean_and_covariance(np.zeros((1, 3))), "at least 2"),
-        (lambda: kernel_distance(REAL, GENERATED[:, :3]), "one length, got 7 and 3"),
+        (lambda: kernel_distance(REAL, GENERATED[:, :3]), "equal length, got 7 and 3"),
         (lambda: kernel_distance(REAL, GENERATED, subset_size=50), "2 to 45 rows, got 100 of 50"),
         (lambda: precision_recall(REAL, GENERATED[:3]), "at least 4 images"),
         (lambda: density_coverage(np.where(REAL > 2, np.nan, REAL), GENERATED), "expected finite features"),
