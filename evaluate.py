@@ -168,7 +168,7 @@ def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
     if not is_run(arguments.subject):
         if not Path(arguments.subject).exists() and arguments.subject not in DATASET_NAMES:
             raise ValueError(
-                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; train.py creates a run"
+                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; name one of them"
             )
         if arguments.data is None and arguments.against is None:
             raise ValueError(

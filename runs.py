@@ -224,7 +224,7 @@ class RunFolder:
         return steps == config.epochs * self.steps_per_epoch  # fewer epochs than are done are an error, reported later
 
     def check_settings_known(self) -> None:
-        """Raises ValueError if this version does not know all settings, so that training could not continue the same."""
+        """Raises ValueError if this version does not know all settings and could not train the run as it started."""
         if self.unknown_settings:
             raise ValueError(
                 f"{self.path / 'config.json'}: expected settings that this version knows, got "
@@ -236,8 +236,8 @@ class RunFolder:
         for folder in ("checkpoints", "samples", "tensorboard"):
             if (self.path / folder).is_symlink():
                 raise ValueError(
-                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so replace "
-                    "the link by the folder"
+                    f"expected a folder, got the link {self.path / folder}; training removes old files there, so "
+                    "replace the link by the folder"
                 )
 
     def check_output(self, path: Path, name: str) -> None:

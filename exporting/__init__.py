@@ -1,1 +1,1 @@
-"""Exports a trained generator to other runtimes: one module per format; each file is opened and compared before it counts."""
+"""Exports a generator to other runtimes: one module per format; each file is opened and compared before it counts."""

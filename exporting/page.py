@@ -35,7 +35,7 @@ DIRECTIONS, REACH = 8, 3.0  # sliders, and how far each goes: standard deviation
 
 
 def write(path: Path, generator: TrainedGenerator, precision: str, title: str | None = None) -> None:
-    """Writes the page with a title, by default the run's name. Raises ValueError for a layer that a page cannot compute."""
+    """Writes the page with a title, by default the run's name. Raises ValueError for a layer that it cannot compute."""
     steps = pixel_steps(generator)
     factor, offset = _line(generator)
     convolutions = [step for step in steps if isinstance(step, Convolve)]

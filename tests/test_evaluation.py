@@ -405,7 +405,7 @@ def test_classifier_is_trained_once_and_again_when_labels_change_or_a_file_is_da
     first = classifier.open_classifier(bright_and_dark, cache)
     again = classifier.open_classifier(bright_and_dark, cache)
     assert len(trained) == 1 and first.weights_digest == again.weights_digest
-    assert again.accuracy == 0.875 and "87.5% of 8 held-out images" in again.description
+    assert again.accuracy == 0.875 and "87.5% correct on 8 held-out images" in again.description
     features = again.extract([bright_and_dark.images[:50], bright_and_dark.images[50:]], "", 80)
     assert features.values.shape == (80, 128) and features.classes.shape == (80,)
     expected = first.extract([bright_and_dark.images], "", 80)

@@ -89,7 +89,7 @@ def test_the_steps_draw_what_keras_draws(name):
 )
 def test_a_layer_that_a_page_cannot_draw_is_named(layer):
     network = keras.Sequential([keras.Input((4,)), layers.Dense(64), layers.Reshape((4, 4, 4)), layer])
-    with pytest.raises(ValueError, match=f"expected layers that a page can draw, got .*{layer.name}"):
+    with pytest.raises(ValueError, match=f"expected layers that a page can compute, got .*{layer.name}"):
         steps_of(network)
 
 

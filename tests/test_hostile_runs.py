@@ -181,12 +181,12 @@ def test_a_damaged_checkpoint_names_the_one_before(run):
     newest = run / "checkpoints" / "step_000000008.npz"
     content = older.read_bytes()
     newest.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=f"remove it to go on from {older.name}"):
+    with pytest.raises(ValueError, match=f"remove it to continue from {older.name}"):
         opened.load_checkpoint()
     newest.unlink()
     assert set(opened.load_checkpoint())
     older.write_bytes(content[:-10])
-    with pytest.raises(ValueError, match="there is none before it"):
+    with pytest.raises(ValueError, match="there is no older one"):
         opened.load_checkpoint()
 
 

@@ -77,7 +77,7 @@ def restore_history(run: RunFolder, networks: Networks) -> History:
         if len(records) > 1:  # one line can be written before the first checkpoint
             raise ValueError(
                 f"expected a checkpoint in {run.path / 'checkpoints'}, got none for a run of {len(records)} epochs; "
-                "put it back or start a new run"
+                "restore it or start a new run"
             )
         return History()
     networks.restore(state)
