@@ -110,7 +110,7 @@ def test_a_setting_that_is_not_known_stops_training_and_not_drawing(name, value,
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     outcome = run_script(train, "--run-dir", run, "--resume", "--data", FROZEN / "shapes.npz")
     assert outcome.status == 2 and len(outcome.stderr.splitlines()) == 1
-    assert words in outcome.stderr and "only draw from the run" in outcome.stderr
+    assert words in outcome.stderr and "only generate" in outcome.stderr
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

@@ -161,7 +161,7 @@ def test_what_would_be_cut_to_eight_bits_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected JPEG2000 of 8 bits, got 16"):
         load_image(tmp_path / "1.jp2")
     (tmp_path / "1.pgm").write_bytes(b"P2 1 1 4095 17 ")
-    with pytest.raises(ValueError, match="got a maximum of 4095"):
+    with pytest.raises(ValueError, match="got 4095"):
         load_image(tmp_path / "1.pgm")
 
 

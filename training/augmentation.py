@@ -64,7 +64,7 @@ def augment(
 
 
 def _color(images: tf.Tensor, span: float, seed: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Changes brightness, then saturation (distance from a pixel's gray), then contrast (from the mean); not opacity."""
+    """Changes brightness, saturation (distance from a pixel's gray) and contrast (from the mean), not opacity."""
     draws = draw(tf.random.stateless_uniform, (3, tf.shape(images)[0], 1, 1, 1), seed, axis=1)
     opacity = images[..., 3:]  # of RGBA
     images = images[..., :3]
