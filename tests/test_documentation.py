@@ -75,7 +75,9 @@ NOT_RUN = (
     ("benchmarks/sampling.py", "measures for minutes"),
     ("benchmarks/exports.py", "measures for minutes"),
     ("benchmarks/fidelity.py", "needs PyTorch"),
-    ("benchmarks/signals.py", "its data set is not here"),
+    ("benchmarks/signals.py", "trains for a minute"),
+    ("benchmarks/failures.py", "trains for minutes"),
+    ("benchmarks/larger_pictures.py", "measures for minutes, with PyTorch"),
     ("benchmarks/soak.py", "an hour; test_soak.py runs its short form"),
     ("benchmarks/keras_versions.py", "makes five environments, needs the network"),
 )

@@ -128,15 +128,21 @@ def test_a_generator_of_one_image_is_said():
     almost_one = one // 2 + random.integers(0, 10, one.shape, np.uint8)
     assert failures.collapsed_generator(499, one, real) is None, "too early to say"
     for samples in (one, almost_one):
-        assert "all samples look alike" in failures.collapsed_generator(500, samples, real)
+        assert "samples look alike" in failures.collapsed_generator(500, samples, real)
+    two = np.concatenate([one[:32], np.repeat(real[1:2], 32, axis=0)])
+    assert failures.collapsed_generator(500, two, real), "two are as bad"
     assert failures.collapsed_generator(500, real[::-1] // 2, real) is None
 
 
 def test_a_collapse_is_told_once(trained_run, capsys):
     run = RunFolder.open(trained_run)
     images = run.load_training_images()
-    recorder = Recorder(Setup(run, images, run.load_scaler(), None, History(step=500)))
+    history = History(step=500, scores=[(0.0, 0.01, 0.1, 0.01)] * 500)
+    recorder = Recorder(Setup(run, images, run.load_scaler(), None, history))
     one = np.repeat(images.images[:1], 64, axis=0)
+    recorder._warn_if_collapsed(one)
+    assert capsys.readouterr().err == "", "the discriminator sees nothing, which is told elsewhere"
+    history.scores[:] = [(0.5, 0.9, -0.5, 0.3)] * 500
     for samples, lines in ((images.images[:40], 0), (one, 1), (one, 0)):
         recorder._warn_if_collapsed(samples)
         assert capsys.readouterr().err.count("look alike") == lines

@@ -15,7 +15,7 @@ from image_datasets import ImageSet
 from imaging import image_grid, on_checkers
 from preprocessing import PixelScaler
 from runs import RunFolder, RunIsBusy
-from training.failures import collapsed_generator
+from training.failures import blind_discriminator, collapsed_generator
 from training.history import History
 from training.networks import Networks
 from training.pictures import (
@@ -148,11 +148,12 @@ class Recorder(SilentRecorder):
             )
 
     def _warn_if_collapsed(self, samples: np.ndarray) -> None:
-        """Says so, once, when the samples of an epoch are all the same image."""
-        if self._warned:
+        """Says so, once, when the samples of an epoch are all the same image and the discriminator is not to blame."""
+        step, scores = self._history.step, np.array(self._history.scores[-100:])
+        if self._warned or blind_discriminator(step, scores):
             return
         real_images = real_images_to_compare(self._run, self._images)
-        line = collapsed_generator(self._history.step, samples, real_images)
+        line = collapsed_generator(step, samples, real_images)
         if line:
             self._warned = True
             print(line, file=sys.stderr)
