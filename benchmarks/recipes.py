@@ -26,6 +26,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import compare_runs
@@ -383,51 +384,56 @@ def draw(readings: Path, output: Path) -> None:
     panels = [(recipe, load_image(path)) for recipe, path in grids.items() if path.exists()]
     if panels:  # readings may have been kept without them
         compare_runs.draw(panels, output / "samples.png")
-    lines = ["| recipe | seeds | images seen | distance | second classifier | recall |", "|---|---|---|---|---|---|"]
+    judges = judges_of(entries)
+    columns = ("recipe", "seeds", "images seen", *judges.values(), "recall")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for recipe in recipes:
         last = {}
         for entry in entries:
             if entry["recipe"] == recipe:
                 last[entry["seed"]] = entry
-        cells = [
-            " ".join(f"{entry[field]:.{digits}f}" for entry in last.values())
-            for field, digits in (("distance", 2), ("second_distance", 2), ("recall", 3))
-        ]
         seen = f"{int(np.median([entry['images'] for entry in last.values()])):,}"
-        lines.append(f"| {recipe} | {' '.join(map(str, last))} | {seen} | {cells[0]} | {cells[1]} | {cells[2]} |")
+        distances = [" ".join(f"{entry[field]:.2f}" for entry in last.values()) for field in judges]
+        recall = " ".join(f"{entry['recall']:.3f}" for entry in last.values())
+        lines.append(f"| {' | '.join((recipe, ' '.join(map(str, last)), seen, *distances, recall))} |")
     (output / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
+def judges_of(entries: list[dict]) -> dict[str, str]:
+    """By whom the distances were measured: the name of the entry, and words for it."""
+    second = (BEFORE_IT_COULD_BE_CHOSEN | entries[0])["second"]
+    names = {"classifier": "second classifier", "efficientnet": "EfficientNet-Lite0"}
+    return {"distance": "the project's classifier"} | ({"second_distance": names[second]} if second in names else {})
+
+
 def draw_curves(entries: list[dict], recipes: list[str], against: str, words: str, path: Path) -> None:
-    """A curve for each recipe and seed, by either classifier, against the entry of that name."""
+    """A curve for each recipe and seed, by either judge, against the entry of that name."""
     from matplotlib.figure import Figure
 
-    colors = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, field, title in zip(
-        panels, ("distance", "second_distance"), ("the project's classifier", "a second classifier"), strict=True
-    ):
-        for recipe, color, style in zip(recipes, colors * 9, ("-", "--", "-.", ":") * 16, strict=False):
-            for seed in sorted({entry["seed"] for entry in entries if entry["recipe"] == recipe}):
+    judges = judges_of(entries)
+    figure = Figure(figsize=(5.5 * len(judges), 4.2), dpi=120, layout="constrained")
+    panels = figure.subplots(1, len(judges), squeeze=False)[0]
+    for axes, (field, title) in zip(panels, judges.items(), strict=True):
+        for recipe, (color, style) in zip(recipes, styles(), strict=False):
+            seeds = sorted({entry["seed"] for entry in entries if entry["recipe"] == recipe})
+            for seed in seeds:
                 mine = [entry for entry in entries if (entry["recipe"], entry["seed"]) == (recipe, seed)]
-                label = recipe if seed == min(entry["seed"] for entry in entries if entry["recipe"] == recipe) else None
-                axes.plot(
-                    [entry[against] for entry in mine],
-                    [entry[field] for entry in mine],
-                    style,
-                    color=color,
-                    label=label,
-                    marker="o",
-                    markersize=3,
-                )
+                points = ([entry[name] for entry in mine] for name in (against, field))
+                label = recipe if seed == seeds[0] else None
+                axes.plot(*points, style, color=color, label=label, marker="o", markersize=3)
         axes.set(xlabel=words, title=title)
         distance_axis(axes)
         axes.locator_params(axis="x", nbins=6)
-    panels[1].set_ylabel("")
+    panels[-1].set_ylabel(panels[0].get_ylabel() if len(panels) == 1 else "")
     panels[0].legend(fontsize=8)
     figure.savefig(path)
+
+
+def styles() -> Iterator[tuple[str, str]]:
+    """Colors and lines, no two alike."""
+    colors = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+    return zip(colors * 9, ("-", "--", "-.", ":") * 16, strict=False)
 
 
 def distance_axis(axes) -> None:

@@ -1,5 +1,6 @@
 """benchmarks/recipes.py trains and judges our recipe and the tutorials', keeps readings, and draws them."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -47,5 +48,37 @@ def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, mon
     for name in ("distance.png", "distance-by-images.png", "samples.png"):
         assert (output / name).stat().st_size > 5_000
     assert all(f"| {recipe} | 0 |" in (output / "table.md").read_text(encoding="utf-8") for recipe in RECIPES)
+    assert "| recipe | seeds | images seen | the project's classifier | second classifier | recall |" in (
+        output / "table.md"
+    ).read_text(encoding="utf-8")
     with pytest.raises(SystemExit, match="choose another --output"):
         run("--clock", "cpu")
+
+
+def test_readings_come_evenly_or_each_after_twice_the_time(recipes):
+    arguments = argparse.Namespace(minutes=8, readings=4, marks="even")
+    assert recipes.marks_in_seconds(arguments) == [120, 240, 360, 480]
+    arguments.marks = "doubling"
+    assert recipes.marks_in_seconds(arguments) == [60, 120, 240, 480]
+
+
+def test_only_a_recipe_far_behind_at_a_quarter_of_its_time_is_dropped(recipes, tmp_path):
+    """Compared with what others of its seed had reached by then."""
+    arguments = argparse.Namespace(minutes=8, output=tmp_path)
+    mine = {"recipe": "new", "seed": 0, "minutes": 2.001}
+    others = [
+        ("old", 0, 1.0, 9.0),
+        ("old", 0, 2.0, 7.0),
+        ("old", 0, 8.0, 1.0),
+        ("old", 1, 2.0, 2.0),
+        ("new", 0, 1.0, 3.0),
+    ]
+    names = ("recipe", "seed", "minutes", "distance")
+    lines = [json.dumps(dict(zip(names, values, strict=True))) + "\n" for values in others]
+    (tmp_path / "readings.jsonl").write_text("".join(lines))
+    assert recipes.best_of_others(arguments, mine) == 7.0
+    assert recipes.best_of_others(arguments, mine | {"minutes": 4.0}) is None
+    dropped = mine | {"dropped": "more than 3 times as far as 7.0"}
+    (tmp_path / "readings.jsonl").write_text(json.dumps(dropped) + "\n")
+    assert recipes.finished(tmp_path / "readings.jsonl", "new", 0, 8)
+    assert not recipes.finished(tmp_path / "readings.jsonl", "new", 1, 8)
