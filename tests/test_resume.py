@@ -320,7 +320,7 @@ def test_a_file_that_goes_while_training_costs_nothing(image_file, tmp_path, run
     arguments = command(image_file, tmp_path / "run", "float32")
     monkeypatch.setattr(Feed, "__next__", fail_at_the_sixth)
     outcome = run_script(train, *arguments)
-    _, error = outcome.stderr.splitlines()  # after the line of what was read
+    *_, error = outcome.stderr.splitlines()  # after the lines of what was read
     assert outcome.status == 2 and "photos/5.png" in error and "--resume" in error
     assert (tmp_path / "run" / "checkpoints" / "step_000000005.npz").exists()
     assert run_script(train, "--run-dir", tmp_path / "run", "--resume").status == 0

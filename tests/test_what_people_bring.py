@@ -434,7 +434,7 @@ def test_what_was_read_is_said_and_low_levels_are_pointed_at(tmp_path, run_scrip
     lines = run_script(train, *common).stderr.splitlines()
     read = "read scans: 12 images of 16x16 gray uint16, levels 0 … 4095; classes: 0 4, 1 4, 2 4"
     hint = "the levels reach 4095 of 65535; --maximum data scales them to the whole range"
-    assert lines == [read, "not read: the arrays patient", hint]
+    assert lines[:3] == [read, "not read: the arrays patient", hint] and "12 images are few" in lines[3]
     assert hint not in run_script(train, *common, "--maximum", "data").stderr
 
 
