@@ -1,9 +1,9 @@
 """torch-fidelity on an exported generator, and our own distance on the same images: python benchmarks/fidelity.py RUN
 
 Needs `pip install torch-fidelity onnxruntime`. torch-fidelity draws from the .onnx file by itself, here from the latent
-vectors of its own seed. Its InceptionV3 has to be downloaded; without it, as here, both programs get the same small
-features: every image averaged down to 8×8 pixels. So the numbers say that both see the same images and compute the same
-distance, and nothing about quality.
+vectors of its own seed; of a conditional run, which it cannot draw from, it reads image files. Its InceptionV3 has to
+be downloaded; without it, as here, both programs get the same small features: every image averaged down to 8×8 pixels.
+So the numbers say that both see the same images and compute the same distance, and nothing about quality.
 """
 
 import argparse
@@ -33,19 +33,21 @@ def main() -> None:
     run = RunFolder.open(arguments.run)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        generated = export_and_draw(run, folder / "generator.onnx", arguments.count)
+        import_tensorflow()
+        if run.class_count:
+            judged, generated = folder / "generated", draw_files(run, folder / "generated", arguments.count)
+        else:
+            judged = folder / "generator.onnx"
+            generated = export_and_draw(run, judged, arguments.count)
         real = run.load_training_images().images[: arguments.count]
-        (folder / "real").mkdir()
-        for index, image in enumerate(real):
-            save_image(folder / "real" / f"{index:06d}.png", image)
-        theirs = distance_by_torch_fidelity(folder / "generator.onnx", folder / "real", run, arguments.count)
+        write_files(folder / "real", real)
+        theirs = distance_by_torch_fidelity(judged, folder / "real", run, arguments.count)
     print(f"torch-fidelity: {theirs:.6f}")
     print(f"this project:   {distance_here(generated, np.asarray(real)):.6f}")
 
 
 def export_and_draw(run: RunFolder, path: Path, count: int) -> np.ndarray:
     """Writes the .onnx file and draws, by this program, the images of torch-fidelity's latent vectors."""
-    import_tensorflow()
     from exporting.trained import TrainedGenerator
     from exporting.writing import export_generator
     from models.sampling import generate_images
@@ -55,6 +57,23 @@ def export_and_draw(run: RunFolder, path: Path, count: int) -> np.ndarray:
         export_generator(generator, ExportRequest(path, "onnx", channels_first=True))
         latents = np.random.RandomState(SEED).randn(count, generator.latent_dim).astype(np.float32)
         return generate_images(generator.network, run.load_scaler(), latents)
+
+
+def draw_files(run: RunFolder, folder: Path, count: int) -> np.ndarray:
+    """Draws images whose classes take turns, and writes them as PNG files."""
+    from models.sampling import generate_images, latents_from_seeds, with_classes
+
+    latents = latents_from_seeds(range(count), run.config.latent_dim)
+    inputs = with_classes(latents, np.arange(count) % run.class_count, run.class_count)
+    images = generate_images(run.load_generator(), run.load_scaler(), inputs)
+    write_files(folder, images)
+    return images
+
+
+def write_files(folder: Path, images: np.ndarray) -> None:
+    folder.mkdir()
+    for index, image in enumerate(images):
+        save_image(folder / f"{index:06d}.png", image)
 
 
 def small(images: np.ndarray) -> np.ndarray:
@@ -69,7 +88,7 @@ def distance_here(generated: np.ndarray, real: np.ndarray) -> float:
     return frechet_distance(*moments[0], *moments[1])
 
 
-def distance_by_torch_fidelity(generator: Path, real: Path, run: RunFolder, count: int) -> float:
+def distance_by_torch_fidelity(judged: Path, real: Path, run: RunFolder, count: int) -> float:
     import torch
     import torch_fidelity
     from torch_fidelity.feature_extractor_base import FeatureExtractorBase
@@ -99,7 +118,7 @@ def distance_by_torch_fidelity(generator: Path, real: Path, run: RunFolder, coun
 
     torch_fidelity.register_feature_extractor("small-pixels", SmallPixels)
     scores = torch_fidelity.calculate_metrics(
-        input1=str(generator),
+        input1=str(judged),
         input1_model_z_type="normal",
         input1_model_z_size=run.config.latent_dim,
         input1_model_num_classes=0,

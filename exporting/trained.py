@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "pixelwright-export", 1
 CHECKED_SEEDS = range(64)
+BEST = "generator_best.keras"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class TrainedGenerator:
             )
         latents = latents_from_seeds(CHECKED_SEEDS, run.config.latent_dim)
         labels = np.resize(np.arange(len(classes), dtype=np.int32), len(latents)) if classes else None
-        weights = run.path / ("generator_best.keras" if best else "generator.keras")
+        weights = run.path / (BEST if best else "generator.keras")
         return cls(
             run=run,
             weights=weights,
@@ -81,6 +82,11 @@ class TrainedGenerator:
             labels=labels,
             drawn=generate_images(network, scaler, with_classes(latents, labels, len(classes))),
         )
+
+    @property
+    def is_best(self) -> bool:
+        """Whether these are the weights with the best distance, rather than the last."""
+        return self.weights.name == BEST
 
     @property
     def white(self) -> int:

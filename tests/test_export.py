@@ -16,6 +16,7 @@ from conftest import small_images
 import export
 import generate
 from config import TrainingConfig
+from exporting import share
 from exporting.comparison import Difference, Reading, check_difference
 from exporting.request import ExportRequest, choose_format
 from exporting.trained import TrainedGenerator
@@ -152,6 +153,24 @@ def test_a_shared_folder_is_a_run_that_draws_the_same_and_tells_nothing_of_the_m
         assert run_script(generate, run, "--count", 3, "--output", tmp_path / output).status == 0
         images.append(np.load(tmp_path / output))
     np.testing.assert_array_equal(*images)
+
+
+def test_a_shared_folder_of_the_best_weights_says_of_which_epoch_they_are(trained_run, tmp_path):
+    """The discriminator beside them is that of the last epoch."""
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    shutil.copy(run / "generator.keras", run / "generator_best.keras")
+    records = [record | {"best": record["epoch"] == 1} for record in RunFolder.open(run).load_metrics()]
+    RunFolder.open(run).save_metrics(records)
+    cards = []
+    for best in (False, True):
+        folder = tmp_path / str(best)
+        folder.mkdir()
+        share.write(folder, TrainedGenerator.of(RunFolder.open(run), best), "float16", None)
+        cards.append((folder / "README.md").read_text(encoding="utf-8"))
+    assert cards[0] == (run / "README.md").read_text(encoding="utf-8")
+    added = cards[1].removeprefix(cards[0])
+    assert "are of epoch 1, which had the best distance" in added and "to epoch 2." in added
 
 
 def test_a_page_that_is_large_or_slow_says_so():
