@@ -1,5 +1,6 @@
 """Small images and a small trained run, shared by the tests; scripts run inside the test process."""
 
+import math
 import os
 import signal
 import sys
@@ -11,12 +12,13 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-QUICK = ("--preset", "dcgan", "--precision", "float32")  # half as many layers to compile as the default, and dropout
-QUICKEST = ("--preset", "tutorial", "--precision", "float32")  # fewer still, where the law is not about networks
-STATISTICS = (
-    "training.networks.STATISTICS_BATCHES",
-    1,
-)  # of 16, half the time of a small run; test_step.py has the law
+NARROW = ("--precision", "float32", "--filters", "8")  # an eighth of the filters, less to store and to compute
+QUICK = ("--preset", "dcgan", *NARROW)  # half as many layers to compile as the default, and dropout
+QUICKEST = ("--preset", "tutorial", *NARROW)  # fewer still, where the law is not about networks
+# What takes half the time of a small run: batch statistics over 16 batches, of which test_step.py has the law, and
+# pictures amid a run, of which test_length.py has it.
+STATISTICS = ("training.networks.STATISTICS_BATCHES", 1)
+NO_PICTURES_AMID = ("training.recorder.SECONDS_BETWEEN_PICTURES", math.inf)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def run_script(capfd, monkeypatch):
 
         if script.__name__ == "train":
             monkeypatch.setattr(*STATISTICS)
+            monkeypatch.setattr(*NO_PICTURES_AMID)
         monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as left:
@@ -80,6 +83,7 @@ def train_here(*arguments) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
         monkeypatch.setattr(*STATISTICS)
+        monkeypatch.setattr(*NO_PICTURES_AMID)
         assert train.main() == 0
 
 

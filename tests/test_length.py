@@ -86,6 +86,16 @@ def test_lines_come_every_save_every_epochs_and_at_the_end(small_run, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("seconds", "drawn_at"), [(0.0, [1, 2, 2]), (1e9, [1, 2])], ids=["always", "seldom"])
+def test_pictures_come_after_the_first_epoch_then_seldom_and_at_the_end(small_run, monkeypatch, seconds, drawn_at):
+    """They take a second, so a run of short epochs does not draw them after each."""
+    drawn = []
+    monkeypatch.setattr("conftest.NO_PICTURES_AMID", ("training.recorder.SECONDS_BETWEEN_PICTURES", seconds))
+    monkeypatch.setattr("training.recorder.Recorder._draw", lambda self: drawn.append(len(self._history.records)))
+    assert small_run("--epochs", 2).status == 0
+    assert drawn == drawn_at
+
+
 def test_a_run_stopped_in_its_first_epoch_can_be_drawn_from(small_run, tmp_path, run_script, monkeypatch):
     take_steps = loop.Training._take_steps
 

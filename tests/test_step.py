@@ -1,6 +1,8 @@
 """The train step: randomness follows from (seed, step), each network is trained against the other, traced once."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,9 +16,10 @@ from training.step import Batch, TrainStep
 SHAPE = (16, 16, 3)
 IMAGES, OTHERS = np.random.default_rng(0).uniform(-1, 1, (2, 8, *SHAPE)).astype(np.float32)
 BATCH = Batch(IMAGES, np.arange(8) % 3, OTHERS)
+TENSORS = Batch(*map(tf.constant, BATCH))  # as a step that is not compiled wants them
 AUGMENTED = ("color", "translation", "cutout")
 RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
-    "r1gan": {"preset": "r1gan"},
+    "r1gan": {"preset": "r1gan", "penalty_interval": 2},
     "wasserstein, conditional": {"loss": "wasserstein", "gradient_penalty": 10.0, "conditional": True},
     "relativistic, cosine": {"loss": "relativistic", "schedule": "cosine"},
     "spectral, augmented": {"loss": "hinge", "spectral_normalization": True, "augmentation": AUGMENTED},
@@ -25,7 +28,8 @@ RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
 
 
 def config_of(preset: str = "dcgan", **choices) -> TrainingConfig:
-    return TrainingConfig.of(preset=preset, **choices)
+    """Of few filters: compiling takes as long, computing does not."""
+    return TrainingConfig.of(preset=preset, **{"filters": 8, **choices})
 
 
 def build_anew(precision: str = "float32", **choices) -> tuple[Networks, TrainStep]:
@@ -49,22 +53,39 @@ def build(copy: int = 0, **choices) -> tuple[Networks, TrainStep]:
     return networks, step
 
 
-def state_after(steps: int, **settings) -> dict[str, np.ndarray]:
-    networks, step = build_anew(**settings)
-    for number in range(steps):
-        step(BATCH, number)
-    return networks.state()
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """The same operations without compiling them, for a step that is taken once."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize(("preset", "precision"), [("r1gan", "bfloat16"), ("dcgan", "float32")])
-def test_same_seed_same_bits(preset, precision):
-    first, second = (state_after(2, precision=precision, preset=preset) for _ in range(2))
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+@pytest.mark.parametrize("choices", [{}, {"precision": "bfloat16"}], ids=["float32", "bfloat16"])
+def test_same_seed_same_bits(choices):
+    states = []
+    for copy in range(2):  # networks built anew, and a step compiled anew
+        networks, step = build(copy, **choices)
+        for number in range(2):
+            step(BATCH, number)
+        states.append(networks.state())
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_another_seed_is_another_run():
-    first, second = state_after(1, seed=0), state_after(1, seed=1)
-    assert not np.array_equal(first["generator/0"], second["generator/0"])
+    """It begins with other weights, and even with the same ones would draw other latents."""
+    states = []
+    for seed in range(2):
+        networks, step = build_anew(seed=seed)
+        states.append(networks.state())
+        networks.restore(states[0])
+        with eagerly():
+            step(TENSORS, 0)
+        states.append(networks.state())
+    for first, second in (states[::2], states[1::2]):
+        assert not np.array_equal(first["generator/0"], second["generator/0"])
 
 
 def test_a_restored_state_goes_on_with_the_same_bits():
@@ -92,15 +113,16 @@ def test_dropout_and_latents_change_with_the_step():
     assert first == again != other
 
 
-def test_each_loss_moves_only_its_own_network():
+def test_each_loss_moves_only_its_own_network(monkeypatch):
     nothing = lambda *logits: 0.0 * sum(map(tf.reduce_sum, logits))  # noqa: E731
     playing = gan_loss("non_saturating")
 
     def moved(loss: GanLoss) -> set[str]:
-        networks, step = build_anew()
-        step.loss = loss
+        networks, step = build()
         before = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
-        step(BATCH, 0)
+        monkeypatch.setattr(step, "loss", loss)
+        with eagerly():
+            step(TENSORS, 0)
         after = [networks.generator.get_weights()[0], networks.discriminator.get_weights()[0]]
         names = ("generator", "discriminator")
         return {name for name, old, new in zip(names, before, after, strict=True) if not np.array_equal(old, new)}
@@ -194,11 +216,8 @@ def test_every_image_is_augmented_by_numbers_of_its_own(monkeypatch):
 
     monkeypatch.setattr("training.step.augment", draw)
     _, step = build_anew(loss="relativistic", augmentation=AUGMENTED)
-    tf.config.run_functions_eagerly(True)
-    try:
-        step(Batch(*map(tf.constant, BATCH)), 1)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    with eagerly():
+        step(TENSORS, 1)
     assert len(seen) == len(set(seen)) >= 4 * 3 * 2
 
 
@@ -232,7 +251,8 @@ def test_conditional_discriminator_hears_of_its_own_class_only():
 def discriminator_gradient(step_number: int = 0, preset: str = "r1gan", **choices) -> np.ndarray:
     """All of the discriminator's gradient in one step of fresh networks: a share of it is Adam's first moment then."""
     networks, step = build(preset=preset, beta_1=0.5, **choices)
-    step(BATCH, step_number)
+    with eagerly():
+        step(TENSORS, step_number)
     optimizer = networks.discriminator_optimizer
     moments = optimizer.variables[2::2]  # after the count of steps and the rate, moments of both kinds in turn
     assert [moment.shape for moment in moments] == [own.shape for own in networks.discriminator.trainable_variables]
@@ -348,9 +368,12 @@ def test_averaged_generator_follows_with_its_half_life():
 def test_averaged_generator_is_given_batch_statistics_of_its_own(labels):
     """Its moving mean and variance are those of what its first normalization is given, not the live generator's."""
     labels, class_count = np.array(labels, np.int64), len(set(labels))
-    config = config_of(conditional=class_count > 0, precision="float32")
-    networks = build_networks(config, SHAPE, "tanh", class_count, labels=labels)
-    step = TrainStep(networks, config)
+    if class_count:
+        config = config_of(conditional=True, precision="float32")
+        networks = build_networks(config, SHAPE, "tanh", class_count, labels=labels)
+        step = TrainStep(networks, config)
+    else:
+        networks, step = build()
     for number in range(20):
         step(BATCH._replace(labels=np.arange(8) % max(1, class_count)), number)
     dense, normalization = networks.averaged_generator.layers[:2]
