@@ -31,7 +31,7 @@ from config import TrainingConfig  # noqa: E402
 from image_datasets import ImageSet, ReadingOptions, load_images  # noqa: E402
 from imaging import save_image  # noqa: E402
 from preprocessing import PixelScaler  # noqa: E402
-from training.feed import Feed  # noqa: E402
+from training.feed import BatchPlan, Feed  # noqa: E402
 from training.networks import build_networks  # noqa: E402
 from training.precision import faster_precision  # noqa: E402
 from training.step import Batch, TrainStep  # noqa: E402
@@ -102,7 +102,8 @@ def compare(images: ImageSet, config: TrainingConfig, steps: int | None, repeats
     train_step = TrainStep(networks, config)
     last = WARM_UP + repeats * steps
     bare, fed = [], []
-    with Feed(images, scaler, config.batch_size, config.seed, 0, last, second=train_step.loss.pairs) as feed:
+    plan = BatchPlan(config.batch_size, config.seed, train_step.loss.pairs)
+    with Feed(images, scaler, plan, range(last)) as feed:
         for number in range(WARM_UP):
             batch = next(feed)
             read_losses(train_step(batch, number))

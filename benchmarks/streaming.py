@@ -119,7 +119,7 @@ def measure(path: Path) -> dict:
     """Memory in MiB before and at its peak, and the seconds of loading and of an epoch of batches."""
     from image_datasets import ReadingOptions, load_images
     from preprocessing import PixelScaler
-    from training.feed import Feed
+    from training.feed import BatchPlan, Feed
 
     with Peak() as peak:
         before = anonymous_bytes()
@@ -128,7 +128,7 @@ def measure(path: Path) -> dict:
         images = load_images(path, ReadingOptions(in_memory_bytes=0), visit=scaler.partial_fit)
         images.fingerprint()
         loaded = time.perf_counter()
-        with Feed(images, scaler, BATCH_SIZE, 0, 0, len(images.images) // BATCH_SIZE) as feed:
+        with Feed(images, scaler, BatchPlan(BATCH_SIZE, seed=0), range(len(images.images) // BATCH_SIZE)) as feed:
             for _ in feed:
                 pass
         done = time.perf_counter()

@@ -19,7 +19,7 @@ from conftest import small_images
 import train
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
-from training.feed import Feed
+from training.feed import BatchPlan, Feed
 from training.workers import find_workers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,18 +207,19 @@ def test_the_chief_is_the_first_of_all_tasks(monkeypatch):
 def test_the_parts_of_the_feeds_make_up_the_batches():
     images = ImageSet("blobs", small_images(50), np.arange(50) % 7, tuple("abcdefg"))
     scaler = PixelScaler("tanh").fit(images.images)
-    with Feed(images, scaler, 8, 3, 0, 12, True) as feed:
+    with Feed(images, scaler, BatchPlan(8, 3, True), range(12)) as feed:
         whole = list(feed)
-    feeds = [Feed(images, scaler, 8, 3, 0, 12, True, (part, 2)) for part in range(2)]
+    feeds = [Feed(images, scaler, BatchPlan(8, 3, True, (part, 2)), range(12)) for part in range(2)]
     for batch, *parts in zip(whole, *feeds, strict=True):
         for name in batch._fields:
             together = np.concatenate([getattr(part, name) for part in parts])
             np.testing.assert_array_equal(together, getattr(batch, name))
             assert len(getattr(parts[0], name)) == 4
     with pytest.raises(ValueError, match="expected a part"):
-        Feed(images, scaler, 8, 3, 0, 12, share=(0, 3))
+        BatchPlan(8, 3, share=(0, 3))
     with pytest.raises(ValueError, match="whole batch"):
-        Feed(images, PixelScaler("standardize", scope="batch").fit(images.images), 8, 3, 0, 12, share=(0, 2))
+        by_batch = PixelScaler("standardize", scope="batch").fit(images.images)
+        Feed(images, by_batch, BatchPlan(8, 3, share=(0, 2)), range(12))
 
 
 # Two processes

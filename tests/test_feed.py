@@ -11,7 +11,7 @@ from conftest import small_images
 from image_datasets import ImageSet, ReadingOptions, epoch_order, load_images
 from imaging import save_image
 from preprocessing import PixelScaler
-from training.feed import Feed
+from training.feed import BatchPlan, Feed
 
 COUNT, BATCH_SIZE, SEED = 50, 8, 3
 STEPS_PER_EPOCH = COUNT // BATCH_SIZE  # two images are left over in each epoch
@@ -27,8 +27,8 @@ def scaler(images) -> PixelScaler:
     return PixelScaler("standardize").fit(images.images)
 
 
-def read_all(*arguments, **options) -> list:
-    with Feed(*arguments, **options) as feed:
+def read_all(images: ImageSet, scaler: PixelScaler, batch_size: int, steps: range, second: bool = False) -> list:
+    with Feed(images, scaler, BatchPlan(batch_size, SEED, second), steps) as feed:
         return list(feed)
 
 
@@ -37,7 +37,7 @@ def feed_threads() -> list[str]:
 
 
 def test_batches_are_those_of_the_order_of_their_epoch(images, scaler):
-    batches = read_all(images, scaler, BATCH_SIZE, SEED, 0, 2 * STEPS_PER_EPOCH)
+    batches = read_all(images, scaler, BATCH_SIZE, range(2 * STEPS_PER_EPOCH))
     assert len(batches) == 2 * STEPS_PER_EPOCH
     for step, batch in enumerate(batches):
         epoch, position = divmod(step, STEPS_PER_EPOCH)
@@ -48,7 +48,7 @@ def test_batches_are_those_of_the_order_of_their_epoch(images, scaler):
 
 
 def test_batches_are_contiguous_float32_of_their_own(images, scaler):
-    batches = read_all(images, scaler, BATCH_SIZE, SEED, 0, 4, second=True)
+    batches = read_all(images, scaler, BATCH_SIZE, range(4), second=True)
     arrays = [array for batch in batches for array in (batch.images, batch.second_images)]
     for array in arrays:
         assert array.dtype == np.float32 and array.flags.c_contiguous and array.shape == (BATCH_SIZE, 16, 16, 3)
@@ -59,8 +59,8 @@ def test_batches_are_contiguous_float32_of_their_own(images, scaler):
 @pytest.mark.parametrize("first", [1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2])
 def test_a_resumed_run_gets_the_batches_it_would_have_got(images, scaler, first):
     last = 2 * STEPS_PER_EPOCH + 1
-    whole = read_all(images, scaler, BATCH_SIZE, SEED, 0, last, second=True)
-    resumed = read_all(images, scaler, BATCH_SIZE, SEED, first, last, second=True)
+    whole = read_all(images, scaler, BATCH_SIZE, range(last), second=True)
+    resumed = read_all(images, scaler, BATCH_SIZE, range(first, last), second=True)
     assert len(resumed) == last - first
     for one, other in zip(whole[first:], resumed, strict=True):
         for name in one._fields:
@@ -85,13 +85,13 @@ def test_the_second_images_are_others_in_an_order_of_their_own():
     count = 64
     numbered, scaler = numbered_images(count)
     images = ImageSet("numbered", numbered)
-    batches = read_all(images, scaler, 16, SEED, 0, 8, second=True)  # two epochs
+    batches = read_all(images, scaler, 16, range(8), second=True)  # two epochs
     orders = [epoch for order in orders_of(batches, scaler) for epoch in np.split(order, 2)]
     for order in orders:
         assert sorted(order) == list(range(count)), "a permutation in each epoch"
     assert len({order.tobytes() for order in orders}) == 4, "all different"
     np.testing.assert_array_equal(orders[2], epoch_order(count, SEED, 0, draw=1))
-    alone = read_all(images, scaler, 16, SEED, 0, 8)
+    alone = read_all(images, scaler, 16, range(8))
     for one, other in zip(alone, batches, strict=True):
         np.testing.assert_array_equal(one.images, other.images)
 
@@ -100,7 +100,7 @@ def test_the_second_images_have_the_classes_of_the_first():
     count, classes = 60, np.array([0] * 40 + [1] * 15 + [2] * 5)
     numbered, scaler = numbered_images(count)
     labels = np.random.default_rng(0).permutation(classes)
-    batches = read_all(ImageSet("numbered", numbered, labels), scaler, 20, SEED, 0, 6, second=True)
+    batches = read_all(ImageSet("numbered", numbered, labels), scaler, 20, range(6), second=True)
     first, second = orders_of(batches, scaler)
     np.testing.assert_array_equal(labels[first], np.concatenate([batch.labels for batch in batches]))
     np.testing.assert_array_equal(labels[first], labels[second])
@@ -110,13 +110,13 @@ def test_the_second_images_have_the_classes_of_the_first():
 
 
 def test_without_labels_there_are_none(images, scaler):
-    (batch,) = read_all(ImageSet("blobs", images.images), scaler, BATCH_SIZE, SEED, 5, 6, second=True)
+    (batch,) = read_all(ImageSet("blobs", images.images), scaler, BATCH_SIZE, range(5, 6), second=True)
     assert batch.labels is None and batch.second_images is not None
 
 
 def test_scope_batch_scales_each_batch_by_itself(images):
     scaler = PixelScaler("standardize", scope="batch", per_channel=False).fit(images.images)
-    for batch in read_all(images, scaler, BATCH_SIZE, SEED, 0, 3):
+    for batch in read_all(images, scaler, BATCH_SIZE, range(3)):
         assert abs(batch.images.mean(dtype=np.float64)) < 1e-6 and abs(batch.images.std(dtype=np.float64) - 1) < 1e-6
 
 
@@ -135,7 +135,7 @@ def test_streaming_gives_the_batches_of_memory(tmp_path, packed):
     assert isinstance(resident.images, np.ndarray) and not isinstance(streamed.images, np.ndarray)
     scaler = PixelScaler("standardize").fit(resident.images)
     pairs = (
-        read_all(images, scaler, BATCH_SIZE, SEED, 0, 2 * STEPS_PER_EPOCH, True) for images in (resident, streamed)
+        read_all(images, scaler, BATCH_SIZE, range(2 * STEPS_PER_EPOCH), second=True) for images in (resident, streamed)
     )
     for one, other in zip(*pairs, strict=True):
         for name in one._fields:
@@ -160,7 +160,7 @@ class Failing:
 
 
 def test_errors_reach_the_caller_as_they_are_and_end_the_threads(images, scaler):
-    with Feed(ImageSet("bad", Failing(images.images, 2)), scaler, BATCH_SIZE, SEED, 0, 6) as feed:
+    with Feed(ImageSet("bad", Failing(images.images, 2)), scaler, BatchPlan(BATCH_SIZE, SEED), range(6)) as feed:
         next(feed), next(feed)
         with pytest.raises(OSError, match="the disk is gone"):
             next(feed)
@@ -170,7 +170,7 @@ def test_errors_reach_the_caller_as_they_are_and_end_the_threads(images, scaler)
 
 def test_only_a_few_batches_are_made_ahead(images, scaler):
     counted = Failing(images.images, 10**6)
-    with Feed(ImageSet("counted", counted), scaler, 2, SEED, 0, 1000) as feed:
+    with Feed(ImageSet("counted", counted), scaler, BatchPlan(2, SEED), range(1000)) as feed:
         next(feed)
         time.sleep(0.2)
         assert 1 < counted.asked < 12
@@ -178,7 +178,7 @@ def test_only_a_few_batches_are_made_ahead(images, scaler):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_threads_end_when_the_consumer_stops(images, scaler, error):
-    with pytest.raises(error), Feed(images, scaler, BATCH_SIZE, SEED, 0, 10**6) as feed:
+    with pytest.raises(error), Feed(images, scaler, BatchPlan(BATCH_SIZE, SEED), range(10**6)) as feed:
         next(feed)
         assert feed_threads()
         raise error
@@ -186,7 +186,7 @@ def test_threads_end_when_the_consumer_stops(images, scaler, error):
 
 
 def test_threads_end_when_the_feed_is_forgotten(images, scaler):
-    feed = Feed(images, scaler, BATCH_SIZE, SEED, 0, 10**6)
+    feed = Feed(images, scaler, BatchPlan(BATCH_SIZE, SEED), range(10**6))
     next(feed)
     del feed
     patience = time.monotonic() + 10
@@ -204,7 +204,7 @@ def test_batches_are_made_while_the_step_runs(images, scaler):
             return super().__getitem__(chosen)
 
     start = time.perf_counter()
-    with Feed(ImageSet("slow", Slow(images.images, 100)), scaler, 2, SEED, 0, 20) as feed:
+    with Feed(ImageSet("slow", Slow(images.images, 100)), scaler, BatchPlan(2, SEED), range(20)) as feed:
         for _ in feed:
             time.sleep(0.05)
     assert time.perf_counter() - start < 1.6  # 2.0 one after the other
@@ -212,7 +212,7 @@ def test_batches_are_made_while_the_step_runs(images, scaler):
 
 def test_refuses_what_cannot_be_fed(images, scaler):
     with pytest.raises(ValueError, match="from 1 to the 50 images"):
-        Feed(images, scaler, 51, SEED, 0, 1)
-    with pytest.raises(ValueError, match="first_step"):
-        Feed(images, scaler, 8, SEED, 2, 1)
-    assert read_all(images, scaler, 8, SEED, 4, 4) == []
+        Feed(images, scaler, BatchPlan(51, SEED), range(1))
+    with pytest.raises(ValueError, match="expected steps such as"):
+        Feed(images, scaler, BatchPlan(8, SEED), range(2, 1))
+    assert read_all(images, scaler, 8, range(4, 4)) == []

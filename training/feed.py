@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -14,10 +15,42 @@ from training.step import Batch
 BATCHES_AHEAD = 3  # waiting for the step, so that one slow file does not stop it
 
 
-class Feed:
-    """The batches of the steps first_step … last_step − 1, in order: iterate, or call next.
+@dataclass(frozen=True)
+class BatchPlan:
+    """How images are cut into batches.
 
-    A step's batch depends only on the images, batch_size, seed and the number of the step, so a resumed run continues
+    Attributes:
+        batch_size: images per step.
+        seed: that of the run.
+        second: each batch also has other images, `Batch.second_images`, in a different order; with labels, each has the
+            class of its counterpart in `images`, so that the class does not distinguish the two.
+        share: (index, count): only part `index` of `count` equal parts of each batch, as for one of many workers.
+
+    Raises ValueError for parts that do not exist.
+    """
+
+    batch_size: int
+    seed: int
+    second: bool = False
+    share: tuple[int, int] = (0, 1)
+
+    def __post_init__(self) -> None:
+        index, count = self.share
+        if self.batch_size % count or not 0 <= index < count:
+            raise ValueError(f"expected a part (index, count) of a batch of {self.batch_size}, got {self.share}")
+
+    def place(self, position: int) -> slice:
+        """Where in the order of an epoch this share of its position-th batch lies."""
+        index, count = self.share
+        size = self.batch_size // count
+        start = position * self.batch_size + index * size
+        return slice(start, start + size)
+
+
+class Feed:
+    """The batches of some steps, in order: iterate, or call next.
+
+    A step's batch depends only on the images, the plan and the number of the step, so a resumed run continues
     identically. An epoch has len(images) // batch_size steps; leftover images may be used in another epoch.
 
     Use it as a context manager, or call `close`, to end its threads. They also end when the feed is garbage-collected.
@@ -25,47 +58,32 @@ class Feed:
     Args:
         images: the real images; batches have labels if these do.
         scaler: fitted. With scope "batch", each batch is scaled by its own statistics.
-        batch_size: images per step.
-        seed, first_step, last_step: those of the run.
-        second: each batch also has other images, `Batch.second_images`, in a different order; with labels, each has the
-            class of its counterpart in `images`, so that the class does not distinguish the two.
-        share: (index, count): only part `index` of `count` equal parts of each batch, as for one of many workers.
+        plan: how the images are cut into batches.
+        steps: range(first, last): from step `first` of the run to the one before `last`.
         steps_per_execution: how many batches are taken in immediate succession, and should therefore be ready.
 
     Yields:
         `training.step.Batch` of NumPy arrays that are used nowhere else: images and, if requested, second_images
         float32 C-contiguous (batch, height, width, channels), labels int64 (batch,) or None.
 
-    Raises ValueError if there are fewer images than a batch needs, and for steps or parts that do not exist. An error
+    Raises ValueError if there are fewer images than a batch needs, and for steps that do not exist. An error
     in the background, such as a missing file, is raised unchanged by next, and closes the feed.
     """
 
     def __init__(
-        self,
-        images: ImageSet,
-        scaler: PixelScaler,
-        batch_size: int,
-        seed: int,
-        first_step: int,
-        last_step: int,
-        second: bool = False,
-        share: tuple[int, int] = (0, 1),
-        steps_per_execution: int = 1,
+        self, images: ImageSet, scaler: PixelScaler, plan: BatchPlan, steps: range, steps_per_execution: int = 1
     ) -> None:
-        if not 1 <= batch_size <= len(images.images):
+        if not 1 <= plan.batch_size <= len(images.images):
             raise ValueError(
-                f"expected a batch size from 1 to the {len(images.images)} images there are, got {batch_size}"
+                f"expected a batch size from 1 to the {len(images.images)} images there are, got {plan.batch_size}"
             )
-        if not 0 <= first_step <= last_step:
-            raise ValueError(f"expected 0 <= first_step <= last_step, got {first_step} and {last_step}")
-        self._part, parts = share
-        if batch_size % parts or not 0 <= self._part < parts:
-            raise ValueError(f"expected a part (number, count) of a batch of {batch_size}, got {share}")
-        if parts > 1 and scaler.scope == "batch":
+        if not 0 <= steps.start <= steps.stop or steps.step != 1:
+            raise ValueError(f"expected steps such as range(0, 100), got {steps}")
+        if plan.share[1] > 1 and scaler.scope == "batch":
             raise ValueError("expected a scaling that does not need the whole batch, got scope 'batch'; choose another")
-        self._images, self._scaler, self._batch_size, self._seed = images, scaler, batch_size, seed
-        self._next_step, self._last_step, self._second = first_step, last_step, second
-        self._steps_per_epoch, self._part_size = len(images.images) // batch_size, batch_size // parts
+        self._images, self._scaler, self._plan = images, scaler, plan
+        self._next_step, self._last_step = steps.start, steps.stop
+        self._steps_per_epoch = len(images.images) // plan.batch_size
         self._orders: dict[int, list[Future[np.ndarray]]] = {}  # of the epoch used last
         self._waiting: deque[Future[Batch]] = deque()
         # One thread is enough on few cores; decoding files has its own threads.
@@ -106,18 +124,13 @@ class Feed:
         epoch, position = divmod(step, self._steps_per_epoch)
         if epoch not in self._orders:
             # Submitted before the batches that need them, so that a batch never waits for work that has no thread.
-            what = len(self._images.images), self._seed, epoch
+            what = len(self._images.images), self._plan.seed, epoch
             orders = [self._threads.submit(epoch_order, *what)]
-            if self._second:
+            if self._plan.second:
                 orders.append(self._threads.submit(_second_order, orders[0], self._images.labels, *what))
             self._orders = {epoch: orders}
-        self._waiting.append(
-            self._threads.submit(_read_batch, self._images, self._scaler, self._orders[epoch], self._place(position))
-        )
-
-    def _place(self, position: int) -> slice:
-        start = position * self._batch_size + self._part * self._part_size
-        return slice(start, start + self._part_size)
+        place = self._plan.place(position)
+        self._waiting.append(self._threads.submit(_read_batch, self._images, self._scaler, self._orders[epoch], place))
 
 
 def _second_order(

@@ -13,7 +13,7 @@ from evaluation.yardstick import Yardstick
 from image_datasets import ImageSet
 from progress import ProgressBar, progress_bar
 from training.failures import STEPS_TO_SEE, blind_discriminator
-from training.feed import Feed
+from training.feed import BatchPlan, Feed
 from training.forecast import LONGEST_WAIT, disk_space, forecast, most_memory
 from training.recorder import Recorder, Setup, SilentRecorder
 from training.step import Readings, TrainStep
@@ -157,17 +157,10 @@ class Training:
 
     def _open_feed(self, steps_per_execution: int) -> Feed:
         config, images = self.run.config, self.images
-        return Feed(
-            images if config.conditional else ImageSet(images.name, images.images),
-            self.scaler,
-            config.batch_size,
-            config.seed,
-            first_step=self.history.step,
-            last_step=self.total_steps,
-            second=self.train_step.loss.pairs,
-            share=(self.replicas.worker, self.replicas.workers),
-            steps_per_execution=steps_per_execution,
-        )
+        share = (self.replicas.worker, self.replicas.workers)
+        plan = BatchPlan(config.batch_size, config.seed, self.train_step.loss.pairs, share)
+        labeled = images if config.conditional else ImageSet(images.name, images.images)
+        return Feed(labeled, self.scaler, plan, range(self.history.step, self.total_steps), steps_per_execution)
 
     def _steps_ahead(self, steps_per_execution: int) -> int:
         """As many as one execution takes where they begin at a multiple of it and lie in one epoch; otherwise one.
