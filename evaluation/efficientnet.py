@@ -147,44 +147,56 @@ def _pickled_value(content: bytes, start: int):
 
     A class is represented by its name, and a call by its arguments.
     """
-    stack, marks, memory = [], [], {}
     file = io.BytesIO(content)
     file.seek(start)
-
-    def since_mark() -> list:
-        place = marks.pop()
-        found = stack[place:]
-        del stack[place:]
-        return found
-
+    described = _Described()
     for operation, argument, _ in pickletools.genops(file):
-        match operation.name:
+        described.take(operation.name, argument)
+    return described.stack.pop(), file.tell() - start
+
+
+# What operations without an argument put on the pile, made anew each time since some are filled later.
+_VALUES = {
+    "EMPTY_DICT": dict,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+}
+
+
+class _Described:
+    """The values that a pickle describes, piled up as its operations say, without a class or a call among them."""
+
+    def __init__(self) -> None:
+        self.stack: list = []
+        self._marks: list[int] = []
+        self._memory: dict[int, object] = {}
+
+    def take(self, operation: str, argument: object) -> None:
+        stack = self.stack
+        match operation:
             case "PROTO" | "STOP" | "BINPERSID":  # a persistent id is kept as it is
                 pass
             case "MARK":
-                marks.append(len(stack))
+                self._marks.append(len(stack))
             case "BINPUT" | "LONG_BINPUT":
-                memory[argument] = stack[-1]
+                self._memory[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
-                stack.append(memory[argument])
+                stack.append(self._memory[argument])
             case "GLOBAL":
                 stack.append(argument.split()[-1])
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "EMPTY_LIST":
-                stack.append([])
             case "TUPLE":
-                stack.append(tuple(since_mark()))
+                stack.append(tuple(self._since_mark()))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                count = int(operation.name[-1])
+                count = int(operation[-1])
                 stack[-count:] = [tuple(stack[-count:])]
             case "APPENDS":
-                values = since_mark()
+                values = self._since_mark()
                 stack[-1].extend(values)
             case "SETITEMS":
-                pairs = since_mark()
+                pairs = self._since_mark()
                 stack[-1].update(zip(pairs[::2], pairs[1::2], strict=True))
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
@@ -194,10 +206,11 @@ def _pickled_value(content: bytes, start: int):
                 stack.append({} if name == "OrderedDict" else arguments)
             case "BUILD":  # attributes of a dict, which nothing here needs
                 stack.pop()
-            case "NONE":
-                stack.append(None)
-            case "NEWTRUE" | "NEWFALSE":
-                stack.append(operation.name == "NEWTRUE")
             case _:
-                stack.append(argument)
-    return stack.pop(), file.tell() - start
+                stack.append(_VALUES[operation]() if operation in _VALUES else argument)
+
+    def _since_mark(self) -> list:
+        place = self._marks.pop()
+        values = self.stack[place:]
+        del self.stack[place:]
+        return values

@@ -49,28 +49,40 @@ def classes_by_folder(names: Iterable[str], folders: Iterable[str], level: int |
         numbers.append(ways.setdefault(way, len(ways)))
         first_of.setdefault(way, name)
     paths = [PurePosixPath(way).parts for way in ways]
+    shared = _shared_folders(paths) if level is None else level - 1
     if level is None:
-        shared = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
         if all(len(path) == shared for path in paths):
             return FolderClasses()  # all lie in one folder
         beside = [way for way, path in zip(ways, paths, strict=True) if len(path) <= shared]
         if beside:
             count = int(np.isin(numbers, [ways[way] for way in beside]).sum())
-            return FolderClasses(
-                doubt=f"no classes: {count:,} pictures lie beside the folders ({first_of[beside[0]]})",
-                other_level=shared + 1,
-            )
-        if {path[shared].casefold() for path in paths} <= PARTS and any(len(path) > shared + 1 for path in paths):
-            parts = ", ".join(sorted({path[shared] for path in paths}))
-            return FolderClasses(
-                doubt=f"no classes: the folders {parts} look like parts of a data set", other_level=shared + 2
-            )
-    else:
-        shared = level - 1
-        if all(len(path) <= shared for path in paths):
-            raise ValueError(
-                f"expected class_level of at most {max(map(len, paths))}, the deepest folders, got {level}; choose less"
-            )
+            doubt = f"no classes: {count:,} pictures lie beside the folders ({first_of[beside[0]]})"
+            return FolderClasses(doubt=doubt, other_level=shared + 1)
+        parts = _parts_of_a_data_set(paths, shared)
+        if parts:
+            doubt = f"no classes: the folders {', '.join(parts)} look like parts of a data set"
+            return FolderClasses(doubt=doubt, other_level=shared + 2)
+    elif all(len(path) <= shared for path in paths):
+        raise ValueError(
+            f"expected class_level of at most {max(map(len, paths))}, the deepest folders, got {level}; choose less"
+        )
+    return _classes_at(shared, paths, numbers, folders)
+
+
+def _shared_folders(paths: list[tuple[str, ...]]) -> int:
+    """How many folders all paths begin with."""
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+
+
+def _parts_of_a_data_set(paths: list[tuple[str, ...]], depth: int) -> list[str]:
+    """The names of the folders at this depth where they are parts such as train and test, with folders in them."""
+    names = sorted({path[depth] for path in paths})
+    is_divided = {name.casefold() for name in names} <= PARTS and any(len(path) > depth + 1 for path in paths)
+    return names if is_divided else []
+
+
+def _classes_at(shared: int, paths: list[tuple[str, ...]], numbers: list[int], folders: Iterable[str]) -> FolderClasses:
+    """The folders below `shared` others are the classes. numbers: of each picture, which of the paths it lies in."""
     class_names = sorted({path[shared] for path in paths if len(path) > shared})
     index = {name: label for label, name in enumerate(class_names)}
     labels = np.array([index[path[shared]] if len(path) > shared else -1 for path in paths], np.int64)

@@ -274,6 +274,13 @@ def _table(facts: dict[str, str]) -> str:
 # The card
 
 
+LIMITS = """## Limits
+
+*Fill in what the images must not be used for.* A GAN reproduces what its data shows, including gaps and biases, and may
+reproduce single training images: `generate.py --nearest 5` puts generated images beside the nearest training images.
+"""
+
+
 def model_card(run: RunFolder, images: ImageSet) -> str:
     """README.md: front matter that hubs read, then what the network is, how to use it, and what it was trained on.
 
@@ -293,20 +300,7 @@ def model_card(run: RunFolder, images: ImageSet) -> str:
 A generator of {height}×{width} {kind} images: a GAN, trained with Pixelwright on {run.image_total:,} images
 ({len(records)} epochs{time}).
 
-{picture}## Use it
-
-`generator.keras` loads in stock Keras, without this project's code:
-
-```python
-import keras
-import numpy as np
-
-generator = keras.saving.load_model("generator.keras", compile=False)
-{_sampling_code(run)}```
-
-`python generate.py {shlex.quote(run.path.name)} --seeds 0-99 --output images/`, run with Pixelwright, writes exact PNG
-files.
-
+{picture}{_how_to_use(run)}
 ## Training data
 
 {_plain(images.name)}: {run.image_total:,} images, {run.image_dtype}. *Fill in where they come from and under which
@@ -322,10 +316,23 @@ Versions: {", ".join(f"{name} {version}" for name, version in _versions(run).ite
 
 {_evaluation(records)}
 
-## Limits
+{LIMITS}"""
 
-*Fill in what the images must not be used for.* A GAN reproduces what its data shows, including gaps and biases, and may
-reproduce single training images: `generate.py --nearest 5` puts generated images beside the nearest training images.
+
+def _how_to_use(run: RunFolder) -> str:
+    return f"""## Use it
+
+`generator.keras` loads in stock Keras, without this project's code:
+
+```python
+import keras
+import numpy as np
+
+generator = keras.saving.load_model("generator.keras", compile=False)
+{_sampling_code(run)}```
+
+`python generate.py {shlex.quote(run.path.name)} --seeds 0-99 --output images/`, run with Pixelwright, writes exact PNG
+files.
 """
 
 
