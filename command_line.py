@@ -25,6 +25,7 @@ from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
 
 MOST_SEEDS = 100_000
 CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
+BEST_HELP = "use the weights with the best distance, which train.py --evaluate-every kept (default: the last)"
 LESS_MEMORY = "choose a smaller batch, size or count, or close other programs"
 LEAST_ADDRESS_SPACE = 3 * 2**30  # bytes; with less TensorFlow aborts or waits for ever
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from command_line import (
+    BEST_HELP,
     CACHE_HELP,
     DONE,
     ArgumentParser,
@@ -88,11 +89,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "subject", metavar="RUN|IMAGES", help="a run folder from train.py, or a data set of images (see below)"
     )
-    parser.add_argument(
-        "--best",
-        action="store_true",
-        help="evaluate the run's best weights, generator_best.keras from train.py --evaluate-every (default: the last)",
-    )
+    parser.add_argument("--best", action="store_true", help=BEST_HELP)
     real = parser.add_argument_group("real images (default: those of the run)")
     real.add_argument(
         "--data", metavar="NAME|PATH", help="the data set to compare with; its labels train the classifier"

@@ -3,7 +3,15 @@
 import sys
 from pathlib import Path
 
-from command_line import DONE, ArgumentParser, import_tensorflow, one_line_errors, quiet_libraries, run_command
+from command_line import (
+    BEST_HELP,
+    DONE,
+    ArgumentParser,
+    import_tensorflow,
+    one_line_errors,
+    quiet_libraries,
+    run_command,
+)
 from exporting.request import FORMATS, PRECISIONS, ExportRequest, choose_format
 from runs import RunFolder
 
@@ -68,9 +76,7 @@ def build_parser() -> ArgumentParser:
         default="float32",
         help="type of the stored weights: float16 halves the file and moves some values by a level (default float32)",
     )
-    parser.add_argument(
-        "--best", action="store_true", help="use the weights with the best distance, generator_best.keras"
-    )
+    parser.add_argument("--best", action="store_true", help=BEST_HELP)
     parser.add_argument(
         "--raw", action="store_true", help="export the generator's own scaled float32 values instead of pixels"
     )

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from command_line import (
+    BEST_HELP,
     DONE,
     ArgumentParser,
     import_tensorflow,
@@ -161,9 +162,7 @@ def add_how(how: argparse._ActionsContainer) -> None:
         help="show each image beside its N nearest training images, to reveal copies",
     )
     how.add_argument("--data", metavar="NAME|PATH", help="with --nearest: the training images, if they have moved")
-    how.add_argument(
-        "--best", action="store_true", help="use the weights with the best distance, which --evaluate-every kept"
-    )
+    how.add_argument("--best", action="store_true", help=BEST_HELP)
 
 
 def add_where(where: argparse._ActionsContainer) -> None:

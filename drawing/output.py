@@ -15,7 +15,7 @@ from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
 from errors import InputError, words
 from files import check_place, write_array
 from image_datasets import ImageSet
-from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation, save_image, save_images
+from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation, save_image, save_images, to_display
 from preprocessing import PixelScaler
 from runs import RunFolder
 
@@ -116,7 +116,7 @@ def write_images(
         case "animation":
             frames = np.concatenate(list(batches))
             scale = scale or -(-SMALLEST_FRAME // min(frames.shape[1:3]))
-            save_animation(output, frames, SECONDS_PER_FRAME, maximum=scaler.maximum_, scale=scale)
+            save_animation(output, to_display(frames, scaler.maximum_), SECONDS_PER_FRAME, scale=scale)
         case "array":
             labels = {}
             if run.class_count:  # so that the result can serve as training data

@@ -86,14 +86,20 @@ def draw_sheet(panels: Sequence[Panel], scale: int = 1, row_names: Sequence[str]
     for panel, grid, left in zip(panels, grids, lefts, strict=True):
         sheet[margin + top : margin + top + grid.shape[0], left : left + grid.shape[1]] = grid
         pen.text((left, margin), panel.title, fill=255, font=font_for(panel.title, size))
-        for index, caption in enumerate(panel.captions):
-            row, column = divmod(index, panel.columns)
-            place = (left + column * step[1] + cell[1] // 2, margin + top + row * step[0] + cell[0] + 1)
-            pen.text(place, caption, fill=255, font=font_for(caption, size), anchor="ma")
+        _write_captions(pen, panel, np.array([margin + top, left]), cell, step, size)
     for row, name in enumerate(names):
         place = (margin + names_width - MARGIN, margin + top + row * step[0] + cell[0] // 2)
         pen.text(place, name, fill=255, font=font_for(name, size), anchor="rm")
     return _inked(sheet, np.asarray(ink))
+
+
+def _write_captions(
+    pen: ImageDraw.ImageDraw, panel: Panel, corner: np.ndarray, cell: np.ndarray, step: np.ndarray, size: int
+) -> None:
+    """Below the middle of each image. corner, cell, step: (y, x) of the panel, an image, and from one to the next."""
+    for index, caption in enumerate(panel.captions):
+        y, x = corner + divmod(index, panel.columns) * step + (cell[0] + 1, cell[1] // 2)
+        pen.text((x, y), caption, fill=255, font=font_for(caption, size), anchor="ma")
 
 
 def _checked_rows(panels: Sequence[Panel], scale: int, row_names: Sequence[str]) -> int:

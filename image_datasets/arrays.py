@@ -143,18 +143,24 @@ def _check_shape(path: Path, key: str | None, images: np.ndarray) -> None:
         )
 
 
-def _levels_of(
-    path: Path, images: np.ndarray, options: ReadingOptions
-) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
-    """Floats as levels: uint8 where all lie at its 256 levels, as those of images of 8 bits do, uint16 otherwise."""
-    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in CHANNEL_COUNTS:
-        raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1, 3 or 4 channels, got {images.shape}")
+def _lowest_and_highest(path: Path, images: np.ndarray) -> tuple[float, float]:
+    """Of all values. Raises ValueError for NaN and infinity."""
     lowest, highest, finite = np.inf, -np.inf, True
     for piece in _pieces(path, images):
         finite = finite and bool(np.isfinite(piece).all())
         lowest, highest = min(lowest, float(piece.min())), max(highest, float(piece.max()))
     if not finite:
         raise ValueError(f"{path}: expected finite values, got NaN or infinity; leave those images out")
+    return lowest, highest
+
+
+def _levels_of(
+    path: Path, images: np.ndarray, options: ReadingOptions
+) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
+    """Floats as levels: uint8 where all lie at its 256 levels, as those of images of 8 bits do, uint16 otherwise."""
+    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in CHANNEL_COUNTS:
+        raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1, 3 or 4 channels, got {images.shape}")
+    lowest, highest = _lowest_and_highest(path, images)
     if options.value_range is None:
         raise FloatsNeedRange(path, images, (lowest, highest), options.alpha)
     black, white = options.value_range

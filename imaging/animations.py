@@ -11,6 +11,7 @@ from files import atomic_path
 from imaging.checks import check_dtype, checked_set
 from imaging.reading import ImageFileError
 from imaging.transparency import on_checkers
+from imaging.writing import check_place
 
 CAPTION_HEIGHT = 24  # pixels
 
@@ -39,7 +40,6 @@ def save_animation(
     frames: np.ndarray,
     seconds_per_frame: float = 0.2,
     last_frame_seconds: float | None = None,
-    maximum: float = 65535,
     scale: int = 1,
     captions: Sequence[str] = (),
 ) -> None:
@@ -47,9 +47,9 @@ def save_animation(
 
     WebP, written losslessly, and APNG keep every value. GIF keeps gray frames and frames of at most 256 colors exactly;
     each other frame gets its own 256 colors, dithered, and RGBA is put on a checkered ground. uint16 goes through
-    `to_display`; `maximum` becomes white. Times are in seconds, rounded to GIF's hundredths. `last_frame_seconds` shows
-    the last frame longer; None: as long as the others. `scale` enlarges each pixel to a square of that side.
-    `captions`, one for each frame or none at all, are printed above the frames.
+    `to_display`, which frames with another white than 65535 need before. Times are in seconds, rounded to GIF's
+    hundredths. `last_frame_seconds` shows the last frame longer; None: as long as the others. `scale` enlarges each
+    pixel to a square of that side. `captions`, one for each frame or none at all, are printed above the frames.
 
     Raises TypeError unless uint8 or uint16, ValueError for other shapes, for a path with another ending, for a wrong
     number of captions, and for times outside 0.02 to 655 seconds, which players or the format do not support.
@@ -57,29 +57,33 @@ def save_animation(
     path = Path(path)
     _check_path(path)
     suffix = path.suffix.lower()
-    frames = to_display(checked_set(frames, "frames"), maximum)
+    frames = to_display(checked_set(frames, "frames"))
     if suffix == ".gif":
         frames = on_checkers(frames)
     seconds = _frame_times(len(frames), seconds_per_frame, last_frame_seconds)
     if captions and len(captions) != len(frames):
         raise ValueError(f"expected a caption for each of {len(frames)} frames, got {len(captions)}")
-    size = (frames.shape[2] * scale, frames.shape[1] * scale)
-    picture_of = _palette_picture if suffix == ".gif" else _exact_picture
-    pictures = [picture_of(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
-    if captions:
-        pictures = [_captioned(picture, words) for picture, words in zip(pictures, captions, strict=True)]
+    pictures = _pictures(frames, suffix, scale, captions)
     with atomic_path(path) as partial:
         pictures[0].save(
             partial,
             {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}[suffix],
             save_all=True,
             append_images=pictures[1:],
-            duration=[
-                round(duration * 100) * 10 for duration in seconds
-            ],  # milliseconds, in whole hundredths of a second for GIF
+            duration=[round(one * 100) * 10 for one in seconds],  # milliseconds, in GIF's whole hundredths of a second
             loop=0,
             **{".gif": {"optimize": False}, ".webp": {"lossless": True, "exact": True}, ".apng": {}}[suffix],
         )
+
+
+def _pictures(frames: np.ndarray, suffix: str, scale: int, captions: Sequence[str]) -> list[Image.Image]:
+    """uint8 frames as the format keeps them, enlarged, each below its caption if there are any."""
+    size = (frames.shape[2] * scale, frames.shape[1] * scale)
+    picture_of = _palette_picture if suffix == ".gif" else _exact_picture
+    pictures = [picture_of(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
+    if not captions:
+        return pictures
+    return [_captioned(picture, words) for picture, words in zip(pictures, captions, strict=True)]
 
 
 def _check_path(path: Path) -> None:
@@ -88,8 +92,7 @@ def _check_path(path: Path) -> None:
             f"{path}: expected a name ending in {', '.join(ANIMATION_SUFFIXES)} for an animation, got "
             f"{path.suffix or 'no suffix'!r}"
         )
-    if not path.parent.is_dir():
-        raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
+    check_place(path)
 
 
 def _frame_times(count: int, each: float, last: float | None) -> list[float]:

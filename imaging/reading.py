@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -52,23 +53,19 @@ def load_image(
 ) -> np.ndarray:
     """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C = 1 (gray), 3 (RGB) or 4 (RGBA), upright.
 
-    The values are the stored ones, with three lossless conversions: palette indices become their RGB colors; gray of
-    1, 2 and 4 bits becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Color profiles are ignored.
-    Conversions that lose something must be requested.
+    Stored values, with three lossless conversions: palette indices become their RGB colors; gray of 1, 2 and 4 bits
+    becomes v * 255, v * 85 and v * 17; the EXIF orientation is applied. Color profiles are ignored.
 
     Args:
-        source: a path or an open binary file, such as a member of a zip; messages call it `name`. The content decides
-            the format, not the suffix.
+        source: a path or an open binary file; messages call it `name`. The content decides the format, not the suffix.
         alpha: pixels that are not opaque (RGBA, gray with alpha, tRNS) are an error unless "drop" takes the stored
-            colors, or "white" or "black" puts the image on that background. An alpha channel that is opaque everywhere
-            is left out. "keep" gives RGBA of every file, (H, W, 4), with the stored colors; without transparency it is
-            opaque.
-        cmyk: CMYK is an error unless "convert" requests Pillow's plain conversion without color profiles.
-        frame: files with several frames (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen,
-            counted from 0.
-        max_pixels: the largest width times height; more is an error before anything is decoded. So are more than
-            64 MiB of pixels that are over 200 times the size of the file, as in a bomb or in a flat picture. None
-            allows both, up to Pillow's own limit.
+            colors, or "white" or "black" is the background; an alpha channel that is opaque everywhere is left out.
+            "keep" gives RGBA of every file, with the stored colors, opaque where there is no transparency.
+        cmyk: an error unless "convert" requests Pillow's plain conversion without color profiles.
+        frame: files with several (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from 0.
+        max_pixels: the largest width times height; more is an error before anything is decoded, and so are more than
+            64 MiB of pixels over 200 times the size of the file, as in a bomb or a flat picture. None allows both, up
+            to Pillow's own limit.
 
     Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
     truncated and damaged files, for integers of more than 16 bits, for signed and floating-point pixels, and for NPY
@@ -79,19 +76,39 @@ def load_image(
     >>> pixels.shape, pixels.dtype.name, int(pixels.max())
     ((3, 4, 1), 'uint8', 255)
     """
-    if alpha not in (None, "keep", "drop", "white", "black"):
-        raise ValueError(f"expected alpha None, 'keep', 'drop', 'white' or 'black', got {alpha!r}")
-    if cmyk not in (None, "convert"):
-        raise ValueError(f"expected cmyk None or 'convert', got {cmyk!r}")
-    if frame is not None and frame < 0:
-        raise ValueError(f"expected a frame number from 0, got {frame}")
-    if name is None:
-        name = str(getattr(source, "name", "image file")) if hasattr(source, "read") else os.fspath(source)
+    wanted = _Wanted(alpha, cmyk, frame, max_pixels)
+    return _load(source, _name_of(source) if name is None else name, wanted)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of a file, as `load_image` has it. Raises ValueError for values that nothing means."""
+
+    alpha: str | None
+    cmyk: str | None
+    frame: int | None
+    max_pixels: int | None
+
+    def __post_init__(self) -> None:
+        if self.alpha not in (None, "keep", "drop", "white", "black"):
+            raise ValueError(f"expected alpha None, 'keep', 'drop', 'white' or 'black', got {self.alpha!r}")
+        if self.cmyk not in (None, "convert"):
+            raise ValueError(f"expected cmyk None or 'convert', got {self.cmyk!r}")
+        if self.frame is not None and self.frame < 0:
+            raise ValueError(f"expected a frame number from 0, got {self.frame}")
+
+
+def _name_of(source: str | os.PathLike | BinaryIO) -> str:
+    return str(getattr(source, "name", "image file")) if hasattr(source, "read") else os.fspath(source)
+
+
+def _load(source: str | os.PathLike | BinaryIO, name: str, wanted: _Wanted) -> np.ndarray:
+    """The pixels of a file. Whatever a decoder raises becomes an ImageFileError that names it."""
     try:
         data = _read_bytes(source)
         if data.startswith(_NPY_SIGNATURE):
-            return with_alpha(_decode_array(data, max_pixels), alpha)
-        return _decode_picture(data, name, alpha, cmyk, frame, max_pixels)
+            return with_alpha(_decode_array(data, wanted.max_pixels), wanted.alpha)
+        return _decode_picture(data, name, wanted)
     except ImageFileError as error:
         raise error.about(name) from None
     except UnreadableFile as error:
@@ -184,23 +201,24 @@ def _check_ratio(picture: Image.Image, data: bytes) -> None:
         )
 
 
-def _decode_picture(
-    data: bytes, name: str, alpha: str | None, cmyk: str | None, frame: int | None, max_pixels: int | None
-) -> np.ndarray:
+def _open_picture(data: bytes, name: str) -> Image.Image:
     unmarked = _unmarked_kind(name)
     try:
-        picture = Image.open(io.BytesIO(data), formats=(*_PILLOW_FORMATS, *([unmarked.pillow] if unmarked else ())))
+        return Image.open(io.BytesIO(data), formats=(*_PILLOW_FORMATS, *([unmarked.pillow] if unmarked else ())))
     except UnidentifiedImageError:
         raise ImageFileError(_unidentified_reason(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageFileError(f"expected an image of a sane size, got a decompression bomb: {error}") from None
-    with picture:
-        _check_size(*picture.size, max_pixels)
-        if max_pixels is not None:
+
+
+def _decode_picture(data: bytes, name: str, wanted: _Wanted) -> np.ndarray:
+    with _open_picture(data, name) as picture:
+        _check_size(*picture.size, wanted.max_pixels)
+        if wanted.max_pixels is not None:
             _check_ratio(picture, data)
-        _choose_frame(picture, frame)
+        _choose_frame(picture, wanted.frame)
         if picture.format == "TIFF":
-            _check_tiff(picture, alpha)
+            _check_tiff(picture, wanted.alpha)
             missing = missing_pixels(picture, data)
             if missing is not None:
                 raise ImageFileError(
@@ -214,16 +232,16 @@ def _decode_picture(
         orientation = 1
         if _is_deep_rgb_tiff(picture):
             orientation = picture.tag_v2.get(_ORIENTATION, 1)
-            pixels = _decode_deep_tiff(data, frame or 0)
+            pixels = _decode_deep_tiff(data, wanted.frame or 0)
         elif picture.format == "PPM" and data[:2] in (b"P2", b"P3", b"P5", b"P6"):
             pixels = _decode_portable(picture, data)
         elif _is_deep_color_png(data):
-            pixels = _decode_deep_png(data, frame or 0)
+            pixels = _decode_deep_png(data, wanted.frame or 0)
         elif picture.format == "TIFF":
-            pixels = _decode_tiff(picture, cmyk)
+            pixels = _decode_tiff(picture, wanted.cmyk)
         else:
-            pixels = _decode_with_pillow(picture, cmyk)
-        pixels = with_alpha(_with_opacity(pixels, _transparent_color(picture, data)), alpha)
+            pixels = _decode_with_pillow(picture, wanted.cmyk)
+        pixels = with_alpha(_with_opacity(pixels, _transparent_color(picture, data)), wanted.alpha)
         if picture.format != "TIFF":  # Pillow rotates a TIFF itself, in load()
             orientation = _exif_orientation(picture)
     return _upright(pixels, orientation)

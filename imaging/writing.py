@@ -51,15 +51,20 @@ def save_image(
     path = Path(path)
     pixels = _checked_pixels(path, _stretched(path, array, low, high, dtype))
     check_format(path, pixels)
+    check_place(path)
+    with atomic_path(path) as partial:
+        _write_file(partial, pixels)
+        _compare(path, partial, pixels)
+
+
+def check_place(path: Path) -> None:
+    """Raises ImageFileError unless `path` is a place for a file: in a folder that is there, and none itself."""
     if path.is_dir():
         raise ImageFileError(
             f"{path}: expected the name of a file to write, got a folder; add a name such as image.png"
         )
     if not path.parent.is_dir():
         raise ImageFileError(f"{path}: expected an existing folder to write to, got {path.parent}; create it first")
-    with atomic_path(path) as partial:
-        _write_file(partial, pixels)
-        _compare(path, partial, pixels)
 
 
 def _stretched(

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import QUICKEST, train_here
 
 import train
 from files import check_keras_file
@@ -85,18 +84,10 @@ def test_losses_beyond_all_bounds_end_the_training(losses):
         Training._check_finite(training, losses)
 
 
-@pytest.fixture(scope="module")
-def finished(image_file, tmp_path_factory) -> Path:
-    """A run of one epoch of two steps."""
-    path = tmp_path_factory.mktemp("runs") / "run"
-    train_here("--data", image_file, "--run-dir", path, "--epochs", 1, "--batch-size", 24, *QUICKEST)
-    return path
-
-
 @pytest.fixture
-def run(finished, tmp_path) -> Path:
-    """A copy of it."""
-    shutil.copytree(finished, tmp_path / "run")
+def run(trained_run, tmp_path) -> Path:
+    """A copy of a run of two epochs."""
+    shutil.copytree(trained_run, tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -124,10 +115,10 @@ def test_a_renamed_run_does_not_write_into_another(run, run_script, monkeypatch)
         return advance(self, *words)
 
     monkeypatch.setattr(ProgressLines, "advance", rename)
-    outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 2)
+    outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 3)
     _, error = outcome.stderr.splitlines()  # after the line of what was read
     assert outcome.status == 2 and "got another folder or none" in error
-    assert len(RunFolder.open(run).load_metrics()) == len(RunFolder.open(moved).load_metrics()) == 1
+    assert len(RunFolder.open(run).load_metrics()) == len(RunFolder.open(moved).load_metrics()) == 2
 
 
 def test_a_run_that_cannot_be_written_says_what_helps_and_goes_on(run, run_script, monkeypatch):
@@ -136,9 +127,9 @@ def test_a_run_that_cannot_be_written_says_what_helps_and_goes_on(run, run_scrip
 
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "save_metrics", fail)
-        outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 2)
+        outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 3)
     _, error = outcome.stderr.splitlines()  # after the line of what was read
     assert outcome.status == 2 and "metrics.jsonl: no space left on device; free the disk" in error
     assert "continue with --resume" in error
     assert run_script(train, "--run-dir", run, "--resume").status == 0
-    assert len(RunFolder.open(run).load_metrics()) == 2
+    assert len(RunFolder.open(run).load_metrics()) == 3

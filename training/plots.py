@@ -192,5 +192,4 @@ def animate_samples(path: str | os.PathLike, samples: list, maximum: float) -> N
     frames = np.stack([load_image(path) for path in paths])
     captions = [f"epoch {int(path.stem.split('_')[1])}" for path in paths]
     scale = max(1, COMPARISON_SIDE // frames.shape[2])
-    how = {"seconds_per_frame": 0.4, "last_frame_seconds": 2.0, "maximum": maximum}
-    save_animation(path, frames, **how, scale=scale, captions=captions)
+    save_animation(path, to_display(frames, maximum), 0.4, last_frame_seconds=2.0, scale=scale, captions=captions)

@@ -19,6 +19,7 @@ import numpy as np
 from config import TrainingConfig
 from files import write_text
 from image_datasets import ImageSet
+from progress import time_in_words
 from runs import RunFolder
 
 REPORT, CARD = "report.html", "README.md"
@@ -120,7 +121,7 @@ def report_page(run: RunFolder, images: ImageSet) -> str:
 def _lead(run: RunFolder, records: list[dict]) -> str:
     height, width, channels = run.image_shape
     kind = KINDS[channels]
-    time = f" in {duration(records[-1]['seconds'])}" if records else ""
+    time = f" in {time_in_words(records[-1]['seconds'])}" if records else ""
     return (
         f"A GAN trained on {run.image_total:,} {kind} images of {height}×{width} pixels: {len(records)} of "
         f"{run.config.epochs} epochs{time}."
@@ -135,7 +136,7 @@ def _key_numbers(run: RunFolder, records: list[dict]) -> dict[str, str]:
         "epochs": f"{last['epoch']} of {run.config.epochs}",
         "steps": f"{last['step']:,}",
         "images seen": f"{last['images_seen']:,}",
-        "training time": duration(last["seconds"]),
+        "training time": time_in_words(last["seconds"]),
         "images per second": f"{last['images_per_second']:,.0f}",
         "generator loss": f"{last['generator_loss']:.3f}",
         "discriminator loss": f"{last['discriminator_loss']:.3f}",
@@ -149,17 +150,6 @@ def _key_numbers(run: RunFolder, records: list[dict]) -> dict[str, str]:
 def _best(records: list[dict]) -> dict | None:
     measured = [record for record in records if "frechet_distance" in record]
     return min(measured, key=lambda record: record["frechet_distance"], default=None)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that fits.
-
-    >>> duration(42.4), duration(372), duration(9000)
-    ('42 seconds', '6.2 minutes', '2.5 hours')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.1f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
 def _tiles(numbers: dict[str, str]) -> str:
@@ -293,7 +283,7 @@ def model_card(run: RunFolder, images: ImageSet) -> str:
     samples = run.samples()
     picture = f"![Generated images, seeds in order, none selected](samples/{samples[-1].name})\n\n" if samples else ""
     classes = f"\nClasses: {_plain(_classes(images))}.\n" if images.class_names else ""
-    time = f" in {duration(records[-1]['seconds'])}" if records else ""
+    time = f" in {time_in_words(records[-1]['seconds'])}" if records else ""
     return f"""{_front_matter(run)}
 # {title}
 
