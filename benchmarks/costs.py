@@ -1,12 +1,11 @@
-"""What training costs as the work grows: images a second and peak memory by batch size and by image size.
+"""What training costs as the work grows: images per second and peak memory by batch size and by image size.
 
 python benchmarks/costs.py
 python benchmarks/costs.py --preset dcgan --seconds 10 --json costs.json
 
-Every row is a process of its own that trains on random pixels which stay in memory. The rate is images a second of
-processor time, the median of three turns after the first steps, which compile: a second of two quiet cores has two of
-them. Memory is the most that was resident, with TensorFlow's own share, about
-half a gibibyte, in it. How memory and time grow with the number of images is measured by benchmarks/streaming.py.
+Each row comes from its own process, which trains on random pixels in memory. The rate is in images per second of
+processor time, the median of three turns after the first steps, which compile; two quiet cores deliver two such seconds
+per second. Memory is the resident peak, including TensorFlow's own share of about half a gibibyte. How memory and time grow with the number of images is measured by benchmarks/streaming.py.
 """
 
 import argparse

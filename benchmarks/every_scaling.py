@@ -1,4 +1,4 @@
-"""The same short run under every scaling that a generator can be trained on, side by side in one picture.
+"""The same short run with every scaling that a generator can be trained on, side by side in one picture.
 
 python benchmarks/every_scaling.py --output docs/images/every-scaling.png
 """
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def train(run: Path, scaling: str, epochs: int) -> None:
-    """One run of train.py; a run that was interrupted goes on."""
+    """One run of train.py; an interrupted run is resumed."""
     started = ["--resume"] if (run / "config.json").exists() else []
     command = [sys.executable, ROOT / "train.py", "--run-dir", run, "--scaling", scaling, "--epochs", epochs]
     command += ["--preset", "dcgan", "--image-size", 16, "--image-count", 8000, "--batch-size", 32, *started]

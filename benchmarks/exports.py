@@ -1,7 +1,7 @@
 """Every format of export.py for one or more runs, as a table: python benchmarks/exports.py RUN…
 
-Each file is written, opened in its own runtime, and compared with generate.py on seeds 0 to 63; files go into a folder
-that is removed. The page is opened in Chromium where there is one. Times are of this machine, all its cores.
+Each file is written, opened in its own runtime, and compared with generate.py on seeds 0 to 63; the files go into a
+temporary folder. The page is opened in Chromium if there is one. Times are those of this machine with all its cores.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def table_rows(run: RunFolder) -> list[str]:
-    """A row for each format and precision; a refused file says so."""
+    """A row for each format and precision, including refused ones."""
     from exporting.trained import TrainedGenerator
     from exporting.writing import export_generator
 

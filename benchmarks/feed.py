@@ -3,10 +3,10 @@
 python benchmarks/feed.py                                      # drawn digits, in memory and from files
 python benchmarks/feed.py --data cifar10.zip --batch-size 128 --json feed.json
 
-For each source of images the same compiled step runs in turns: with one batch that stays where the step wants it, and
-with the batches of `training.feed.Feed`, losses read and kept as training/loop.py does. Pictures, files and progress
-are left out of both. A turn that reaches into the next epoch also pays for its order. The ratio of a pair of turns is
-what counts; the median and the range over all pairs are shown.
+For each source of images, the same compiled step runs alternately with one batch that is already in place, and with the
+batches of `training.feed.Feed`, reading and keeping the losses as training/loop.py does. Both leave out pictures, files
+and progress. A turn that reaches the next epoch also includes computing its order. What counts is the ratio of each
+pair of turns; the table shows its median and range.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def load_from(source: str, images: ImageSet, folder: Path) -> ImageSet:
-    """The images, read again from where `source` says; from a folder or a zip they are decoded on demand."""
+    """The images, read again from `source`; from a folder or a zip, they are decoded on demand."""
     if source == "memory":
         return images
     if source == "npy":
@@ -95,7 +95,7 @@ def load_from(source: str, images: ImageSet, folder: Path) -> ImageSet:
 
 
 def compare(images: ImageSet, config: TrainingConfig, steps: int | None, repeats: int) -> dict:
-    """Seconds of every turn, and images/s of both and their ratio: median, lowest, highest."""
+    """The seconds of every turn, and the images/s of both and their ratio: median, lowest, highest."""
     steps = steps or len(images.images) // config.batch_size
     scaler = PixelScaler(config.scaling).fit_batches(images.blocks())
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
@@ -130,7 +130,7 @@ def compare(images: ImageSet, config: TrainingConfig, steps: int | None, repeats
 
 
 def shuffled_pair(turn: int, *pair: tuple) -> tuple:
-    """Each comes first every other time, so that neither always runs on a warmer machine."""
+    """Alternates which comes first, so that neither always runs on a warmer machine."""
     return pair if turn % 2 == 0 else pair[::-1]
 
 
@@ -146,7 +146,7 @@ def run_fed(train_step, resident: Batch, feed: Feed, numbers: range) -> None:
 
 
 def read_losses(found: dict) -> tuple[float, ...]:
-    """What training/loop.py takes from each step."""
+    """The readings that training/loop.py takes from each step."""
     logits = np.asarray(found["real_logits"]), np.asarray(found["generated_logits"])
     scores = [float(of(part)) for part in logits for of in (np.mean, np.std)]
     return float(found["generator_loss"]), float(found["discriminator_loss"]), *scores

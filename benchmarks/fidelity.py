@@ -1,9 +1,9 @@
 """torch-fidelity on an exported generator, and our own distance on the same images: python benchmarks/fidelity.py RUN
 
-Needs `pip install torch-fidelity onnxruntime`. torch-fidelity draws from the .onnx file by itself, here from the latent
-vectors of its own seed; of a conditional run, which it cannot draw from, it reads image files. Its InceptionV3 has to
-be downloaded; without it, as here, both programs get the same small features: every image averaged down to 8×8 pixels.
-So the numbers say that both see the same images and compute the same distance, and nothing about quality.
+Needs `pip install torch-fidelity onnxruntime`. torch-fidelity itself generates images from the .onnx file, with latent
+vectors from its own seed; for a conditional run, which it cannot generate from, it reads image files. Its InceptionV3
+would have to be downloaded; instead, both programs get the same simple features: every image averaged down to 8×8
+pixels. So the numbers show that both see the same images and compute the same distance; they say nothing about quality.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def export_and_draw(run: RunFolder, path: Path, count: int) -> np.ndarray:
-    """Writes the .onnx file and draws, by this program, the images of torch-fidelity's latent vectors."""
+    """Writes the .onnx file, and generates the images of torch-fidelity's latent vectors with this program."""
     from exporting.trained import TrainedGenerator
     from exporting.writing import export_generator
     from models.sampling import generate_images

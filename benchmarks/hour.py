@@ -1,10 +1,10 @@
-"""Pictures of long runs: what they draw, and how distance, recall and coverage went.
+"""Pictures of long runs: their images, and the course of distance, recall and coverage.
 
 python benchmarks/hour.py strip runs/hour runs/hour-classes --output strip.png
 python benchmarks/hour.py curves runs/hour/metrics.jsonl runs/hour-1/metrics.jsonl --output curves.png
 
-A strip has five rows of what each run draws from seeds 0 to 49; of a conditional run a column for each of its first ten
-classes, named above it. Curves need runs with --evaluate-every.
+A strip has five rows of each run's images from seeds 0 to 49; for a conditional run, one column for each of its first
+ten classes, with the name above. Curves need runs with --evaluate-every.
 """
 
 import argparse
@@ -52,14 +52,14 @@ def draw_strip(paths: list[Path], output: Path) -> None:
 
 
 def panel(run: RunFolder) -> tuple[np.ndarray, list[str]]:
-    """uint8 (height, width, 3), and the words above it."""
+    """uint8 (height, width, 3), and the text above it."""
     generator, scaler = run.load_generator(), run.load_scaler()
     latents = latents_from_seeds(range(ROWS * COLUMNS), run.config.latent_dim)
     if run.class_count:
         classes = np.arange(COLUMNS) % run.class_count
         labels, names = np.tile(classes, ROWS), [run.class_names[label] for label in classes]
     else:
-        labels, names = None, ["never told what is in an image"]
+        labels, names = None, ["trained without labels"]
     inputs = with_classes(latents, labels, run.class_count)
     grid = to_display(image_grid(generate_images(generator, scaler, inputs), ROWS, COLUMNS), scaler.maximum_)
     return np.broadcast_to(grid, (*grid.shape[:2], 3)).repeat(ZOOM, axis=0).repeat(ZOOM, axis=1), names

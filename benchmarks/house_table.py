@@ -3,9 +3,9 @@
 python benchmarks/house_table.py
 python benchmarks/house_table.py --root ../pixelwright-before
 
-A place is a hunk of the addition's recipe in CONTRIBUTING.md, or a list that goes stale when the recipe is applied: one
-that has all names that were there before, and lacks the new one. An option has a place wherever config.py and train.py
-name it. Works on any checkout of this project, so that two of them can be compared.
+A place is a hunk of the addition's recipe in CONTRIBUTING.md, or a list that is out of date once the recipe is applied:
+one with all the old names, but without the new one. An option has a place wherever config.py and train.py name it.
+Works on any checkout of this project, so that two can be compared.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 LONGEST, MOST_PARAMETERS = 40, 6
 BESIDE = ("tests", "benchmarks", "docs", "notebooks")
-# What CONTRIBUTING.md adds: the title, the name that is new, and the variables that hold those before it.
+# The additions of CONTRIBUTING.md: the title, the new name, and the variables that hold the old names.
 ADDITIONS = (
     ("A loss", "least_squares", ("LOSSES",)),
     ("A network", "dense", ("PRESETS",)),
@@ -73,7 +73,7 @@ def lines_by_room(root: Path) -> dict[str, int]:
 
 
 def functions_of(path: Path, root: Path) -> Iterator[tuple[str, int, int]]:
-    """Where each function is, its lines, decorators and docstring included, and its parameters without self and cls."""
+    """Each function's place, lines (with decorators and docstring) and parameters (without self and cls)."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
@@ -86,7 +86,7 @@ def functions_of(path: Path, root: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def places_of_an_option(root: Path) -> float:
-    """In how many places an option is written, the median over all; neighboring lines are one place."""
+    """In how many places an option is written: the median over all options; adjacent lines are one place."""
     config, train = ((root / name).read_text(encoding="utf-8") for name in ("config.py", "train.py"))
     tree = ast.parse(config)
     (fields,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainingConfig"]
@@ -98,13 +98,13 @@ def places_of_an_option(root: Path) -> float:
 
 
 def places(text: str, pattern: str) -> int:
-    """How many groups of lines have the pattern."""
+    """How many groups of adjacent lines contain the pattern."""
     lines = [number for number, line in enumerate(text.splitlines()) if re.search(pattern, line)]
     return sum(1 for before, line in zip([-9, *lines], lines, strict=False) if line - before > 2)
 
 
 def try_addition(root: Path, title: str, new: str, variables: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The recipe, and the places of the lists that it leaves stale."""
+    """The recipe, and the places of the lists that it leaves out of date."""
     recipe = recipe_of(root, title)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
@@ -121,7 +121,7 @@ def recipe_of(root: Path, title: str) -> str:
 
 
 def copy_project(root: Path, folder: Path) -> None:
-    """The Python files of the project, in a git repository of their own."""
+    """Copies the Python files of the project into a new git repository."""
     for path in project_files(root):
         if path.suffix in (".py", ".toml"):
             target = folder / path.relative_to(root)
@@ -131,7 +131,7 @@ def copy_project(root: Path, folder: Path) -> None:
 
 
 def names_in(root: Path, variables: tuple[str, ...]) -> set[str]:
-    """The names that tuples and the keys of dictionaries hold, wherever the program assigns them."""
+    """The names in the tuples and dictionary keys that the program assigns to these variables."""
     names: set[str] = set()
     for path in house_files(root):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -143,11 +143,11 @@ def names_in(root: Path, variables: tuple[str, ...]) -> set[str]:
 
 
 def stale_lists(root: Path, names: set[str], new: str) -> list[str]:
-    """The places of the lists that have all of `names` and lack `new`."""
+    """The places of the lists that contain all of `names` but not `new`."""
     found = {
         (str(path.relative_to(root)), line)
         for path in root.rglob("*.py")
-        if path.parent.name != "benchmarks"  # which compare some recipes, and stay comparable
+        if path.parent.name != "benchmarks"  # benchmarks compare a fixed set of recipes
         for line, text in lists_of(path)
         if names <= {*re.findall(r"\w+", text)} and new not in re.findall(r"\w+", text)
     }
@@ -157,7 +157,7 @@ def stale_lists(root: Path, names: set[str], new: str) -> list[str]:
 def lists_of(path: Path) -> Iterator[tuple[int, str]]:
     """The line and the words of each tuple, list, dictionary and string of a file, docstrings too.
 
-    Not of the dictionaries of tests: they hold what is expected for each name, and a test looks each name up.
+    Leaves out dictionaries in tests: they hold what is expected for each name, and a test looks up every name.
     """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         parts = [node]

@@ -1,9 +1,8 @@
-"""Do the networks of a run load in other versions of Keras, and draw the same? benchmarks/keras_versions.py RUN …
+"""Do other versions of Keras load a run's networks with the same outputs? python benchmarks/keras_versions.py RUN …
 
-Each version is installed in an environment of its own, above the TensorFlow of this one, and runs in an empty folder,
-where this project is not found. Every .keras file of the runs is loaded there as any program would load it, and its
-outputs for 64 random inputs are compared with those here. Needs the network; a version takes some 20 MB and half a
-minute.
+Each version is installed in its own environment, on top of this environment's TensorFlow, and runs in an empty folder,
+where it cannot find this project. It loads every .keras file of the runs as any program would, and its outputs for 64
+random inputs are compared with those here. Needs the network; each version takes some 20 MB and half a minute.
 """
 
 import argparse
@@ -14,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 VERSIONS = "3.3.3,3.6.0,3.10.0,3.13.0,3.14.0,3.15.1"
-# Reads pairs of a network and its outputs; the inputs follow from the seed.
+# Gets pairs of a network and a file for its outputs; the seed determines the inputs.
 PROGRAM = """
 import sys, zipfile
 import keras, numpy
@@ -34,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--versions", default=VERSIONS, help=f"(default {VERSIONS})")
-    parser.add_argument("--environments", type=Path, metavar="FOLDER", help="keep them here (default: thrown away)")
+    parser.add_argument("--environments", type=Path, metavar="FOLDER", help="keep them here (default: delete them)")
     arguments = parser.parse_args()
     networks = [path.resolve() for run in arguments.runs for path in sorted(run.glob("*.keras"))]
     failed = 0
@@ -51,7 +50,7 @@ def main() -> int:
 
 
 def install(version: str, folder: Path) -> Path:
-    """The Python of an environment with this version of Keras; everything else is taken from the present one."""
+    """The Python of a new environment with this version of Keras; everything else comes from the present one."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -62,7 +61,7 @@ def install(version: str, folder: Path) -> Path:
 
 
 def draw(python: Path, networks: list[Path], folder: Path) -> list[tuple[str, Path]]:
-    """What became of each network, and where its outputs are."""
+    """For each network, whether it loaded, and the file with its outputs."""
     folder.mkdir()
     outputs = [folder / f"{number}.npy" for number in range(len(networks))]
     pairs = [str(path) for pair in zip(networks, outputs, strict=True) for path in pair]
@@ -73,7 +72,7 @@ def draw(python: Path, networks: list[Path], folder: Path) -> list[tuple[str, Pa
 
 
 def compare(here: tuple[str, Path], there: tuple[str, Path]) -> str:
-    """The largest difference of the outputs, or why there is none."""
+    """The largest difference between the outputs, or why there are none."""
     import numpy as np
 
     for words, _ in (here, there):

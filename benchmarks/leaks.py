@@ -1,12 +1,12 @@
-"""Does a generator draw the squares that cutout put before its discriminator?
+"""Do the squares of cutout leak into generated images?
 
 python benchmarks/leaks.py --data cifar10-train.zip without.npy with.npy
 
-Cutout covers a square of half of either side with one color; where the border cuts it, a quarter of either side is
-left. So images that it touched hold a flat square of a quarter of a side, and a generator that has learned to draw them
-draws more of these than one that never met cutout. The table has the share of images that hold one, by how many levels
-its pixels may differ within a channel: for real images, for the same after cutout as the discriminator would see them,
-which is what a leak would come near to, and for each file of drawn images.
+Cutout covers a square of half a side with one color; if the border clips it, at least a quarter of each side remains.
+So changed images contain a flat square of a quarter of a side, and a generator into which cutout has leaked makes more
+of these than one trained without cutout. The table has the share of images with such a square, by how many levels its
+pixels may differ within a channel: for real images, for real images after cutout (what the discriminator sees, and what
+a leak would approach), and for each file of generated images.
 """
 
 import argparse
@@ -31,7 +31,7 @@ BATCH_SIZE = 500
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10", metavar="NAME|PATH", help="the real images (default cifar10)")
-    parser.add_argument("--count", type=int, default=5000, help="of real images (default %(default)s)")
+    parser.add_argument("--count", type=int, default=5000, help="number of real images (default %(default)s)")
     parser.add_argument("drawn", nargs="+", metavar="SAMPLES", help="what generate.py --output wrote")
     arguments = parser.parse_args()
     real = load_images(arguments.data, ReadingOptions(image_count=arguments.count)).images[:]
@@ -49,7 +49,7 @@ def parts_of(images: np.ndarray) -> list[np.ndarray]:
 
 
 def cut_out(images: np.ndarray) -> np.ndarray:
-    """The images after cutout alone, each with the chance that training gives it."""
+    """The images after cutout alone, applied with the same probability as in training."""
     import tensorflow as tf
 
     from training.augmentation import augment
@@ -63,9 +63,9 @@ def cut_out(images: np.ndarray) -> np.ndarray:
 
 
 def flattest_square(images: np.ndarray) -> np.ndarray:
-    """(n, height, width, channels) of integers -> int (n,), the levels that the flattest square of each image spans.
+    """Integers (n, height, width, channels) -> int (n,), the range of levels in the flattest square of each image.
 
-    Its side is a quarter of the image's smaller one; of its channels the one that differs most counts.
+    The square's side is a quarter of the image's smaller one; the channel with the largest range counts.
     """
     side = min(images.shape[1:3]) // 4
     values = images.astype(np.int32)

@@ -1,4 +1,4 @@
-"""The recipes of two well-known tutorials, written from their published settings, as steps that can be timed.
+"""The recipes of two well-known tutorials, reimplemented from their published settings, as steps that can be timed.
 
 Each builder returns (generator, step): the Keras network to sample from, and a function of scaled real images, float32
 (batch, height, width, channels) in [-1, 1].
@@ -15,7 +15,7 @@ def tensorflow_tutorial(image_shape: tuple[int, int, int], seed: int):
     """TensorFlow's tutorial "Deep Convolutional Generative Adversarial Network".
 
     Batch 256, Adam with rate 0.0001 and Keras's other defaults, dropout 0.3, float32; both networks are updated from
-    one forward pass. The tutorial draws 28×28 from 7×7; here 32×32 from 8×8.
+    one forward pass. The tutorial generates 28×28 from 7×7; here 32×32 from 8×8.
     """
     keras.utils.set_random_seed(seed)
     height, width, channels = image_shape
@@ -77,11 +77,11 @@ def tensorflow_tutorial(image_shape: tuple[int, int, int], seed: int):
 
 
 def pytorch_example(image_shape: tuple[int, int, int], seed: int):
-    """PyTorch's example "dcgan" (pytorch/examples), one doubling less for 32×32 images than for its 64×64.
+    """PyTorch's example "dcgan" (pytorch/examples), with one doubling less, for 32×32 images instead of its 64×64.
 
     64 filters next to the image, 4×4 kernels, batch normalization in both networks, weights from N(0, 0.02), batch 64,
-    Adam with rate 0.0002 and beta1 0.5, float32; the discriminator is updated first, real and generated images in
-    batches of their own.
+    Adam with rate 0.0002 and beta1 0.5, float32; the discriminator is updated first, with real and generated images in
+    separate batches.
     """
     keras.utils.set_random_seed(seed)
     height, _, channels = image_shape

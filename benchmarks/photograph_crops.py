@@ -1,11 +1,11 @@
-"""Cuts square crops of photographs into one .npy: images to train on at 64 and 128 pixels that every machine can make.
+"""Cuts square crops of photographs into one .npy: training images of 64 or 128 pixels that anyone can make again.
 
 apt-get download mate-backgrounds && dpkg-deb -x mate-backgrounds_*.deb photographs
 python benchmarks/photograph_crops.py photographs/usr/share/backgrounds/mate/nature --size 64 --output crops-64.npy
 
-The twelve photographs of Debian's package mate-backgrounds 1.26 are under the GPL, version 2 or later, by its copyright
-says. A crop is a random square between an eighth and the whole of the shorter side, brought to the size by Lanczos. The
-same command makes the same file.
+The twelve photographs in Debian's package mate-backgrounds 1.26 are under the GPL, version 2 or later, according to its
+copyright file. A crop is a random square between an eighth and all of the shorter side, resized with Lanczos. The same
+command makes the same file.
 """
 
 import argparse
@@ -24,7 +24,9 @@ SMALLEST_SHARE = 1 / 8
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of .jpg files, each at least twice SIZE across")
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of .jpg files, each at least twice SIZE across"
+    )
     parser.add_argument("--size", type=int, default=64, metavar="N", help="pixels (default 64)")
     parser.add_argument("--count", type=int, default=4_000, metavar="N", help="crops in all (default 4000)")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.npy")

@@ -8,16 +8,16 @@ python benchmarks/recipes.py --data noto-emoji-64.zip --alpha white --channels 3
 
 A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), "earlier", or a preset
 with options: dcgan+loss=hinge+spectral_normalization=true. "earlier" has the networks of the default up to version
-db04404, as wide at every size and its discriminator from N(0, 0.02); its step is today's, which draws once for both
-players. Every recipe and seed trains in a process of its own, and only training counts as time: what a clock on the
-wall shows, or with --clock cpu the processor time of the process over the number of cores, which stays the same when
-the machine has other work, too. Readings are appended to OUTPUT/readings.jsonl as they come; what is finished there is
-not done again, so an interrupted command goes on when it is called again. It ends with OUTPUT/distance.png, over
-minutes, OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, what each recipe drew last with its first
-seed, and OUTPUT/table.md.
+db04404, equally wide at every size, with a discriminator from N(0, 0.02); its step is today's, which generates once for
+both networks. Every recipe and seed trains in its own process, and only training counts as time: wall-clock time, or
+with --clock cpu the processor time of the process divided by the number of cores, which does not depend on other work
+on the machine. Readings are appended to OUTPUT/readings.jsonl as they are taken. Finished ones are not repeated, so an
+interrupted command can be run again to continue. It ends with OUTPUT/distance.png, over minutes,
+OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, each recipe's last images with its first seed, and
+OUTPUT/table.md.
 
-Distances are Fréchet distances of --count images on the features of the project's classifier, and by a second judge
-that nothing was chosen by: a classifier of other filters and another seed, or EfficientNet-Lite0.
+Distances are Fréchet distances of --count images on the features of the project's classifier, and on those of a second
+network that was never used to choose anything: a classifier with other filters and another seed, or EfficientNet-Lite0.
 """
 
 import argparse
@@ -57,14 +57,14 @@ PEER_NAMES = ("tensorflow-tutorial", "pytorch-example")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10", metavar="NAME|PATH")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of training (default 10)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of training (default 10)")
     parser.add_argument("--recipes", nargs="+", default=["default", *PEER_NAMES], metavar="RECIPE")
     parser.add_argument("--seeds", default="0,1,2", metavar="LIST")
     parser.add_argument(
-        "--per-class", type=int, metavar="N", help="train on N images a class; the judges know all (default all)"
+        "--per-class", type=int, metavar="N", help="train on N images per class; the classifiers know all (default all)"
     )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts as time (default wall)")
-    parser.add_argument("--readings", type=int, default=10, metavar="N", help="over the whole time (default 10)")
+    parser.add_argument("--readings", type=int, default=10, metavar="N", help="evenly spaced readings (default 10)")
     parser.add_argument(
         "--marks",
         choices=("even", "doubling"),
@@ -97,7 +97,9 @@ def main() -> None:
         train_one(arguments, recipe, int(seed))
         return
     check_folder(readings, arguments)
-    for seed in map(int, arguments.seeds.split(",")):  # seeds outside, so that every recipe meets every hour
+    for seed in map(
+        int, arguments.seeds.split(",")
+    ):  # seeds in the outer loop, so that all recipes run at all times of the day
         for recipe in arguments.recipes:
             if finished(readings, recipe, seed, arguments.minutes):
                 continue
@@ -107,7 +109,7 @@ def main() -> None:
 
 
 def conditions(arguments: argparse.Namespace) -> dict:
-    """What readings in one folder have in common."""
+    """The conditions that all readings in one folder share."""
     return {
         "data": Path(arguments.data).stem,
         "per_class": arguments.per_class,
@@ -213,7 +215,7 @@ def best_of_others(arguments: argparse.Namespace, entry: dict) -> float | None:
 
 
 def few(images: ImageSet, per_class: int) -> ImageSet:
-    """The same random images of each class each time."""
+    """The same random images of each class every time."""
     order = np.random.default_rng(0).permutation(len(images.images))
     labels = images.labels[order]
     chosen = np.concatenate([order[np.flatnonzero(labels == label)[:per_class]] for label in np.unique(labels)])
@@ -293,16 +295,18 @@ def build_peer(recipe: str, images: ImageSet, seed: int, count: int):
     generator, train_step = build(images.image_shape, seed)
 
     def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
-        float(train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0)))  # waits for the device
+        float(
+            train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0))
+        )  # float() waits for the device
 
     return batch_size, step, lambda: generator, latents_from_seeds(range(count), LATENT_DIM)
 
 
-# Judging
+# Measuring
 
 
 def open_judges(images: ImageSet, count: int, second: str) -> list:
-    """Functions of drawn images: the project's classifier, and a second judge that nothing was chosen by."""
+    """Functions of generated images: the project's classifier, and a second one that was never used to choose."""
     from evaluation.classifier import open_classifier
     from evaluation.efficientnet import open_efficientnet
     from evaluation.features import real_features
@@ -337,7 +341,7 @@ def open_judges(images: ImageSet, count: int, second: str) -> list:
 
 
 def open_second_classifier(images: ImageSet, fingerprint: str, cache: Cache):
-    """A classifier of another seed and other filters: convolutions of 5×5 that pool by the maximum."""
+    """A classifier with another seed and other filters: 5×5 convolutions and maximum pooling."""
     import keras
     import tensorflow as tf
     from keras import layers
@@ -408,7 +412,7 @@ def judges_of(entries: list[dict]) -> dict[str, str]:
 
 
 def draw_curves(entries: list[dict], recipes: list[str], against: str, words: str, path: Path) -> None:
-    """A curve for each recipe and seed, by either judge, against the entry of that name."""
+    """A curve for each recipe and seed, by either classifier, over the entry named `against`."""
     from matplotlib.figure import Figure
 
     judges = judges_of(entries)

@@ -1,14 +1,14 @@
-"""Do two commits train the same weights? One fingerprint a recipe, to be compared by eye or by diff.
+"""Do two commits train the same weights? One fingerprint per recipe, to compare by eye or with diff.
 
 python benchmarks/same_bits.py                                   # of this commit
 git worktree add ../other COMMIT
 python benchmarks/same_bits.py --program ../other/train.py       # of another one, on the same machine
 python benchmarks/same_bits.py --runs runs/mine runs/other       # of runs that are there already
 
-Each recipe is trained by the command line for 200 steps on drawn digits in float32; `resumed` is stopped after the
+Each recipe is trained on the command line for 200 steps on drawn digits in float32; `resumed` is stopped after the
 first 100 and resumed. A fingerprint is the SHA-256 of all weights, batch statistics and moments in the last checkpoint,
-and of the losses of all steps; a second one is that of the last grid of samples. Bits are those of one machine: another
-processor or another TensorFlow may have others.
+and of the losses of all steps; a second one is that of the last sample grid. The bits hold for one machine: another
+processor or another TensorFlow may give others.
 """
 
 import argparse
@@ -27,9 +27,9 @@ RECIPES = {
     "tutorial": ["--preset", "tutorial"],
     "resumed": ["--preset", "r1gan"],
 }
-COMMON = ["--data", "glyphs", "--image-count", "3200", "--precision", "float32"]  # 100 batches of 32 an epoch
+COMMON = ["--data", "glyphs", "--image-count", "3200", "--precision", "float32"]  # 100 batches of 32 per epoch
 EPOCHS = 2
-CLOCKS = ("progress/seconds",)  # the entries of a checkpoint that differ each time
+CLOCKS = ("progress/seconds",)  # entries of a checkpoint that differ from run to run
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def train(program: Path, run: Path, recipe: str) -> None:
-    """Leaves a run of EPOCHS epochs at `run`."""
+    """Trains EPOCHS epochs into the folder `run`."""
     command = [sys.executable, str(program), "--run-dir", str(run)]
     parts = [[*COMMON, *RECIPES[recipe], "--epochs", str(EPOCHS)]]
     if recipe == "resumed":
@@ -67,7 +67,7 @@ def row(name: str, run: Path) -> str:
 
 
 def fingerprint(checkpoint: Path) -> str:
-    """Of every array in it, by name, but for what a clock measured."""
+    """The SHA-256 of every array in it, by name, except times."""
     digest = hashlib.sha256()
     with np.load(checkpoint, allow_pickle=False) as archive:
         for name in sorted(set(archive.files).difference(CLOCKS)):

@@ -1,12 +1,12 @@
-"""What generate.py costs beside what cannot be avoided: start-up, rate, memory, and the writing of PNG folders.
+"""The cost of generate.py compared with the unavoidable: start-up, rate, memory, and writing folders of PNG files.
 
 python benchmarks/sampling.py runs/mine
 python benchmarks/sampling.py runs/mine --repeats 9 --counts 10000 50000 --json sampling.json
 
-start-up: generate.py to a finished grid of 64, against a process that imports TensorFlow and loads the weights.
-rate: generate.py --count N --output x.npy without its start-up, against the bare generator, compiled, on latents that
-are already there. Both are timed in turns; the median of the ratios and their range are shown. Peak memory is that of
-generate.py, resident, and shows whether it grows with N.
+start-up: generate.py until a grid of 64 is finished, against a process that imports TensorFlow and loads the weights.
+rate: generate.py --count N --output x.npy without its start-up, against the compiled generator alone, on latents that
+exist already. Both are timed in turns; the table shows the median and the range of the ratios. Peak memory is the
+resident memory of generate.py, and shows whether it grows with N.
 """
 
 import argparse
@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 LOAD = "import sys, tensorflow, keras; keras.saving.load_model(sys.argv[1], compile=False)"
-# As a child that says what it cost: seconds inside main() after the imports of TensorFlow, and the peak of its memory.
+# A child process that reports its cost: seconds in main() after importing TensorFlow, and its peak memory.
 GENERATE = """
 import sys, time, resource
 sys.path.insert(0, sys.argv[1])

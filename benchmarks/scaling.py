@@ -4,8 +4,8 @@
     python benchmarks/scaling.py --data cifar10.zip     # a zip of image files, or an .npy file
     python benchmarks/scaling.py --json results.json    # the numbers, besides the tables
 
-Each contestant runs in a process of its own, so that no memory pool is shared. The first run of each is measured for
-memory and not for time; then all take turns, and the median time counts. Peers that are not installed are left out.
+Each contestant runs in its own process, so that none shares a memory pool. The first run of each measures memory, not
+time; then all take turns, and the median time counts. Peers that are not installed are left out.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def chunks(images: np.ndarray, size: int = 1000) -> list[np.ndarray]:
 
 
 def check_golden(path: Path) -> None:
-    """The known statistics from uint8, from shards out of order, and from float32 in 0..255."""
+    """Checks the known statistics from uint8, from shards out of order, and from float32 in 0..255."""
     from preprocessing import PixelScaler
 
     images = np.load(path)
@@ -112,7 +112,7 @@ def check_golden(path: Path) -> None:
     print()
 
 
-# Contestants: each takes the images and the known statistics, prepares, and returns the work to be timed.
+# Contestants: each takes the images and the known statistics, prepares, and returns the function to time.
 
 
 def fit_pixelwright(images, known):
@@ -208,7 +208,7 @@ def transform_pixelwright_out(images, known):
     from preprocessing import PixelScaler
 
     scaler = PixelScaler("standardize", statistics=known, dtype="uint8")
-    out = np.ones(images.shape, np.float32)  # touched, unlike zeros, so that its memory is there
+    out = np.ones(images.shape, np.float32)  # ones, unlike zeros, touch the memory, so that it is really allocated
     return lambda: scaler.transform(images, out=out)
 
 
@@ -297,7 +297,7 @@ CONTESTANTS = {
 
 
 def run_contest(path: Path, known: dict, repeats: int) -> dict:
-    """{contest: {contestant: {seconds, extra_mib, error, ...}}}; a process each, one working at a time."""
+    """{contest: {contestant: {seconds, extra_mib, error, ...}}}; one process each, one working at a time."""
     results = {}
     for contest, contestants in CONTESTANTS.items():
         workers = {}
@@ -374,7 +374,7 @@ def statistics_errors(result: tuple, known: dict) -> dict:
 
 
 def transform_errors(images: np.ndarray, result: np.ndarray, known: dict, contest: str) -> dict:
-    """Against the formula in float64, rounded once; in chunks, so that the comparison fits in memory."""
+    """Errors against the formula in float64, rounded once; in chunks, so that the comparison fits in memory."""
     mean, std = (np.array(known[name]) for name in ("mean", "std")) if contest == "transform" else (127.5, 127.5)
     different, worst = 0, 0.0
     for part, scaled in zip(chunks(images), chunks(result), strict=True):
@@ -385,7 +385,7 @@ def transform_errors(images: np.ndarray, result: np.ndarray, known: dict, contes
 
 
 def reset_peak() -> int | None:
-    """Gives freed memory back, sets this process's memory high-water mark to now, and returns what it holds."""
+    """Returns freed memory to the system, resets this process's peak memory, and returns its current memory."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
@@ -423,7 +423,7 @@ def print_tables(results: dict) -> None:
         )
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
         for name, row in rows.items():
-            # An output array made beforehand is not among the memory taken during the run.
+            # An output array allocated before the run does not count as memory of the run.
             result_mib = 0 if name.endswith("out=") else row["result_mib"]
             extra = None if row["extra_mib"] is None else max(0.0, row["extra_mib"] - result_mib)
             print(

@@ -1,4 +1,4 @@
-"""The scalings of text C on one photograph: mean, standard deviation, minimum, maximum, and what comes back.
+"""The scalings of text C on one photograph: mean, standard deviation, minimum, maximum, and how much is restored.
 
 python benchmarks/scaling_table.py                     # Matplotlib's grace_hopper.jpg
 python benchmarks/scaling_table.py --image photo.jpg
@@ -61,7 +61,7 @@ def read_photograph(path: Path | None) -> np.ndarray:
 def print_rows(
     name: str, scaled: np.ndarray, back: np.ndarray, per_channel: bool, original: np.ndarray | None = None
 ) -> None:
-    """One row for all channels, or a row for each; sums in float64, as text C asks."""
+    """One row for all channels, or one row each; sums in float64, as text C recommends."""
     original = back if original is None else original
     channels = {"red": 0, "green": 1, "blue": 2} if per_channel else {"all": slice(None)}
     for channel, index in channels.items():

@@ -4,9 +4,9 @@ python benchmarks/signals.py --image-size 64
 python benchmarks/signals.py --data noto-emoji-64.zip --alpha white --channels 3 --steps 100 --scale 0.02
 
 Standard deviations over 64 real images: of each layer's output, of the gradient of the discriminator's loss with
-respect to each kernel, and that gradient beside the kernel itself. A discriminator sees when its logits spread and
-differ between real and generated images. --scale draws the initial kernels from N(0, SCALE) instead, as DCGAN does:
-what the default recipe did before.
+respect to each kernel, and the ratio of that gradient to the kernel. A discriminator works if its logits vary and
+differ between real and generated images. --scale draws the initial kernels from N(0, SCALE) instead, like DCGAN, and
+like earlier versions of the default recipe.
 """
 
 import argparse
@@ -35,8 +35,10 @@ def main() -> None:
     parser.add_argument("--image-size", type=converter(Size()), metavar=Size().metavar)
     parser.add_argument("--alpha", choices=("drop", "white", "black"))
     parser.add_argument("--channels", type=int, choices=(1, 3))
-    parser.add_argument("--steps", type=int, default=100, metavar="N", help="before the second table (default 100)")
-    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="images a step (default 16)")
+    parser.add_argument(
+        "--steps", type=int, default=100, metavar="N", help="steps before the second table (default 100)"
+    )
+    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="images per step (default 16)")
     parser.add_argument("--scale", type=float, metavar="SCALE", help="initial kernels from N(0, SCALE) instead")
     arguments = parser.parse_args()
 
@@ -63,7 +65,7 @@ def main() -> None:
 
 
 def load(arguments: argparse.Namespace) -> np.ndarray:
-    """The images, uint8 (n, height, width, channels); 1,000 glyphs, which need no file."""
+    """The images, uint8 (n, height, width, channels); by default 1,000 glyphs, which need no file."""
     count = 1_000 if arguments.data == "glyphs" else None
     reading = {"image_size": arguments.image_size, "alpha": arguments.alpha, "channels": arguments.channels}
     return load_images(arguments.data, ReadingOptions(image_count=count, **reading)).images[:]

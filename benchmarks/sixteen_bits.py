@@ -1,7 +1,7 @@
-"""16 bits through the whole program, on the two 16-bit images that Matplotlib carries: an MRI and elevations.
+"""16 bits through the whole program, on Matplotlib's two 16-bit sample images: an MRI slice and elevations.
 
-Each is cut into overlapping crops, a GAN is trained on them, and the 16-bit PNG of generate.py is read back. What
-is stretched is the picture for the page alone; the files hold the values.
+Each is cut into overlapping crops, a GAN is trained on them, and the 16-bit PNG of generate.py is read back. Only the
+picture for the page is stretched; the files hold the exact values.
 
 python benchmarks/sixteen_bits.py --output docs/images/sixteen-bits.png
 """
@@ -64,7 +64,7 @@ def elevations() -> np.ndarray:
 
 
 def crops(image: np.ndarray) -> np.ndarray:
-    """uint16 (h, w) -> (4000, 32, 32, 1): crops at random places, those of hardly any content left out."""
+    """uint16 (h, w) -> (4000, 32, 32, 1): crops at random places, without those that are nearly empty."""
     random = np.random.default_rng(0)
     found = []
     while len(found) < CROPS:
@@ -95,7 +95,7 @@ def describe(images: np.ndarray) -> str:
 
 
 def in_range_of(real: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """For the page: the range of the real images becomes black to white."""
+    """For the page: maps the range of the real images to black … white."""
     return stretch_values(grid, float(real.min()), float(real.max()))
 
 

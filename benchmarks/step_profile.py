@@ -1,10 +1,10 @@
-"""Where the time of a train step goes, by TensorFlow's profiler: convolutions, and the rest by name.
+"""Where a train step spends its time, by TensorFlow's profiler: convolutions, and the rest by name.
 
 python benchmarks/step_profile.py
 python benchmarks/step_profile.py --preset dcgan --steps 50
 
-Shares are of the time that all of TensorFlow's threads spent in operations; idle is the share of the wall time in which
-a core had none. Above them the operations of a step for each image, counted as benchmarks/steps.py counts them.
+Shares refer to the time that all of TensorFlow's threads spent in operations; idle is the share of the wall time in
+which a core had none. The line above has the operations per image in a step, counted as in benchmarks/steps.py.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from config import PRESETS, TrainingConfig  # noqa: E402
 from training.networks import build_networks  # noqa: E402
 from training.step import Batch, TrainStep  # noqa: E402
 
-AROUND = ("Process", "ParallelFor", "Run", "FunctionRun")  # what holds operations, or is held by them
+AROUND = ("Process", "ParallelFor", "Run", "FunctionRun")  # events that contain operations, or are contained in them
 KINDS = {
     "convolutions, forward": ("Conv2D", "FusedConv2D", "Conv2DWithBias"),
     "convolutions, back": ("Conv2DBackpropInput", "Conv2DBackpropFilter", "Conv2DBackpropFilterWithBias"),
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def seconds_of_operations(folder: Path) -> Counter:
-    """Seconds by the name of the operation, over the threads that compute."""
+    """Seconds by the name of the operation, summed over the threads that compute."""
     space = xplane_pb2.XSpace()
     space.ParseFromString(next(folder.rglob("*.xplane.pb")).read_bytes())
     seconds = Counter()

@@ -1,13 +1,13 @@
-"""Images a second of one train step: ours, TensorFlow's tutorial's, Keras's under fit, PyTorch's, on the same networks.
+"""Images per second of one train step: ours, TensorFlow's tutorial's, Keras's fit, PyTorch's, on the same networks.
 
 python benchmarks/steps.py                                     # both presets, batch 128, 32×32 RGB
 python benchmarks/steps.py --presets tutorial --repeats 15 --json steps.json
 
-All take the same resident batch and run in turns on the same machine; the ratio to ours is taken turn by turn, and its
-median, lowest and highest are shown. Peers run as published, in float32. Also shown: the operations of a step for each
-image (counted by TensorFlow's profiler and PyTorch's flop counter: convolutions and matrix products, a multiplication
-and an addition being two) and which share they are of the arithmetic peak, which is the best of a large convolution of
-the same type in the same turns. PyTorch (pip install torch) is left out when it is missing.
+All use the same batch in memory and run in turns on the same machine; the ratio to ours is taken turn by turn, and the
+table shows its median, lowest and highest value. Peers run as published, in float32. The table also has the operations
+per image in a step (from TensorFlow's profiler and PyTorch's flop counter: convolutions and matrix products, where a
+multiplication and an addition count as two) and their share of the arithmetic peak, which is the best rate of a large
+convolution of the same type in the same turns. PyTorch (pip install torch) is left out if it is missing.
 """
 
 import argparse
@@ -43,7 +43,7 @@ PEAK_OPERATIONS = 2 * 32 * 32 * 32 * 3 * 3 * 256 * 256
 
 @dataclass(frozen=True)
 class Contender:
-    """One step of many: `run` does so many steps and returns when they are done."""
+    """One of the steps compared: `run` takes a number of steps and returns when they are done."""
 
     name: str
     precision: str
@@ -116,7 +116,7 @@ def compare(preset: str, arguments: argparse.Namespace) -> dict:
 
 
 def steps_for(contender: Contender, seconds: float) -> int:
-    """How many steps take about so long, after some to warm up; whole calls of the one that takes many in each."""
+    """How many steps take about `seconds`, after a warm-up; rounded to whole calls if a call takes many."""
     contender.run(STEPS_PER_EXECUTION)
     start = time.perf_counter()
     contender.run(STEPS_PER_EXECUTION)
@@ -124,7 +124,7 @@ def steps_for(contender: Contender, seconds: float) -> int:
 
 
 def peak(precision: str) -> float:
-    """Operations a second of a large convolution."""
+    """Operations per second of a large convolution."""
     dtype = tf.as_dtype(precision)
     images, kernel = (tf.cast(tf.random.stateless_uniform(shape, (0, 0)), dtype) for shape in PEAK_SHAPES)
     convolve = tf.function(lambda: tf.nn.conv2d(images, kernel, 1, "SAME"))
@@ -138,9 +138,9 @@ def peak(precision: str) -> float:
 
 
 def operations_of(function: tf.types.experimental.ConcreteFunction, batch_size: int) -> float:
-    """Of convolutions and matrix products in the graph of a step, for each image; their gradients are there, too.
+    """Operations per image of the convolutions and matrix products in the graph of a step, including gradients.
 
-    What a tape wrote down but nothing needs is taken out first, as TensorFlow does before it runs a graph.
+    Recorded operations that nothing needs are removed first, as TensorFlow does before it runs a graph.
     """
     from tensorflow.compat.v1 import graph_util, profiler
 
@@ -179,7 +179,7 @@ def graph_of(train_step: TrainStep, batch: Batch, penalize: bool):
     return train_step.graph.get_concrete_function(batch, tf.constant(0), tf.constant(1.0), penalize)
 
 
-# The peers: their steps, written from their published texts, on our networks
+# The peers: their steps, reimplemented from their published texts, on our networks
 
 
 def networks_of(preset: str, images: np.ndarray) -> tuple[keras.Sequential, keras.Sequential]:
@@ -225,7 +225,7 @@ def tutorial_step(preset: str, images: np.ndarray) -> Contender:
 
 
 class FitGan(keras.Model):
-    """As Keras's example "DCGAN to generate face images": train_step overridden, real and generated in one batch."""
+    """Like Keras's example "DCGAN to generate face images": overrides train_step, real and generated in one batch."""
 
     def __init__(self, generator: keras.Sequential, discriminator: keras.Sequential) -> None:
         super().__init__()

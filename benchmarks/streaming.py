@@ -1,14 +1,14 @@
-"""Memory against the number of images: what loading and one epoch of batches take from 10,000 images to 1,000,000.
+"""Memory by the number of images: what loading and one epoch of batches take, from 10,000 images to 1,000,000.
 
 python benchmarks/streaming.py                       # .npy, folder and zip; a few minutes and 4 GB of disk
 python benchmarks/streaming.py --kinds zip --counts 10000,100000 --json streaming.json
 
 Images are 16x16 RGB. The files of a folder are 1,000 different PNG files, each under many names (hard links); the
-members of a zip are the same 1,000 files again and again. Each reading has a process of its own, which loads the
-images, fits a scaling, takes the fingerprint and goes through an epoch of batches with `training.feed.Feed`. Two
-readings of memory: the peak of what only the process can free (RssAnon in /proc/self/status, looked at 100 times a
-second), and the peak of all resident pages (ru_maxrss), which for a memory-mapped .npy counts pages of the file that
-the system takes back when it needs them.
+members of a zip are the same 1,000 files again and again. Each reading has its own process, which loads the images,
+fits a scaling, takes the fingerprint and reads an epoch of batches with `training.feed.Feed`. Memory is measured in two
+ways: the peak of what only the process can free (RssAnon in /proc/self/status, sampled 100 times per second), and the
+peak of all resident pages (ru_maxrss), which for a memory-mapped .npy includes pages of the file that the system can
+reclaim when it needs them.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def write(kind: str, count: int, folder: Path) -> Path:
         if number % PER_FOLDER == 0:
             target.parent.mkdir(parents=True)
             copies = [shutil.copy(source, target.parent / f".{source.name}") for source in sources]
-        os.link(copies[number % len(copies)], target)  # a file system allows some tens of thousands of names a file
+        os.link(copies[number % len(copies)], target)  # a file system allows some tens of thousands of names per file
     return folder / "images"
 
 
@@ -142,7 +142,7 @@ def measure(path: Path) -> dict:
 
 
 class Peak:
-    """The most anonymous memory that was seen while the block ran."""
+    """The peak of anonymous memory while the block ran."""
 
     def __enter__(self) -> "Peak":
         self.bytes, self._done = 0, threading.Event()
