@@ -5,7 +5,8 @@ python benchmarks/costs.py --preset dcgan --seconds 10 --json costs.json
 
 Each row comes from its own process, which trains on random pixels in memory. The rate is in images per second of
 processor time, the median of three turns after the first steps, which compile; two quiet cores deliver two such seconds
-per second. Memory is the resident peak, including TensorFlow's own share of about half a gibibyte. How memory and time grow with the number of images is measured by benchmarks/streaming.py.
+per second. Memory is the resident peak, including TensorFlow's own share of about half a gibibyte.
+benchmarks/streaming.py measures how memory and time grow with the number of images.
 """
 
 import argparse
