@@ -43,9 +43,7 @@ def draw_glyphs(
 
     Image i depends on (seed, start + i) and the size alone, so a larger set begins with the smaller one.
 
-    Returns:
-        images: uint8 (count, height, width, 3), a light digit on a dark ground.
-        labels: int64 (count,), the digit, 0 to 9.
+    Returns uint8 (count, height, width, 3), light digits on a dark background, and int64 (count,), the digits 0 to 9.
 
     >>> images, labels = draw_glyphs(5)
     >>> images.shape, images.dtype.name, bool((images == draw_glyphs(9)[0][:5]).all())

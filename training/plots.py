@@ -46,7 +46,7 @@ def plot_losses(
             axes.plot(epochs, spans.mean, style, color=color, label=label, linewidth=1.5)
             axes.fill_between(epochs, spans.lowest, spans.highest, color=color, alpha=0.15, linewidth=0)
         if undecided is not None:
-            label = "discriminator that cannot tell"
+            label = "undecided discriminator"
             axes.axhline(undecided, color=DISCRIMINATOR_COLOR, linestyle=":", linewidth=1.2, label=label)
         _mark_best(axes, best)
         axes.set(ylabel="loss (line: mean, band: range)")

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
+from errors import option_text
 from files import write_text
 from image_datasets import ImageSet
 from progress import time_in_words
@@ -70,7 +71,10 @@ th, td { padding: 0.3rem 0.6rem 0.3rem 0; border-bottom: 1px solid var(--line); 
   overflow-wrap: anywhere; }
 th { width: 13rem; font-weight: 400; color: var(--soft); }
 tr.chosen td { font-weight: 600; }
-@media (max-width: 600px) { th { width: 9rem; } }
+@media (max-width: 600px) {
+  th { width: 11.5rem; }
+  figure.pixels img { image-rendering: auto; } /* pictures shrink here, and their letters would break */
+}
 """
 
 
@@ -137,7 +141,7 @@ def _key_numbers(run: RunFolder, records: list[dict]) -> dict[str, str]:
         "steps": f"{last['step']:,}",
         "images seen": f"{last['images_seen']:,}",
         "training time": time_in_words(last["seconds"]),
-        "images per second": f"{last['images_per_second']:,.0f}",
+        "images/second": f"{last['images_per_second']:,.0f}",
         "generator loss": f"{last['generator_loss']:.3f}",
         "discriminator loss": f"{last['discriminator_loss']:.3f}",
     }
@@ -252,7 +256,7 @@ def _shown(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
+        return option_text(value) or "none"
     return str(value)
 
 
