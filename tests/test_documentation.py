@@ -499,3 +499,12 @@ def test_the_recipes_work(changed_copy):
     result = subprocess.run([sys.executable, "-c", TRY_RECIPES], cwd=changed_copy, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert list((changed_copy / "tried" / "samples").glob("epoch_0001.png"))
+
+
+@pytest.mark.slow
+def test_pip_install_says_in_one_line_what_to_do_instead(tmp_path):
+    offline = ("--no-build-isolation", "--no-deps", "--no-index", "--target", tmp_path / "packages")
+    command = [sys.executable, "-m", "pip", "install", *offline, ROOT]
+    result = subprocess.run(command, capture_output=True, text=True)
+    lines = [line for line in result.stderr.splitlines() if "expected Pixelwright to be cloned and run" in line]
+    assert result.returncode == 1 and len(lines) == 1 and not (tmp_path / "packages").exists(), result.stderr

@@ -15,7 +15,9 @@ FLOOR_OF = {room: floor for floor, *_, rows in FLOORS for row in rows for room, 
 SCRIPTS = {room for room, floor in FLOOR_OF.items() if floor == max(FLOOR_OF.values())}
 FILES = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 SOURCES = [
-    ROOT / name for name in FILES if name.endswith(".py") and name.split("/")[0] not in ("tests", "benchmarks", "docs")
+    ROOT / name
+    for name in FILES
+    if name.endswith(".py") and name.split("/")[0] not in ("tests", "benchmarks", "docs", "setup.py")
 ]
 
 
