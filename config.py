@@ -75,6 +75,7 @@ NEEDED_FOR_DRAWING = (
     "class_level",
     "labels",
     "value_range",
+    "max_pixels",
     "scaling",
     "latent_dim",
     "conditional",
@@ -149,7 +150,18 @@ class TrainingConfig:
         rare=True,
     )
     value_range: tuple[float, float] | None = option(
-        None, IMAGES, "black and white of an array of floats, such as 0,1 (default: an error)", Range(), rare=True
+        None,
+        IMAGES,
+        "black and white of floats, in arrays and image files, such as 0,1 (default: an error)",
+        Range(),
+        rare=True,
+    )
+    max_pixels: int | None = option(
+        None,
+        IMAGES,
+        "pixels of an image file at most; a larger one may be a bomb (default 89478485)",
+        Whole("N", 1),
+        rare=True,
     )
     scaling: str = option(
         "tanh", IMAGES, f"how pixels are scaled: {', '.join(MODES)} (default {{default}})", Choice(MODES, "MODE")

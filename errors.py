@@ -107,4 +107,9 @@ def _parts(words: Words) -> tuple[str | Parameter, ...]:
 
 
 def _joined(parts: tuple[str | Parameter, ...], name: Callable[[Parameter], str | None]) -> str:
-    return "".join((name(part) or str(part)) if isinstance(part, Parameter) else part for part in parts)
+    def shown(part: "str | Parameter | Explained") -> str:
+        if isinstance(part, Explained):  # an error within another one
+            return part.text(name)
+        return (name(part) or str(part)) if isinstance(part, Parameter) else part
+
+    return "".join(map(shown, parts))

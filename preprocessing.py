@@ -116,7 +116,7 @@ class PixelScaler:
         }
         self.settings = ScalingSettings(**parameters)
         self._parameters = parameters
-        self._forget()
+        self.forget()
 
     def __repr__(self) -> str:
         learned = "not fitted" if self._dtype is None else f"{self._dtype.name}, channels={self._channels}"
@@ -158,7 +158,7 @@ class PixelScaler:
 
     def fit_batches(self, batches: Iterable[np.ndarray]) -> "PixelScaler":
         """Learns from an iterable of (n, h, w, c) arrays, one in memory at a time; ValueError if it is empty."""
-        self._forget()
+        self.forget()
         batch_count = 0
         for images in batches:
             self.partial_fit(images)
@@ -331,8 +331,8 @@ class PixelScaler:
 
     # Inside
 
-    def _forget(self) -> None:
-        """The state before `fit`."""
+    def forget(self) -> None:
+        """Goes back to the state before `fit`."""
         self._dtype: np.dtype | None = None if self.settings.dtype is None else np.dtype(self.settings.dtype)
         self._channels: int | None = None
         self._strategy = strategy_for(self.settings)

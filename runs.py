@@ -199,7 +199,7 @@ class RunFolder:
         contradictions = self.config.contradictions(choices)
         if contradictions:
             raise InputError(
-                (f"expected the settings of {self.path} with --resume, got ", *contradictions),
+                (f"expected the settings of {self.path} with ", Parameter("resume"), ", got ", *contradictions),
                 "leave them out",
                 "start a new run",
             )

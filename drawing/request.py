@@ -12,7 +12,7 @@ from errors import InputError, words
 from files import plain_names, read_json
 from image_datasets import load_arrays, load_image_array
 from image_datasets.channels_and_sizes import with_channels
-from imaging import ANIMATION_SUFFIXES, fit_image, load_image, without_hidden_colors
+from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, fit_image, load_image, without_hidden_colors
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
@@ -264,7 +264,14 @@ def load_targets(path: Path, run: RunFolder) -> np.ndarray:
 def brought_to_form(path: Path, run: RunFolder) -> np.ndarray:
     """Reads an image file as the run read its own: transparency, channels and size. Prints a line about a change."""
     config = run.config
-    image = load_image(path, alpha=config.alpha, cmyk=config.cmyk, frame=0 if config.frames else None)
+    image = load_image(
+        path,
+        alpha=config.alpha,
+        cmyk=config.cmyk,
+        frame=0 if config.frames else None,
+        max_pixels=config.max_pixels or MAX_PIXELS,
+        value_range=config.value_range,
+    )
     if config.alpha == "keep":
         image = without_hidden_colors(image)
     height, width, channels = run.image_shape

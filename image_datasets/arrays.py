@@ -15,6 +15,7 @@ from image_datasets.image_set import ImageSet, ReadingReport, check_not_cut, nam
 from image_datasets.labels import as_labels, load_labels
 from image_datasets.on_demand import ImagesOnDemand
 from image_datasets.options import ChoicesNeeded, ReadingOptions
+from imaging.floats import are_eight_bits, likely_range, on_levels
 from pixels.checks import CHANNEL_COUNTS, validate_images
 
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -33,8 +34,6 @@ KEYS = {
     "arr_0": ("arr_1",),
 }
 CLASS_NAMES = ("class_names", "label_names", "target_names", "classes")
-SHARPEST_LEVEL = 1e-3  # how far from a whole level the values of images that once had 8 bits lie, in levels
-USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0))  # of black and white, as tutorials have them
 _PIECE = 1024
 
 
@@ -168,20 +167,13 @@ def _levels_of(
         raise ValueError(
             f"{path}: expected values in {black:g} … {white:g}, the value_range, got {lowest:g} … {highest:g}; widen it"
         )
-
-    def scaled(piece: np.ndarray, top: int) -> np.ndarray:
-        return (piece.astype(np.float64) - black) * (top / (white - black))
-
-    sharp = all(
-        np.abs(scaled(piece, 255) - np.rint(scaled(piece, 255))).max() < SHARPEST_LEVEL
-        for piece in _pieces(path, images)
-    )
+    sharp = all(are_eight_bits(piece, options.value_range) for piece in _pieces(path, images))
     dtype = np.dtype(np.uint8 if sharp else np.uint16)
     changes = (f"{images.dtype} from {black:g} to {white:g} became {dtype}",)
 
     def read(numbers: np.ndarray, out: np.ndarray) -> None:
         check_not_cut(images, path)
-        out[...] = np.rint(scaled(images[numbers], np.iinfo(dtype).max))
+        out[...] = np.rint(on_levels(images[numbers], options.value_range, np.iinfo(dtype).max))
 
     if images.size * dtype.itemsize > options.in_memory_bytes:
         return ImagesOnDemand(read, len(images), images.shape[1:], dtype), changes
@@ -202,8 +194,7 @@ class FloatsNeedRange(ChoicesNeeded, TypeError):
     """Floats whose black and white nobody has named; the extremes suggest a range."""
 
     def __init__(self, path: Path, images: np.ndarray, extremes: tuple[float, float], alpha: str | None) -> None:
-        fitting = [(low, high) for low, high in USUAL_RANGES if low <= extremes[0] and extremes[1] <= high]
-        black, white = fitting[0] if fitting else extremes
+        black, white = likely_range(*extremes)
         choices: dict[str, object] = {"value_range": (black, white)}
         if images.shape[3] == 4 and alpha is None:
             choices["alpha"] = "white"

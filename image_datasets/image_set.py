@@ -145,12 +145,19 @@ class ImageSet:
 
 
 class LevelsSeen:
-    """Hands images on, and remembers their lowest and highest level; None before there were any."""
+    """Hands images on, and remembers their lowest and highest level; None before there were any.
 
-    def __init__(self, visit: Callable[[np.ndarray], object]) -> None:
-        self._visit = visit
+    visit: called with images. forget: called where all of them will come once more, in another form.
+    """
+
+    def __init__(self, visit: Callable[[np.ndarray], object], forget: Callable[[], object]) -> None:
+        self._visit, self._forget = visit, forget
         self.lowest: int | None = None
         self.highest: int | None = None
+
+    def forget(self) -> None:
+        self._forget()
+        self.lowest = self.highest = None
 
     def __call__(self, images: np.ndarray) -> None:
         self._visit(images)

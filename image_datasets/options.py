@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from errors import Explained, Parameter, Words
+from errors import Explained, InputError, Parameter, Words, words
 from imaging import FITS
 
 IN_MEMORY_BYTES = 2**30
@@ -44,7 +44,8 @@ class ReadingOptions:
         class_level: the level of folders whose names are the classes, from 1; pictures above it are left out. None:
             the first level at which the pictures differ, if all lie there and it is not train, test and the like.
         labels: path of a file of labels: an .npy, or a .csv of file names and classes.
-        value_range: (black, white) of arrays of floats, such as (0, 1). None: floats are an error.
+        value_range: (black, white) of floats, such as (0, 1), in arrays and image files. None: floats are an error.
+        max_pixels: of an image file, height times width. None: 89,478,485, and no small file of very many pixels.
         in_memory_bytes: of decoded images. Files that hold more are decoded again each time they are used.
     """
 
@@ -59,11 +60,12 @@ class ReadingOptions:
     class_level: int | None = None
     labels: str | None = None
     value_range: tuple[float, float] | None = None
+    max_pixels: int | None = None
     in_memory_bytes: int = IN_MEMORY_BYTES
 
     def __post_init__(self) -> None:
         if self.channels not in ((None, 4) if self.alpha == "keep" else (None, 1, 3)):
-            raise ValueError(f"expected channels 1 or 3, or 4 with alpha='keep', got {self.channels}")
+            raise InputError(words("expected {channels} 1 or 3, or 4 with {alpha=keep}, got {}", self.channels))
         if self.image_count is not None and self.image_count < 1:
             raise ValueError(f"expected an image_count of at least 1, got {self.image_count}")
         if self.fit not in FITS:

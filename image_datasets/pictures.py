@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -21,19 +22,29 @@ from image_datasets.labels import labels_of_names
 from image_datasets.on_demand import ImagesOnDemand, block_ranges, in_order
 from image_datasets.options import ChoicesNeeded, ReadingOptions
 from image_datasets.picture_files import PictureFolder, PictureZip, ways_to_convert
-from imaging import ImageFileError, fit_image, frame_count, load_image, without_hidden_colors
+from imaging import MAX_PIXELS, ImageFileError, fit_image, frame_count, load_image, without_hidden_colors
 from progress import progress_bar
 
-Visit = Callable[[np.ndarray], object]
+
+class Visit(Protocol):
+    """What goes through all images, such as `LevelsSeen`; `forget` where they will all come once more."""
+
+    def __call__(self, images: np.ndarray) -> object: ...
+
+    def forget(self) -> object: ...
+
+
 CheckShape = Callable[[tuple[int, int, int]], object]
 ImageKind = tuple[int, int, int, str]  # height, width, channels, type
 
 USUAL_SIDES = (64, 32, 16, 128, 256)  # in the order in which they are proposed
-# What makes a file readable that needs a choice: the word for it, and the choice that is proposed.
+# What makes a file readable that needs a choice: the word for it, and the choice that is proposed; None where that
+# follows from the files.
 CHOICES = {
     "alpha": ("with transparent pixels", "white"),
     "cmyk": ("in CMYK", "convert"),
     "frames": ("of several frames", "first"),
+    "value_range": ("of floats", None),
 }
 
 
@@ -88,8 +99,8 @@ class Reading:
     """What became of one file: its image, and what had to be chosen for it; or why there is none."""
 
     image: np.ndarray | None
-    needs: tuple[str, ...] = ()
-    error: str = ""
+    needs: tuple[Parameter, ...] = ()
+    error: str | Explained = ""
 
 
 @dataclass(frozen=True)
@@ -130,12 +141,12 @@ class PictureReader:
         """Raises ValueError for a file that has changed since the first reading."""
         for target, (name, reading) in zip(out, self.read(numbers), strict=True):
             image = reading.image
-            if reading.error or reading.needs or image is None or _kind(image) != _kind(target):
+            if reading.error or reading.needs or image is None or not _can_become(image, target):
                 raise ValueError(
                     f"expected the files of {self.files.path} as they were, got {name} of another size or kind; "
                     f"put the files back and go on, or begin anew{reading.error and f' ({reading.error})'}"
                 )
-            target[...] = image
+            target[...] = _widened(image, target.shape[2], target.dtype)
 
     def _read(self, open_file: Callable, name: str, frame: int) -> Reading:
         """Reads one file, at once in the wanted size, so that large photographs do not fill the memory."""
@@ -147,18 +158,23 @@ class PictureReader:
             return Reading(None, error=str(error))
         except OSError as error:
             return Reading(None, error=f"{name}: expected a file that can be read, got {reason_of(error)}")
-        chosen = {"alpha": options.alpha, "cmyk": options.cmyk, "frame": None if options.frames is None else frame}
-        needs: list[str] = []
+        chosen = {
+            "alpha": options.alpha,
+            "cmyk": options.cmyk,
+            "frame": None if options.frames is None else frame,
+            "value_range": options.value_range,
+        }
+        needs: list[Parameter] = []
         while True:
             try:
-                image = load_image(io.BytesIO(data), name=name, **chosen)
+                image = load_image(io.BytesIO(data), name=name, max_pixels=options.max_pixels or MAX_PIXELS, **chosen)
                 break
             except ImageFileError as error:
                 need = _needed_choice(error)
-                if need is None or chosen[need] is not None:
-                    return Reading(None, error=str(error))
-                chosen[need] = {"alpha": "white", "cmyk": "convert", "frame": 0}[need]
-                needs.append("frames" if need == "frame" else need)
+                if need is None or chosen[need.name] is not None:
+                    return Reading(None, error=error)
+                chosen[need.name] = need.value
+                needs.append(Parameter("frames", "first") if need.name == "frame" else need)
         if options.alpha == "keep":
             image = without_hidden_colors(image)
         image = with_channels(image, options.channels)
@@ -176,16 +192,15 @@ class Survey:
     kinds: Counter = field(default_factory=Counter)
     of_kind: Account = field(default_factory=Account)  # the names of each kind
     needs: Account = field(default_factory=Account)
-    damaged: list[tuple[int, str, str]] = field(default_factory=list)  # number, name, why
+    ranges: list[tuple[float, float]] = field(default_factory=list)  # that files of floats seem to have
+    damaged: list[tuple[int, str, str | Explained]] = field(default_factory=list)  # number, name, why
 
     def images(self, visit: Visit | None) -> np.ndarray | ImagesOnDemand:
         """Raises ImagesNotAlike, or ValueError where no choice makes them alike."""
-        reader, options = self.reader, self.reader.options
-        ((_, first),) = reader.read([0])
-        shape = (64, 64, 3) if first.image is None else first.image.shape
-        itemsize = 1 if first.image is None else first.image.itemsize
-        in_memory = len(reader) * int(np.prod(shape)) * itemsize <= options.in_memory_bytes
+        reader = self.reader
+        shape, itemsize, in_memory = self._size_of_first()
         digest = new_digest(np.dtype(f"u{itemsize}"), (len(reader), *shape))
+        form: tuple[int, np.dtype] | None = None  # channels and type of the first images
         kept: list[np.ndarray] = []
         ranges = list(block_ranges(len(reader), *shape, itemsize=itemsize))
         with progress_bar(f"reading {reader.files.path.name}", len(reader), "images") as bar:
@@ -196,23 +211,37 @@ class Survey:
                     kept.clear()  # what follows is read only to tell all obstacles at once
                 elif in_memory:
                     kept += images
-                elif len(self.kinds) == 1 and images:
-                    block = np.stack(images)
+                elif images and _widest(self.kinds) == (form := form or _widest(self.kinds)):
+                    block = np.stack([_widened(image, *form) for image in images])
                     digest.update(block)
                     if visit is not None:
                         visit(block)
-        self._refuse_obstacles(in_memory)
+        self._refuse_obstacles()
         height, width = next(iter(self.kinds))[:2]
-        channels = max(kind[2] for kind in self.kinds)
-        dtype = max((np.dtype(kind[3]) for kind in self.kinds), key=lambda one: one.itemsize)
+        widest = _widest(self.kinds)
         if in_memory:
-            stacked = np.stack([_widened(image, channels, dtype) for image in kept])
+            stacked = np.stack([_widened(image, *widest) for image in kept])
             if visit is not None:
                 visit(stacked)
             return stacked
         whole = reader.take(self.whole_numbers())
-        fingerprint = None if self.damaged else digest.hexdigest()  # its number of images is another one then
-        return ImagesOnDemand(whole.decode_into, len(whole), (height, width, channels), dtype, fingerprint)
+        # Another number of images where damaged ones are left out, or another form, where wider ones came later
+        is_other = self.damaged or widest != (shape[2], np.dtype(f"u{itemsize}"))
+        fingerprint = None if is_other else digest.hexdigest()
+        on_demand = ImagesOnDemand(whole.decode_into, len(whole), (height, width, widest[0]), widest[1], fingerprint)
+        if widest != form and visit is not None:
+            visit.forget()
+            for block in on_demand.blocks():
+                visit(block)
+        return on_demand
+
+    def _size_of_first(self) -> tuple[tuple[int, int, int], int, bool]:
+        """Shape and bytes a value of the first image, and whether all images fit into memory if they are like it."""
+        ((_, first),) = self.reader.read([0])
+        shape = (64, 64, 3) if first.image is None else first.image.shape
+        itemsize = 1 if first.image is None else first.image.itemsize
+        size = len(self.reader) * int(np.prod(shape)) * itemsize
+        return shape, itemsize, size <= self.reader.options.in_memory_bytes
 
     def whole_numbers(self) -> np.ndarray:
         """The numbers of the images that could be read."""
@@ -230,7 +259,7 @@ class Survey:
         if self.reader.options.alpha == "keep":
             changes.append("fully transparent pixels became black below their transparency")
         if self.damaged:
-            changes.append(f"left out {self._damaged_text()}")
+            changes.append(f"left out {_plain(self._damaged_words())}")
         return tuple(changes)
 
     def _changed(self, kinds: list[ImageKind], words: str) -> str:
@@ -240,7 +269,9 @@ class Survey:
     def _note(self, numbers: range, readings: list[tuple[str, Reading]]) -> list[np.ndarray]:
         for number, (name, reading) in zip(numbers, readings, strict=True):
             for need in reading.needs:
-                self.needs.add(need, name)
+                self.needs.add(need.name, name)
+                if need.name == "value_range":
+                    self.ranges.append(need.value)
             if reading.image is None:
                 self.damaged.append((number, name, reading.error))
             else:
@@ -252,17 +283,17 @@ class Survey:
         skipped = self.reader.options.skip_damaged
         return bool(len(self.needs) or (self.damaged and not skipped) or len({kind[:2] for kind in self.kinds}) > 1)
 
-    def _refuse_obstacles(self, in_memory: bool) -> None:
+    def _refuse_obstacles(self) -> None:
         path, usable = self.reader.files.path, sum(self.kinds.values())
         if not usable:
             raise LongInputError(
-                f"expected pictures that can be read in {path}, got {self._damaged_text()}; check them"
+                (f"expected pictures that can be read in {path}, got ", *self._damaged_words()), "check them"
             )
         choices: dict[str, object] = {}
-        problems = []
+        problems: list[str | tuple] = []
         for need, (described, choice) in CHOICES.items():
             if self.needs.counts[need]:
-                choices[need] = choice
+                choices[need] = choice or (min(low for low, _ in self.ranges), max(high for _, high in self.ranges))
                 problems.append(f"{self.needs.counts[need]:,} {described} ({self.needs.names(need)})")
         sizes = {kind[:2] for kind in self.kinds}
         if len(sizes) > 1:
@@ -279,13 +310,11 @@ class Survey:
                 problems.append("".join(map(str, error.problem)) if isinstance(error, Explained) else str(error))
         if self.damaged and not self.reader.options.skip_damaged:
             choices["skip_damaged"] = True
-            problems.insert(0, self._damaged_text())
-        if not in_memory and len(self.kinds) > 1 and len(sizes) == 1:  # too many to keep until the end shows the kinds
-            choices["channels"] = 3
-            problems.append(self._kinds_text())
+            problems.insert(0, self._damaged_words())
         if choices:
             keep = words("; {alpha=keep} would keep the transparency") if "alpha" in choices else ()
-            problem = (f"expected pictures of one kind in {path}, got {'; '.join(problems)}", *keep)
+            parts = [part for one in problems for part in ("; ", *(one if isinstance(one, tuple) else (one,)))]
+            problem = (f"expected pictures of one kind in {path}, got ", *parts[1:], *keep)
             raise ImagesNotAlike(problem, choices, usable)
 
     def _proposed_size(self) -> tuple[int, int]:
@@ -312,10 +341,15 @@ class Survey:
         shown = ", ".join(f"{_kind_words(kind)} ({count:,})" for kind, count in self.kinds.most_common(5))
         return f"{shown} and {len(self.kinds) - 5} more" if len(self.kinds) > 5 else shown
 
-    def _damaged_text(self) -> str:
+    def _damaged_words(self) -> tuple[str | Explained, ...]:
         shown = ", ".join(name for _, name, _ in self.damaged[:20])
         more = ", …" if len(self.damaged) > 20 else ""
-        return f"{len(self.damaged):,} that cannot be read ({shown}{more}), such as {self.damaged[0][2]}"
+        return f"{len(self.damaged):,} that cannot be read ({shown}{more}), such as ", self.damaged[0][2]
+
+
+def _plain(parts: tuple[str | Explained, ...]) -> str:
+    """Words without the ways out of errors among them, which have been taken."""
+    return "".join("".join(map(str, part.problem)) if isinstance(part, Explained) else part for part in parts)
 
 
 def _classes_of(files: PictureFolder | PictureZip, options: ReadingOptions) -> FolderClasses:
@@ -336,10 +370,10 @@ def _frame_counts(files: PictureFolder | PictureZip, numbers: range) -> np.ndarr
     return np.array(counts, np.int64)
 
 
-def _needed_choice(error: ImageFileError) -> str | None:
-    """The choice that would help, by its keyword of `load_image`."""
-    named = {part.name for way in error.ways_out for part in way if isinstance(part, Parameter)}
-    return next((name for name in ("alpha", "cmyk", "frame") if name in named), None)
+def _needed_choice(error: ImageFileError) -> Parameter | None:
+    """The choice that would help, a keyword of `load_image` with the first value that is named."""
+    named = [part for way in error.ways_out for part in way if isinstance(part, Parameter)]
+    return next((one for one in named if one.name in ("alpha", "cmyk", "frame", "value_range")), None)
 
 
 def _name_at(files: PictureFolder | PictureZip, number: int) -> str:
@@ -354,6 +388,17 @@ def _kind(image: np.ndarray) -> ImageKind:
 def _kind_words(kind: ImageKind) -> str:
     height, width, channels, dtype = kind
     return f"{height}x{width} {CHANNEL_NAMES[channels]} {dtype}"
+
+
+def _widest(kinds: Iterable[ImageKind]) -> tuple[int, np.dtype]:
+    """The channels and the type that hold images of all these kinds."""
+    kinds = list(kinds)
+    return max(kind[2] for kind in kinds), max((np.dtype(kind[3]) for kind in kinds), key=lambda one: one.itemsize)
+
+
+def _can_become(image: np.ndarray, target: np.ndarray) -> bool:
+    """Whether `_widened` makes of an image what is wanted."""
+    return _kind(image)[:2] == _kind(target)[:2] and _widest([_kind(image), _kind(target)]) == _widest([_kind(target)])
 
 
 def _widened(image: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:

@@ -22,7 +22,16 @@ from command_line import import_tensorflow as quiet_tensorflow
 from errors import InputError, Parameter, words
 from files import UnreadableFile, brief, open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, Kind, kind_by_ending, kind_of
-from imaging.tiff_files import BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
+from imaging.floats import are_eight_bits, likely_range, on_levels
+from imaging.tiff_files import (
+    BITS_PER_SAMPLE,
+    COMPRESSION,
+    PHOTOMETRIC,
+    SAMPLE_FORMAT,
+    complaints_of_libtiff,
+    has_float_samples,
+    missing_pixels,
+)
 from imaging.transparency import as_rgba, on_ground
 
 MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB; above it, Pillow warns of a decompression bomb
@@ -31,7 +40,7 @@ _PILLOW_FORMATS = tuple(kind.pillow for kind in PICTURE_KINDS if kind.pillow and
 _READABLE = ", ".join(kind.name for kind in PICTURE_KINDS[:-1]) + f" or {PICTURE_KINDS[-1].name}"
 _NPY_SIGNATURE = b"\x93NUMPY"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 320, 338, 339
+_ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES = 274, 320, 338
 # Pixels above both limits count as a bomb: photographs have ratios below 100, flat pictures up to 1,000.
 LARGE_PICTURE = 2**26
 HIGHEST_RATIO = 200
@@ -49,6 +58,7 @@ def load_image(
     cmyk: Literal["convert"] | None = None,
     frame: int | None = None,
     max_pixels: int | None = MAX_PIXELS,
+    value_range: tuple[float, float] | None = None,
     name: str | None = None,
 ) -> np.ndarray:
     """A file -> its pixels, uint8 0..255 or uint16 0..65535, (H, W, C) with C = 1 (gray), 3 (RGB) or 4 (RGBA), upright.
@@ -65,7 +75,9 @@ def load_image(
         frame: files with several (GIF, animated PNG and WebP, TIFF pages) are an error unless one is chosen, from 0.
         max_pixels: the largest width times height; more is an error before anything is decoded, and so are more than
             64 MiB of pixels over 200 times the size of the file, as in a bomb or a flat picture. None allows both, up
-            to Pillow's own limit.
+            to Pillow's own limit; a number above the default allows so flat a picture, too.
+        value_range: (black, white) of floats in a TIFF or NPY; they become uint8 where all lie at its 256 levels, else
+            uint16. None: an error.
 
     Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
     truncated and damaged files, for integers of more than 16 bits, for signed and floating-point pixels, and for NPY
@@ -76,7 +88,7 @@ def load_image(
     >>> pixels.shape, pixels.dtype.name, int(pixels.max())
     ((3, 4, 1), 'uint8', 255)
     """
-    wanted = _Wanted(alpha, cmyk, frame, max_pixels)
+    wanted = _Wanted(alpha, cmyk, frame, max_pixels, value_range)
     return _load(source, _name_of(source) if name is None else name, wanted)
 
 
@@ -88,6 +100,7 @@ class _Wanted:
     cmyk: str | None
     frame: int | None
     max_pixels: int | None
+    value_range: tuple[float, float] | None
 
     def __post_init__(self) -> None:
         if self.alpha not in (None, "keep", "drop", "white", "black"):
@@ -107,7 +120,10 @@ def _load(source: str | os.PathLike | BinaryIO, name: str, wanted: _Wanted) -> n
     try:
         data = _read_bytes(source)
         if data.startswith(_NPY_SIGNATURE):
-            return with_alpha(_decode_array(data, wanted.max_pixels), wanted.alpha)
+            return with_alpha(_leveled(_decode_array(data, wanted.max_pixels), wanted.value_range), wanted.alpha)
+        floats = _decode_floats(data, wanted.frame, wanted.max_pixels)
+        if floats is not None:
+            return with_alpha(_leveled(floats, wanted.value_range), wanted.alpha)
         return _decode_picture(data, name, wanted)
     except ImageFileError as error:
         raise error.about(name) from None
@@ -156,7 +172,7 @@ def _unmarked_kind(name: str) -> Kind | None:
 
 
 def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
-    """The bytes of an .npy file with one image -> uint8 or uint16 (H, W, 1, 3 or 4)."""
+    """The bytes of an .npy file with one image -> uint8, uint16 or floats (H, W, 1, 3 or 4)."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -165,8 +181,8 @@ def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
     shape, _, dtype = read_header(file)  # only the header: nothing is allocated or unpickled before it is checked
     if dtype.hasobject:
         raise ImageFileError("expected uint8 or uint16 values, got pickled objects, which can run code; never loaded")
-    if dtype.kind != "u" or dtype.itemsize > 2:
-        raise ImageFileError(f"expected uint8 or uint16 values, got {dtype}; convert with save_image and low=, high=")
+    if dtype.kind != "f" and (dtype.kind != "u" or dtype.itemsize > 2):
+        raise ImageFileError(f"expected uint8, uint16 or floats, got {dtype}; save it with .astype(np.uint16)")
     height, width, channels = checked_image_shape(shape, "the array")
     _check_size(width, height, max_pixels)
     size = height * width * channels * dtype.itemsize
@@ -177,12 +193,61 @@ def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("=")).reshape(height, width, channels)
 
 
+def _decode_floats(data: bytes, frame: int | None, max_pixels: int | None) -> np.ndarray | None:
+    """The bytes of a TIFF of floating-point pixels -> floats (H, W, 1, 3 or 4), upright; None for any other file."""
+    if not has_float_samples(data):
+        return None
+    tifffile = import_tifffile("read")
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        count = len(file.pages)
+        if frame is None and count > 1:
+            raise _several_frames(count)
+        page = file.pages[frame or 0]
+        height, width, channels = checked_image_shape(page.shape, "the page")
+        _check_size(width, height, max_pixels)
+        pixels = page.asarray().reshape(height, width, channels)
+        orientation = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else 1
+    return _upright(pixels, orientation)
+
+
+def _leveled(pixels: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Integers as they are; floats as uint8 where all lie at its levels, as uint16 otherwise.
+
+    Raises ImageFileError for floats whose black and white nobody named, and for those outside.
+    """
+    if pixels.dtype.kind != "f":
+        return pixels
+    if not np.isfinite(pixels).all():
+        raise ImageFileError("expected finite values, got NaN or infinity; leave it out")
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if value_range is None:
+        black, white = likely_range(lowest, highest)
+        raise ImageFileError(
+            f"expected integers of at most 16 bits, got {pixels.dtype} from {lowest:g} to {highest:g}, which looks "
+            f"like {black:g} for black and {white:g} for white",
+            ("pass ", Parameter("value_range", (black, white))),
+            "save it as integers",
+        )
+    black, white = value_range
+    if lowest < black or highest > white:
+        raise ImageFileError(
+            (
+                f"expected values in {black:g} … {white:g}, the ",
+                Parameter("value_range"),
+                f", got {lowest:g} … {highest:g}",
+            ),
+            "widen it",
+        )
+    dtype = np.dtype(np.uint8 if are_eight_bits(pixels, value_range) else np.uint16)
+    return np.rint(on_levels(pixels, value_range, np.iinfo(dtype).max)).astype(dtype)
+
+
 def _check_size(width: int, height: int, max_pixels: int | None) -> None:
     if max_pixels is not None and width * height > max_pixels:
         raise ImageFileError(
             f"expected at most {max_pixels} pixels, got {width} x {height} = {width * height}, which may be a"
             " decompression bomb",
-            words("pass {max_pixels} if the file is trusted"),
+            ("pass ", Parameter("max_pixels", width * height), " if the file is trusted"),
             "make the picture smaller",
         )
 
@@ -196,7 +261,7 @@ def _check_ratio(picture: Image.Image, data: bytes) -> None:
         raise ImageFileError(
             f"expected at most {HIGHEST_RATIO} times the {len(data)} bytes of the file, got {size} bytes of pixels,"
             " which may be a decompression bomb",
-            ("pass ", Parameter("max_pixels"), " if the file is trusted"),
+            ("pass ", Parameter("max_pixels", MAX_PIXELS + 1), " if the file is trusted"),
             "make the picture smaller",
         )
 
@@ -214,7 +279,7 @@ def _open_picture(data: bytes, name: str) -> Image.Image:
 def _decode_picture(data: bytes, name: str, wanted: _Wanted) -> np.ndarray:
     with _open_picture(data, name) as picture:
         _check_size(*picture.size, wanted.max_pixels)
-        if wanted.max_pixels is not None:
+        if wanted.max_pixels is not None and wanted.max_pixels <= MAX_PIXELS:  # who names more trusts the file
             _check_ratio(picture, data)
         _choose_frame(picture, wanted.frame)
         if picture.format == "TIFF":
@@ -317,15 +382,19 @@ def _choose_frame(picture: Image.Image, frame: int | None) -> None:
     count = _frames_of(picture)
     if frame is None:
         if count > 1:
-            raise ImageFileError(
-                f"expected one image, got {count} frames",
-                ("choose one with ", Parameter("frame", 0), " to ", Parameter("frame", count - 1)),
-                "save one of them as a separate file",
-            )
+            raise _several_frames(count)
     elif frame >= count:
-        raise ImageFileError(f"expected a frame from 0 to {count - 1}, got frame={frame}")
+        raise ImageFileError(f"expected a frame from 0 to {count - 1}, got {frame}")
     else:
         picture.seek(frame)
+
+
+def _several_frames(count: int) -> ImageFileError:
+    return ImageFileError(
+        f"expected one image, got {count} frames",
+        ("choose one with ", Parameter("frame", 0), " to ", Parameter("frame", count - 1)),
+        "save one of them as a separate file",
+    )
 
 
 def _frames(picture: Image.Image) -> int:
@@ -349,12 +418,12 @@ def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
     """Raises ImageFileError for pixels that Pillow would silently reduce to 8 bits, wrap around, or leave out."""
     tags = picture.tag_v2
     bits = max(tags.get(BITS_PER_SAMPLE, (1,)))
-    sample_format = max(tags.get(_SAMPLE_FORMAT, (1,)))
+    sample_format = max(tags.get(SAMPLE_FORMAT, (1,)))
     if sample_format != 1 or bits > 16:
         kind = {1: "unsigned integer", 2: "signed integer", 3: "floating-point"}.get(sample_format, "unknown")
         raise ImageFileError(
-            f"expected unsigned integer pixels of at most 16 bits, got {bits}-bit {kind} pixels; read them with"
-            " tifffile and choose their range with save_image(..., low=, high=)"
+            f"expected unsigned integer pixels of at most 16 bits, got {bits}-bit {kind} pixels;"
+            " convert them with tifffile to uint16"
         )
     if bits == 16 and picture.mode == "CMYK":
         raise ImageFileError("expected gray or RGB, got CMYK of 16 bits; convert it to RGB first")
@@ -447,7 +516,7 @@ def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
 def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
     """The bytes of a 16-bit RGB, RGBA or gray-alpha PNG -> uint16 (H, W, 2, 3 or 4)."""
     if frame:
-        raise ImageFileError(f"expected frame=0 of an animated PNG of 16 bits, got frame={frame}; convert it to .tif")
+        raise ImageFileError(f"expected frame 0 of an animated PNG of 16 bits, got {frame}; convert it to .tif")
     tf = import_tensorflow("read")
     with tf.device("CPU"):
         return tf.io.decode_png(data, channels=0, dtype=tf.uint16).numpy()

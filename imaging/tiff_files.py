@@ -7,6 +7,7 @@ or stray memory. And libtiff reports damaged data on standard error, bypassing P
 import contextlib
 import math
 import os
+import struct
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,11 +15,31 @@ from collections.abc import Iterator
 from PIL import Image
 
 BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, SAMPLES_PER_PIXEL, ROWS_PER_STRIP = 258, 259, 262, 277, 278
+SAMPLE_FORMAT = 339
+_SIGNATURES = (b"II*\0", b"MM\0*")
+_SHORT, _FLOAT = 3, 3  # a type of entries, and a sample format
 _STRIP_OFFSETS, _STRIP_BYTES, _PLANES = 273, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
 _WIDTH, _HEIGHT = 256, 257
 _NO_COMPRESSION, _JPEG, _YCBCR = 1, 7, 6
 _capturing = threading.Lock()
+
+
+def has_float_samples(data: bytes) -> bool:
+    """Whether the bytes are a TIFF whose first page says that its samples are floats, which Pillow reads in part."""
+    if data[:4] not in _SIGNATURES or len(data) < 8:
+        return False
+    order = "<" if data[:1] == b"I" else ">"
+    (place,) = struct.unpack_from(f"{order}I", data, 4)
+    if place + 2 > len(data):
+        return False
+    (entries,) = struct.unpack_from(f"{order}H", data, place)
+    for entry in range(place + 2, min(place + 2 + 12 * entries, len(data) - 11), 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHI", data, entry)
+        if tag == SAMPLE_FORMAT and kind == _SHORT:
+            at = entry + 8 if count <= 2 else struct.unpack_from(f"{order}I", data, entry + 8)[0]
+            return at + 2 <= len(data) and struct.unpack_from(f"{order}H", data, at)[0] == _FLOAT
+    return False
 
 
 def missing_pixels(picture: Image.Image, data: bytes) -> str | None:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from errors import InputError, Parameter, words
 from pixels.checks import as_levels
 from pixels.scaling_statistics import ScalingStatistics
 from pixels.settings import ScalingSettings, white_level
@@ -140,7 +141,10 @@ class DatasetScaling:
         pixels = pixels if self.pixels is None else self.pixels.merge(pixels)
         maximum = self.settings.maximum
         if isinstance(maximum, float) and max(pixels.highest) > maximum:
-            raise ValueError(f"expected levels up to maximum={maximum:g}, got {max(pixels.highest):g}; raise it")
+            raise InputError(
+                words("expected levels up to {maximum} {}, got {}", f"{maximum:g}", f"{max(pixels.highest):g}"),
+                ("pass ", Parameter("maximum", max(pixels.highest))),
+            )
         return DatasetScaling(self.settings, ScalingStatistics.of(pixels, self.settings.per_channel), pixels)
 
     def _entries(self, values: np.ndarray) -> np.ndarray | np.float64:

@@ -342,7 +342,7 @@ def test_the_maximum_is_the_types_unless_told_otherwise():
     assert PixelScaler("normalize", maximum="data").fit(images).transform(images).max() == 1
     assert PixelScaler("tanh", maximum="data").fit(images).transform(images).max() == 1
     assert PixelScaler("normalize", maximum=4095).fit(images).transform(images).max() == np.float32(4000 / 4095)
-    with pytest.raises(ValueError, match="up to maximum=3000, got 4000"):
+    with pytest.raises(ValueError, match="up to maximum 3000, got 4000"):
         PixelScaler("normalize", maximum=3000).fit(images)
     black = np.zeros((1, 2, 2, 1), np.uint8)
     assert (PixelScaler("normalize", maximum="data").fit(black).transform(black) == 0).all()

@@ -344,6 +344,52 @@ def test_floats_between_levels_become_sixteen_bits(tmp_path):
     assert "became uint16" in loaded.report.changes[0]
 
 
+def test_floats_of_sixteen_bits_are_known_as_levels_of_eight(tmp_path):
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    np.save(tmp_path / "half.npy", (levels / 255).astype(np.float16))
+    loaded = load_images(tmp_path / "half.npy", ReadingOptions(value_range=(0, 1)))
+    np.testing.assert_array_equal(loaded.images[..., 0], levels)
+
+
+def test_a_folder_of_floats_ends_in_one_command_line(tmp_path, run_script):
+    import tifffile
+
+    for number, low in enumerate((0, -1, 0)):
+        tifffile.imwrite(tmp_path / f"{number}.tif", RANDOM.uniform(low, 1, (16, 16)).astype(np.float32))
+    np.save(tmp_path / "3.npy", RANDOM.uniform(0, 1, (16, 16)))
+    message = run_script(train, "--data", tmp_path, "--batch-size", 4, "--dry-run").stderr
+    assert "got 4 of floats (0.tif, 1.tif, 2.tif, 3.npy)" in message
+    assert message.endswith(" --value-range=-1,1\n")
+    loaded = load_images(tmp_path, ReadingOptions(value_range=(-1, 1)))
+    assert loaded.images.dtype == np.uint16 and loaded.images.shape == (4, 16, 16, 1)
+
+
+# Too many to keep: decoded when they are asked for
+
+
+class Visited(list):
+    def __call__(self, images: np.ndarray) -> None:
+        self.append(images.copy())
+
+    def forget(self) -> None:
+        self.clear()
+
+
+@pytest.mark.parametrize("first", ["gray", "rgb"])
+def test_gray_among_rgb_is_widened_on_demand_as_in_memory(first, tmp_path):
+    fill(tmp_path, "1.png 2.png", channels=1 if first == "gray" else 3, height=1024, width=1024)
+    fill(tmp_path, "3.png 4.png", channels=3 if first == "gray" else 1, height=1024, width=1024)
+    if first == "gray":
+        fill(tmp_path, "5.png", channels=1, height=1024, width=1024, dtype=np.uint16)
+    visited = Visited()
+    kept = load_images(tmp_path)
+    on_demand = load_images(tmp_path, ReadingOptions(in_memory_bytes=0), visit=visited)
+    assert kept.images.shape[1:] == (1024, 1024, 3) and on_demand.report.changes == kept.report.changes
+    np.testing.assert_array_equal(on_demand.images[:], kept.images)
+    np.testing.assert_array_equal(np.concatenate(visited), kept.images)
+    assert on_demand.fingerprint() == kept.fingerprint()
+
+
 # Files of other kinds: what the message tells to do is done, and works
 
 DIGITS = RANDOM.integers(0, 256, (6, 28, 28), np.uint8)

@@ -3,6 +3,8 @@
 import json
 import os
 
+from errors import InputError, Parameter
+
 
 def find_workers(distribute: str | None) -> tuple[int, int]:
     """Which worker this process is, 0 being the chief, and how many there are, by TF_CONFIG for those of many.
@@ -17,8 +19,9 @@ def find_workers(distribute: str | None) -> tuple[int, int]:
         tasks = [(kind, number) for kind in ("chief", "worker") for number in range(len(cluster.get(kind, ())))]
         return tasks.index((kind, index)), len(tasks)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(
-            'expected TF_CONFIG such as {"cluster": {"worker": ["one:2222", "two:2222"]}, "task": {"type": "worker", '
-            f'"index": 0}}}} with --distribute multi-worker, got {os.environ.get("TF_CONFIG") or "none"}; set it at '
-            "each worker"
+        example = '{"cluster": {"worker": ["one:2222", "two:2222"]}, "task": {"type": "worker", "index": 0}}'
+        got = os.environ.get("TF_CONFIG") or "none"
+        raise InputError(
+            (f"expected TF_CONFIG such as {example} with ", Parameter("distribute", "multi-worker"), f", got {got}"),
+            "set it at each worker",
         ) from None
