@@ -298,7 +298,7 @@ class TrainingConfig:
         None,
         RUN,
         "begin with the networks of another run, of the same size or of half of it, so that 64x64 grows from 32x32; "
-        "layers that differ begin anew (default: all do)",
+        "layers that differ start fresh (default: all do)",
         Text("RUN"),
     )
     start_sha256: str | None = None  # of the weights that the run started from; set when it starts

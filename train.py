@@ -44,7 +44,7 @@ EXAMPLES = """examples:
   python train.py --data photos/ --image-size 64 --minutes 30 --start-from runs/00000-cifar10
   python train.py --run-dir runs/mine --resume          continue where it stopped
   python train.py --run-dir runs/mine --resume --epochs 60
-More options, which messages name where they are needed: docs/options.md
+More options, which error messages name when they are needed: docs/options.md
 """
 
 
@@ -68,7 +68,7 @@ def main() -> int:
         else:
             run.check_same_images(images)
             scaler = run.load_scaler()
-        import_tensorflow()  # as late as this, so that mistakes are answered at once
+        import_tensorflow()  # only now, so that mistakes in the command are reported at once
         from training.distribution import open_replicas
         from training.dry_run import describe
 
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def build_parser() -> ArgumentParser:
-    """The options of a run, which are the fields of TrainingConfig, and those of this start of it."""
+    """The options of a run, which are the fields of TrainingConfig, and those of this command alone."""
     parser = ArgumentParser(
         prog=PROGRAM, description="Trains a GAN on images and writes sample grids.", epilog=EXAMPLES
     )
@@ -124,13 +124,13 @@ def build_parser() -> ArgumentParser:
 
 
 def explicit_choices(arguments: argparse.Namespace) -> dict:
-    """The options that were given, by the names of their config fields."""
+    """The options that were given, by the names of their fields in the config."""
     given = vars(arguments)
     return {name: given[name] for name in options_of(TrainingConfig) if given[name] is not None}
 
 
 def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tuple[RunFolder | None, TrainingConfig]:
-    """The run to go on with, or None for a new one; and its config. The chief may have begun it before the others."""
+    """The run to resume, or None for a new one; and its config. The chief may have created it before other workers."""
     if not arguments.resume:
         if arguments.run_dir is not None and is_chief:
             check_new(arguments.run_dir)
@@ -144,11 +144,11 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
 
 
 def check_start(arguments: argparse.Namespace, config: TrainingConfig) -> None:
-    """Raises ValueError for options of this start that do not go with the run."""
+    """Raises ValueError for options of this command that do not fit the run."""
     if arguments.distribute and config.xla == "on":
         raise ValueError("expected --distribute or --xla on, got both; XLA compiles the step of a single device only")
     steps = arguments.steps_per_execution
-    if steps > 1 and steps % config.penalty_interval:  # penalties would have other places in each execution
+    if steps > 1 and steps % config.penalty_interval:  # penalties would be in different places in each execution
         raise ValueError(
             f"expected --steps-per-execution divisible by {config.penalty_interval}, the steps from one penalty to the "
             f"next, got {steps}; pass {config.whole_intervals(steps)}"
@@ -156,7 +156,7 @@ def check_start(arguments: argparse.Namespace, config: TrainingConfig) -> None:
 
 
 def load_data(config: TrainingConfig, visit: Callable | None) -> ImageSet:
-    """The images to train on; where options are missing, the error has the whole command with them."""
+    """The images to train on; if options are missing, the error contains the whole command with them."""
     try:
         return load_real_images(config, visit)
     except ChoicesNeeded as error:
@@ -164,13 +164,13 @@ def load_data(config: TrainingConfig, visit: Callable | None) -> ImageSet:
 
 
 def command_with(choices: dict[str, object]) -> str:
-    """The advice to run this command again with more options."""
+    """Advice to run this command again with more options."""
     options = [Parameter(name, value).as_option(option_name(name)) for name, value in choices.items()]
     return " ".join(["run: python", PROGRAM, shlex.join(sys.argv[1:]), *options])
 
 
 def build(config: TrainingConfig, run: RunFolder | None, images: ImageSet, scaler: PixelScaler, replicas):
-    """The config with the precision that was found and the run that was begun from; and the networks by it."""
+    """The config with the measured precision and the run it starts from; and the networks built from it."""
     from training.networks import build_networks
     from training.precision import choose_precision
     from training.start import begin
@@ -184,7 +184,7 @@ def build(config: TrainingConfig, run: RunFolder | None, images: ImageSet, scale
 
 
 def choose_yardstick(config: TrainingConfig, images: ImageSet, cache: Path | None):
-    """What --evaluate-every measures with, or None. Before the run begins, so that it fails before it is there."""
+    """The yardstick of --evaluate-every, or None. Called before the run is created: a failure then leaves nothing."""
     if config.evaluate_every is None:
         return None
     from evaluation.cache import Cache
@@ -203,9 +203,9 @@ def open_training(
     scaler: PixelScaler,
     networks,
 ):
-    """The training of a new run; or of the earlier one, its state put into the networks, from where it stopped.
+    """The training of a new run, or of an earlier one, with its state restored.
 
-    Only the chief writes anything. Raises ValueError when other workers have other images, settings or checkpoints.
+    Only the chief writes anything. Raises ValueError if other workers have other images, settings or checkpoints.
     """
     from training.history import History, restore_history
     from training.loop import Training
@@ -227,7 +227,7 @@ def open_training(
 
 
 def summarize(images: ImageSet, levels: LevelsSeen, config: TrainingConfig) -> None:
-    """Says on standard error what was read, and what is odd about it."""
+    """Prints to standard error what was read, and what is unusual about it."""
     lines = reading_summary(images, levels, config)
     if config.conditional and legend(images.class_names):
         lines.append(legend(images.class_names))
@@ -236,7 +236,7 @@ def summarize(images: ImageSet, levels: LevelsSeen, config: TrainingConfig) -> N
 
 
 def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> int:
-    """Trains; the last line on standard output says where to look."""
+    """Trains; the last line on standard output names the results to look at."""
     from training.distribution import WorkerLost
     from training.loop import ImagesUnreadable, TrainingDiverged, TrainingStopped
 

@@ -6,6 +6,7 @@ most often, `Args:` or `Attributes:` is missing above a list of arguments or fie
 
 import argparse
 import importlib
+import re
 import shutil
 import sys
 import tempfile
@@ -81,10 +82,21 @@ div.body pre { padding: 0.7rem 0.9rem; font-size: 13px; }
 div.body table.docutils { display: block; border: 0; box-shadow: none; }
 dl.py { margin-bottom: 1.75rem; }
 dt.sig { padding: 0.35rem 0.6rem; background: #f1f4f8; border-left: 3px solid #5b7ba8; overflow-wrap: anywhere; }
-div.sphinxsidebar li { overflow-wrap: anywhere; }
+div.sphinxsidebar li, div.body h2, div.body code { overflow-wrap: anywhere; }
+div.sphinxsidebar input { font: inherit; }
+div.body table.docutils caption { text-align: left; }
 div.sphinxsidebar ul { margin-left: 0; }
 div.sphinxsidebar ul ul { margin-left: 14px; }
 @media (max-width: 900px) { div.bodywrapper { margin-left: 0; } div.sphinxsidebar { max-width: 100%; } }
+:root { color-scheme: light dark; }
+@media (prefers-color-scheme: dark) {
+  body, div.document, div.body, div.footer, div.body h1, div.body h2, div.body h3, div.sphinxsidebar h1,
+  div.sphinxsidebar h3, div.sphinxsidebar a, div.body a code { background: #14171d; color: #e6e9ef; }
+  div.body a { color: #8ab4f8; }
+  dt.sig, div.body pre, div.body code, dt:target { background: #1e232c; color: #e6e9ef; }
+  .highlight, .highlight span { background: transparent; color: inherit; }
+  div.sphinxsidebar input { background: #1e232c; color: #e6e9ef; border: 1px solid #333a46; }
+}
 """
 
 
@@ -106,10 +118,16 @@ def main() -> int:
             status=None,
             warningiserror=True,
         )
+        builder.connect("autodoc-process-docstring", keep_last_underscores, priority=600)  # after napoleon
         builder.build()
     if builder.statuscode == 0:
         print(output / "index.html")
     return builder.statuscode
+
+
+def keep_last_underscores(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Escapes the last underscore of a field such as `mean_`, which would be a link in reStructuredText."""
+    lines[:] = [re.sub(r"^:ivar (\w+)_:", r":ivar \1\_:", line) for line in lines]
 
 
 def modules_of(name: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A name or a path -> images and labels.
 
-`load_images` takes the names of data sets, folders, zips and NumPy files alike, and gives an `ImageSet`.
+`load_images` accepts names of data sets, folders, zips and NumPy files, and returns an `ImageSet`.
 """
 
 from image_datasets.arrays import load_arrays, load_image_array

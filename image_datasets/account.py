@@ -1,4 +1,4 @@
-"""What lies beside the pictures that are read: counted by reason, the first ones by name."""
+"""Counts files that are not read, by reason, and remembers the first names."""
 
 from collections import Counter
 
@@ -29,10 +29,10 @@ class Account:
             first.append(name)
 
     def text(self) -> str:
-        """All in one line, the most frequent first."""
+        """Everything in one line, most frequent reason first."""
         return ", ".join(f"{count:,} {reason} ({self.names(reason)})" for reason, count in self.counts.most_common())
 
     def names(self, reason: str) -> str:
-        """The first names of a reason, and how it goes on."""
+        """The first names for a reason, and an ellipsis if there are more."""
         shown = ", ".join(self._names.get(reason, ()))
         return shown + ", …" if self.counts[reason] > NAMES_SHOWN else shown

@@ -1,4 +1,4 @@
-"""What to do with a file that holds images in another form: one command, tried on the very file as far as it can be."""
+"""What to do with a file that holds images in another form: one command, adapted to the file as far as possible."""
 
 import gzip
 import math
@@ -12,19 +12,19 @@ from files import open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, kind_of
 
 MOST_CHANNELS = 4
-LONGEST_LINE = 2**20  # characters that are looked at
+LONGEST_LINE = 2**20  # characters that are read
 _EXPECTED = "expected a folder of images, a .zip of one, an .npy or an .npz"
 
 
 def advice_for(path: Path) -> str:
-    """For a file that is no NumPy file, zip or folder: "expected …, got …; what to do", in one line."""
+    """For a file other than a NumPy file, zip or folder: "expected …, got …; what to do", in one line."""
     with open_regular(path) as file:
         first = file.read(FIRST_BYTES)
     if not first:
         return f"{_EXPECTED}, got {str(path)!r}, an empty file; copy it again"
     kind = kind_of(first)
     if kind is None:
-        return f"{_EXPECTED}, got {str(path)!r}, a file of a kind that is not known; save its images with np.save"
+        return f"{_EXPECTED}, got {str(path)!r}, a file of an unknown kind; save its images with np.save"
     if kind in PICTURE_KINDS:
         way_out = "put it into a folder with others, and name the folder"
     else:
@@ -34,7 +34,7 @@ def advice_for(path: Path) -> str:
 
 
 def run_python(program: str) -> str:
-    """The advice to run a line of Python.
+    """Advice to run a line of Python.
 
     >>> print(run_python("print('one')"))
     run: python -c "print('one')"
@@ -44,7 +44,7 @@ def run_python(program: str) -> str:
 
 
 def save_arrays(path: Path, source: str, images: str, labels: str | None = None) -> str:
-    """The advice to make an .npz of a source, an expression for f, by expressions for its images and labels."""
+    """Advice to make an .npz: `source` is an expression for f; `images` and `labels` are expressions that use f."""
     target = f"{path.name.partition('.')[0]}-images.npz"
     label_part = "" if labels is None else f", labels={labels}"
     return (
@@ -54,7 +54,7 @@ def save_arrays(path: Path, source: str, images: str, labels: str | None = None)
 
 
 def unflattened(shape: tuple[int, ...]) -> str | None:
-    """How rows of flat square images become images, as an expression after the array; None if they are none.
+    """The expression that turns rows of flat square images into images, to append to the array; None for other rows.
 
     >>> unflattened((8, 784)), unflattened((8, 3072)), unflattened((8, 10))
     ('.reshape(-1, 28, 28)', '.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)', None)
@@ -71,7 +71,7 @@ def unflattened(shape: tuple[int, ...]) -> str | None:
 
 
 def choose_arrays(shapes: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> tuple[str, str | None] | None:
-    """Which of several arrays are the images and which the labels, where their shapes leave no doubt."""
+    """Which of several arrays are the images and which the labels, if their shapes leave no doubt."""
     images = [name for name, (shape, dtype) in shapes.items() if _could_be_images(shape) and dtype.kind in "uif"]
     if len(images) != 1:
         return None
@@ -168,7 +168,7 @@ def _hdf5_way_out(path: Path) -> str:
 
 
 def _table_way_out(path: Path) -> str:
-    """For a table of numbers with an image a row, perhaps with its label first or last, and with a line of names."""
+    """For a table of numbers with one image per row, perhaps with a label first or last, and a header line."""
     with open(path, encoding="utf-8", errors="replace") as file:
         lines = [file.readline(LONGEST_LINE).strip() for _ in range(3)]
     separator = next((sign for sign in (",", ";", "\t") if sign in lines[0]), ",")
@@ -182,7 +182,7 @@ def _table_way_out(path: Path) -> str:
         reshaped = unflattened((2, width - (label is not None)))
         if reshaped is not None:
             return save_arrays(path, source, f"f{columns}.astype(np.uint8){reshaped}", label)
-    return f"expected an image a row, flat and square; its rows have {width} columns: save its images with np.save"
+    return f"expected one flat, square image per row; its rows have {width} columns: save its images with np.save"
 
 
 def _are_numbers(line: str, separator: str) -> bool:

@@ -1,4 +1,4 @@
-"""NumPy files -> arrays, and the images and labels in them. Nothing is loaded that could run code."""
+"""NumPy files -> arrays, and the images and labels in them. Never loads anything that could run code."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from pixels.checks import CHANNEL_COUNTS, validate_images
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _LABELS = ("labels", "label", "y", "targets", "target")
-# The names that people give to images in an .npz, in any case, and those of the labels that go with them.
+# Common names for images in an .npz, in upper or lower case, and those of their labels.
 KEYS = {
     "images": _LABELS,
     "image": _LABELS,
@@ -38,10 +38,10 @@ _PIECE = 1024
 
 
 def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
-    """The array of an .npy file, memory-mapped, or the arrays of an .npz by their names; the content decides which.
+    """The array of an .npy file, memory-mapped, or the arrays of an .npz by name; the content decides which.
 
-    Of an archive only what is asked for is read. Raises ValueError, in one line, for what is missing, damaged, or holds
-    Python objects, which are never loaded; for a file of another kind it says which.
+    Reads an array of an archive only on access. Raises a one-line ValueError for a file that is missing, damaged, of
+    another kind, which it names, or with Python objects, which are never loaded.
     """
     try:
         with files.open_regular(path) as file:
@@ -51,13 +51,13 @@ def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
             raise LongInputError(advice_for(Path(path)))
         return files.load_arrays(path)
     except FileNotFoundError:
-        raise ValueError(f"expected an .npy file, got {str(path)!r}, which is not there; check the name") from None
+        raise ValueError(f"expected an .npy file, got {str(path)!r}, which does not exist; check the name") from None
 
 
 def load_image_array(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images of an .npy or .npz file and their labels, if it has any, as they are there.
+    """The images of an .npy or .npz file and their labels, if it has any, unchanged.
 
-    Raises ValueError where it is not clear which of its arrays are the images, and as `load_arrays` does.
+    Raises ValueError if it is not clear which of its arrays are the images, and as `load_arrays` does.
     """
     arrays = load_arrays(path)
     if isinstance(arrays, np.ndarray):
@@ -67,7 +67,7 @@ def load_image_array(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def load_array_set(path: Path, options: ReadingOptions) -> ImageSet:
-    """The images of an .npy or .npz with their labels, from the same file or from that of `options.labels`."""
+    """The images of an .npy or .npz with their labels, from the same file or from `options.labels`."""
     arrays = load_arrays(path)
     if isinstance(arrays, np.ndarray):
         image_key, images, labels, names, others = None, arrays, None, None, ""
@@ -111,7 +111,7 @@ def _keys_of(path: Path, arrays: ArrayArchive) -> tuple[str, str | None]:
 def _checked_array(
     path: Path, key: str | None, images: np.ndarray, options: ReadingOptions
 ) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
-    """uint8 or uint16 (n, h, w, c), and what was changed, in words."""
+    """uint8 or uint16 (n, h, w, c), and a description of what was changed."""
     _check_shape(path, key, images)
     if images.ndim == 3:
         images = images[..., np.newaxis]
@@ -129,7 +129,7 @@ def _checked_array(
 
 
 def _check_shape(path: Path, key: str | None, images: np.ndarray) -> None:
-    """Raises ValueError for rows of flat images and for a single image, with advice for this very array."""
+    """Raises ValueError for rows of flat images and for a single image, with advice for this array."""
     reshaped = unflattened(images.shape)
     if reshaped is not None:
         whole = f"np.load({str(path)!r})" + ("" if key is None else f"[{key!r}]")
@@ -143,7 +143,7 @@ def _check_shape(path: Path, key: str | None, images: np.ndarray) -> None:
 
 
 def _lowest_and_highest(path: Path, images: np.ndarray) -> tuple[float, float]:
-    """Of all values. Raises ValueError for NaN and infinity."""
+    """The lowest and the highest value. Raises ValueError for NaN and infinity."""
     lowest, highest, finite = np.inf, -np.inf, True
     for piece in _pieces(path, images):
         finite = finite and bool(np.isfinite(piece).all())
@@ -156,7 +156,7 @@ def _lowest_and_highest(path: Path, images: np.ndarray) -> tuple[float, float]:
 def _levels_of(
     path: Path, images: np.ndarray, options: ReadingOptions
 ) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
-    """Floats as levels: uint8 where all lie at its 256 levels, as those of images of 8 bits do, uint16 otherwise."""
+    """Floats as levels: uint8 if all values are among its 256 levels, as in 8-bit images, uint16 otherwise."""
     if images.ndim != 4 or 0 in images.shape or images.shape[3] not in CHANNEL_COUNTS:
         raise ValueError(f"{path}: expected images (n, h, w) or (n, h, w, c) of 1, 3 or 4 channels, got {images.shape}")
     lowest, highest = _lowest_and_highest(path, images)
@@ -191,7 +191,7 @@ def _pieces(path: Path, images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 class FloatsNeedRange(ChoicesNeeded, TypeError):
-    """Floats whose black and white nobody has named; the extremes suggest a range."""
+    """Floats without a declared range; their extremes suggest one."""
 
     def __init__(self, path: Path, images: np.ndarray, extremes: tuple[float, float], alpha: str | None) -> None:
         black, white = likely_range(*extremes)

@@ -1,4 +1,4 @@
-"""Images brought to the channels and the size that are wanted."""
+"""Converts images to the requested channels and size."""
 
 import numpy as np
 

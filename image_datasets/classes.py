@@ -1,4 +1,4 @@
-"""Which folder names are classes."""
+"""Decides which folder names are classes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-# Folders with these names usually divide a data set for training and judging; they are no classes.
+# Folders with these names usually split a data set into parts for training and testing; they are not classes.
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout"}
 
 
 @dataclass(frozen=True)
 class FolderClasses:
-    """The classes of pictures by their folders.
+    """The classes of pictures, from their folders.
 
     Attributes:
-        labels: int64 (n,), indices into `names`, −1 for a picture that lies in none; None if there are no classes.
-        names: sorted.
-        without_pictures: folders beside those of the classes in which no picture lies.
-        doubt: why there are no classes where one might expect some, in words; with the level to pass instead.
-        other_level: the level of folders that may hold the classes, where there is a doubt.
+        labels: int64 (n,), indices into `names`, −1 for a picture in no class; None if there are no classes.
+        names: the names of the classes, sorted.
+        without_pictures: folders on the same level as the classes that contain no picture.
+        doubt: why there are no classes although one might expect some; names the level to pass instead.
+        other_level: the level of folders that may be the classes, if there is a doubt.
     """
 
     labels: np.ndarray | None = None
@@ -31,11 +31,12 @@ class FolderClasses:
 
 
 def classes_by_folder(names: Iterable[str], folders: Iterable[str], level: int | None) -> FolderClasses:
-    """Classes from the names of pictures, relative and with / between folders.
+    """Classes from the names of pictures, which are relative, with / between folders.
 
-    Without a level the first folder in which the names differ is the class, unless a picture lies beside these folders
-    or they look like parts of a data set, train and test. With one, counted from 1, the folders of that level are
-    classes and a picture above them is in none. Raises ValueError for a level at which no picture has a folder.
+    Without a level, the class is the first folder in which the names differ, unless a picture is beside these folders
+    or they look like parts of a data set, such as train and test. With a level, counted from 1, the folders of that
+    level are the classes, and pictures above them have none. Raises ValueError for a level at which no picture has a
+    folder.
 
     >>> classes = classes_by_folder(["pets/cat/1.png", "pets/dog/2.png"], [], None)
     >>> classes.names, classes.labels.tolist()
@@ -52,11 +53,11 @@ def classes_by_folder(names: Iterable[str], folders: Iterable[str], level: int |
     shared = _shared_folders(paths) if level is None else level - 1
     if level is None:
         if all(len(path) == shared for path in paths):
-            return FolderClasses()  # all lie in one folder
+            return FolderClasses()  # all are in one folder
         beside = [way for way, path in zip(ways, paths, strict=True) if len(path) <= shared]
         if beside:
             count = int(np.isin(numbers, [ways[way] for way in beside]).sum())
-            doubt = f"no classes: {count:,} pictures lie beside the folders ({first_of[beside[0]]})"
+            doubt = f"no classes: {count:,} picture{'s' * (count != 1)} outside the folders ({first_of[beside[0]]})"
             return FolderClasses(doubt=doubt, other_level=shared + 1)
         parts = _parts_of_a_data_set(paths, shared)
         if parts:
@@ -70,19 +71,19 @@ def classes_by_folder(names: Iterable[str], folders: Iterable[str], level: int |
 
 
 def _shared_folders(paths: list[tuple[str, ...]]) -> int:
-    """How many folders all paths begin with."""
+    """How many leading folders all paths share."""
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 
 
 def _parts_of_a_data_set(paths: list[tuple[str, ...]], depth: int) -> list[str]:
-    """The names of the folders at this depth where they are parts such as train and test, with folders in them."""
+    """The names of the folders at this depth, if they are parts such as train and test that contain folders."""
     names = sorted({path[depth] for path in paths})
     is_divided = {name.casefold() for name in names} <= PARTS and any(len(path) > depth + 1 for path in paths)
     return names if is_divided else []
 
 
 def _classes_at(shared: int, paths: list[tuple[str, ...]], numbers: list[int], folders: Iterable[str]) -> FolderClasses:
-    """The folders below `shared` others are the classes. numbers: of each picture, which of the paths it lies in."""
+    """Takes the folders below `shared` others as classes. numbers: for each picture, the index of its path."""
     class_names = sorted({path[shared] for path in paths if len(path) > shared})
     index = {name: label for label, name in enumerate(class_names)}
     labels = np.array([index[path[shared]] if len(path) > shared else -1 for path in paths], np.int64)

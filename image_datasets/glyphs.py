@@ -1,4 +1,4 @@
-"""The embedded data set: digits drawn from the fonts that Matplotlib carries, endless, labeled and seeded."""
+"""The built-in data set: digits drawn with Matplotlib's bundled fonts, in any number, labeled and seeded."""
 
 import colorsys
 from functools import cache
@@ -11,10 +11,10 @@ from image_datasets.image_set import ImageSet
 
 DIGITS = "0123456789"
 GLYPH_COUNT, GLYPH_SIZE = 20_000, (32, 32)
-GLYPH_SEED = 0  # the data set is the same for every run; what a run does with it follows from the run's seed
+GLYPH_SEED = 0  # every run has the same data set; its own seed determines the rest
 
-# Upright text faces with strokes that survive at 28 pixels; the slant comes from the shear. Left out: symbol fonts,
-# faces without digits or with old-style ones, hairline faces, and the last-resort font, which draws boxes.
+# Upright text faces with strokes that survive at 28 pixels; shear makes the slant. Left out: symbol fonts, faces
+# without digits or with old-style ones, hairline faces, and the last-resort font, which draws boxes.
 FONT_FILES = (
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
@@ -41,7 +41,7 @@ def draw_glyphs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws `count` digits, each with its own font, colors, rotation, shear, scale and position.
 
-    Image i depends on (seed, start + i) and the size alone, so a larger set begins with the smaller one.
+    Image i depends only on (seed, start + i) and the size, so a larger set starts with the smaller one.
 
     Returns uint8 (count, height, width, 3), light digits on a dark background, and int64 (count,), the digits 0 to 9.
 
@@ -66,7 +66,7 @@ def _draw_glyph(height: int, width: int, random: np.random.Generator) -> tuple[n
 
 
 def _place(outline: Image.Image, height: int, width: int, random: np.random.Generator) -> np.ndarray:
-    """Places an upright digit in the frame: turned, sheared, scaled, shifted. Returns float64 (height, width), 0..1."""
+    """Rotates, shears, scales and shifts an upright digit into the frame. Returns float64 (height, width), 0..1."""
     frame_height, frame_width = height * SUPERSAMPLING, width * SUPERSAMPLING
     angle = random.uniform(-MAX_ROTATION, MAX_ROTATION)
     shear = random.uniform(-MAX_SHEAR, MAX_SHEAR)
@@ -76,7 +76,7 @@ def _place(outline: Image.Image, height: int, width: int, random: np.random.Gene
 
     cosine, sine = np.cos(angle), np.sin(angle)
     drawn = scale * np.array([[cosine, -sine], [sine, cosine]]) @ np.array([[1.0, shear], [0.0, 1.0]])
-    # Pillow asks, for each pixel of the frame, where in the outline to look: the inverse of the drawn transformation.
+    # For each pixel of the frame, Pillow needs its position in the outline: the inverse of the transformation.
     look = np.linalg.inv(drawn)
     center = np.array([frame_width, frame_height]) / 2 + shift
     offset = np.array([outline.width, outline.height]) / 2 - look @ center
@@ -88,7 +88,7 @@ def _place(outline: Image.Image, height: int, width: int, random: np.random.Gene
 
 
 def _pick_colors(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A dark, colored ground and a light ink of any hue, each float64 (3,), 0..255."""
+    """A dark, colored background and a light ink of any hue, each float64 (3,), 0..255."""
     ground = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.08, 0.22), random.uniform(0.2, 0.7))
     ink = colorsys.hls_to_rgb(random.uniform(), random.uniform(0.76, 0.94), random.uniform(0.3, 1.0))
     return np.array(ground) * 255, np.array(ink) * 255
@@ -97,7 +97,7 @@ def _pick_colors(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def _digit_outline(font_file: str, digit: str, height: int) -> Image.Image:
     """One upright digit, white on black, cut to its ink with a black margin, about as tall as it will be drawn."""
-    import matplotlib  # its data folder is all that is needed; imported here so that other data sets do not pay for it
+    import matplotlib  # only for its data folder; imported here, so that other data sets do not wait for it
 
     font_path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font_file
     # The ink of a digit is about 0.73 of its nominal size.

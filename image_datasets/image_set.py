@@ -1,4 +1,4 @@
-"""What every data set becomes: images, labels and the names of classes; and the order in which training takes them."""
+"""The form of every data set: images, labels and class names; and the order in which training uses the images."""
 
 import hashlib
 import mmap
@@ -17,14 +17,14 @@ CHANNEL_NAMES = {1: "gray", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True)
 class ReadingReport:
-    """What a reader should know of how the images were read.
+    """What the user should know about how the images were read.
 
     Attributes:
-        left_out: what lay beside the images and was not read, "" if nothing.
-        changes: what was done to make the images alike, a sentence each.
-        doubt: why there are no classes where one might expect some; "" without a doubt.
+        left_out: other files that were not read, "" if there were none.
+        changes: what was done to make the images alike, one sentence each.
+        doubt: why there are no classes although one might expect some; "" without a doubt.
         other_level: the `class_level` that would give them.
-        without_images: classes that have none: folders without a picture.
+        without_images: classes without images: folders without a picture.
     """
 
     left_out: str = ""
@@ -39,12 +39,12 @@ class ImageSet:
     """Images of one size, in memory, memory-mapped, or decoded from their files on demand.
 
     Attributes:
-        name: what it was loaded from, in a word that can stand in a folder name.
+        name: what it was loaded from, as a word that is valid in a folder name.
         images: uint8 or uint16 (n, height, width, channels), channels 1, 3 or 4. Indexed along the first axis, either
             kind gives an array.
         labels: int64 (n,), indices into class_names, or None.
-        class_names: one name a class, empty without labels.
-        report: what was left out and what was changed on the way.
+        class_names: one name per class, empty without labels.
+        report: what was left out and what was changed while reading.
     """
 
     name: str
@@ -58,18 +58,18 @@ class ImageSet:
         return self.images.shape[1:]
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """The images with these numbers, int (k,), in an array of their own: (k, h, w, c).
+        """The images with these numbers, int (k,), in a new array: (k, h, w, c).
 
-        Raises ValueError when they cannot be read any more: a file that has gone, changed, or was cut.
+        Raises ValueError if they can no longer be read, because a file is gone, changed or truncated.
         """
         check_not_cut(self.images, self.name)
         return self.images[indices]
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All images in their order, as arrays to go through one after the other, such as `PixelScaler.fit_batches`.
+        """All images in order, as consecutive arrays, for example for `PixelScaler.fit_batches`.
 
-        Images in memory are one array; memory-mapped ones come in small ones, read when they are used, and others in
-        small ones that are decoded ahead. Raises ValueError as `take` does.
+        Images in memory come as one array, memory-mapped ones as small arrays that are read on use, and others as small
+        arrays that are decoded ahead. Raises ValueError as `take` does.
         """
         if isinstance(self.images, ImagesOnDemand):
             yield from self.images.blocks()
@@ -81,7 +81,7 @@ class ImageSet:
                 yield self.images[numbers.start : numbers.stop]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the pixels, their shape and type: the same exactly when the images are the same."""
+        """SHA-256 of the pixels, their shape and type: equal if and only if the images are equal."""
         if isinstance(self.images, ImagesOnDemand) and self.images.fingerprint is not None:
             return self.images.fingerprint
         digest = new_digest(self.images.dtype, self.images.shape)
@@ -91,7 +91,7 @@ class ImageSet:
         return digest.hexdigest()
 
     def on_white(self) -> "ImageSet":
-        """The same images without transparency: RGBA on white, made when asked for; others as they are."""
+        """The same images without transparency: RGBA on white, converted on access; others unchanged."""
         if self.image_shape[2] != 4:
             return self
         rgba = self.images
@@ -104,7 +104,7 @@ class ImageSet:
         return replace(self, images=images)
 
     def subset(self, count: int) -> "ImageSet":
-        """`count` of the images, the same random ones each time, in order. Raises ValueError if fewer."""
+        """`count` of the images, the same random ones each time, in order. Raises ValueError if there are fewer."""
         chosen = some_of(len(self.images), count, self.name)
         on_demand = isinstance(self.images, ImagesOnDemand)
         images = self.images.take(chosen) if on_demand else self.images[chosen]
@@ -112,14 +112,14 @@ class ImageSet:
         return replace(self, images=images, labels=labels)
 
     def classes_without_images(self) -> tuple[str, ...]:
-        """The names of classes of which there is no image to learn from."""
+        """The names of classes without an image to learn from."""
         if self.labels is None:
             return self.report.without_images
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         return (*(self.class_names[label] for label in np.flatnonzero(counts == 0)), *self.report.without_images)
 
     def summary(self, lowest: int | None = None, highest: int | None = None) -> list[str]:
-        """What was read, what was left out and what was changed, a line each. The levels, if they are known."""
+        """What was read, left out and changed, one line each; with the levels, if they are known."""
         height, width, channels = self.image_shape
         kind = CHANNEL_NAMES[channels]
         levels = "" if lowest is None else f", levels {lowest} … {highest}"
@@ -145,9 +145,9 @@ class ImageSet:
 
 
 class LevelsSeen:
-    """Hands images on, and remembers their lowest and highest level; None before there were any.
+    """Passes images on, and remembers their lowest and highest level; None before the first image.
 
-    visit: called with images. forget: called where all of them will come once more, in another form.
+    visit: called with images. forget: called if all of them will come again, in another form.
     """
 
     def __init__(self, visit: Callable[[np.ndarray], object], forget: Callable[[], object]) -> None:
@@ -167,31 +167,31 @@ class LevelsSeen:
 
 
 def check_not_cut(images: np.ndarray | ImagesOnDemand, name: object) -> None:
-    """Raises ValueError when images are mapped from a file that was cut since: reading beyond its end ends a process.
+    """Raises ValueError if images are mapped from a file that was truncated since: reading past its end would crash.
 
-    name: of the data, for the message.
+    name: the name of the data, for the message.
     """
     file = mapped_file(images)
     if file is not None and file.size() < len(file):
-        raise ValueError(f"expected the file of {name} as it was, got one that was cut; put it back")
+        raise ValueError(f"expected the file of {name} as it was, got a truncated one; restore it")
 
 
 def mapped_file(images: np.ndarray | ImagesOnDemand) -> mmap.mmap | None:
-    """The file that an array is a view of; None for one in memory."""
+    """The file that an array is mapped from; None for an array in memory."""
     while isinstance(images, np.ndarray):
         images = images.base
     return images if isinstance(images, mmap.mmap) else None
 
 
 def epoch_order(count: int, seed: int, epoch: int, draw: int = 0) -> np.ndarray:
-    """The order of one epoch: a permutation of 0 … count − 1, int64, that follows from (seed, epoch, draw) alone.
+    """The order of one epoch: a permutation of 0 … count − 1, int64, that depends only on (seed, epoch, draw).
 
     draw: 0, or the number of another order of the same epoch, independent of the first.
 
     >>> sorted(epoch_order(4, seed=0, epoch=1).tolist())
     [0, 1, 2, 3]
     """
-    return np.random.default_rng([seed, epoch, draw]).permutation(count)  # a 0 at the end is as if it were not there
+    return np.random.default_rng([seed, epoch, draw]).permutation(count)  # a trailing 0 has no effect
 
 
 def some_of(total: int, count: int, name: str) -> np.ndarray:
@@ -205,5 +205,5 @@ def new_digest(dtype: np.dtype, shape: tuple[int, ...]):
 
 
 def name_of(path: Path) -> str:
-    """The name of the data for run folders: letters, digits, '-' and '_' alone."""
+    """The name of the data for run folders: only letters, digits, '-' and '_'."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in path.resolve().stem) or "images"

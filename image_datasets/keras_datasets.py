@@ -13,18 +13,18 @@ KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
 def load_keras_dataset(name: str) -> ImageSet:
-    import keras  # TensorFlow comes with it; only these names need it
+    import keras  # which imports TensorFlow; only these data sets need it
 
     try:
-        # Keras prints how the download goes; standard output is for results, and nobody watches but on a terminal.
+        # Keras prints the progress of the download. Standard output is for results, and only a terminal has a viewer.
         with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
             (images, labels), _ = getattr(keras.datasets, name).load_data()
-    except Exception as error:  # Keras raises a bare Exception when the download fails
+    except Exception as error:  # Keras raises a bare Exception if the download fails
         reason = " ".join(str(error).split())
         raise InputError(
             f"expected to download {name} or to find it in Keras's cache, got: {reason}",
             "connect to the network once",
-            words("pass {data} with a folder, .zip, .npy or .npz of your own"),
+            words("pass {data} with your own folder, .zip, .npy or .npz"),
         ) from error
     images = images if images.ndim == 4 else images[..., np.newaxis]
     return ImageSet(name, images, labels.reshape(-1).astype(np.int64), _class_names(name, int(labels.max()) + 1))

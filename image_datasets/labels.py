@@ -1,4 +1,4 @@
-"""Classes that stand in a file of their own, or beside images in any of the usual forms."""
+"""Reads classes from a separate file, or from labels in any of the usual forms."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ Labels = tuple[np.ndarray, tuple[str, ...]]  # int64 (n,), and the names of the 
 def as_labels(values: np.ndarray, count: int, subject: str, names: np.ndarray | None = None) -> Labels:
     """Labels of `count` images from whole numbers (n,) or (n, 1), names, or rows (n, classes) with a single 1.
 
-    names: those of the classes 0, 1, …; without them numbers are their own names. Raises ValueError for others.
+    names: the names of the classes 0, 1, …; without them, numbers are the names. Raises ValueError for other labels.
 
     >>> as_labels(np.array(["dog", "cat", "dog"]), 3, "y")
     (array([1, 0, 1]), ('cat', 'dog'))
@@ -48,7 +48,7 @@ def as_labels(values: np.ndarray, count: int, subject: str, names: np.ndarray | 
 
 
 def load_labels(path: str | os.PathLike, count: int) -> Labels:
-    """Labels of `count` images from an .npy, or from the last column of a .csv with a row an image."""
+    """Labels of `count` images from an .npy, or from the last column of a .csv with one row per image."""
     path = Path(path)
     if path.suffix.lower() == ".csv":
         rows = _rows(path)
@@ -63,9 +63,9 @@ def load_labels(path: str | os.PathLike, count: int) -> Labels:
 
 
 def labels_of_names(path: str | os.PathLike, names: Sequence[str]) -> Labels:
-    """Classes of picture files from a .csv with a name and a class in each row, or from an .npy in the names' order.
+    """Classes of picture files from a .csv with a name and a class in each row, or from an .npy in the same order.
 
-    A name is that of the file, with or without its folders and its ending. Raises ValueError for files without a class.
+    A name is the file's name, with or without folders and ending. Raises ValueError for files without a class.
     """
     if Path(path).suffix.lower() != ".csv":
         return load_labels(path, len(names))
@@ -100,7 +100,9 @@ def _rows(path: Path) -> list[list[str]]:
         with open_regular(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
             rows = [row for row in csv.reader(text) if row]
     except FileNotFoundError:
-        raise ValueError(f"expected a file of labels, got {str(path)!r}, which is not there; check the name") from None
+        raise ValueError(
+            f"expected a file of labels, got {str(path)!r}, which does not exist; check the name"
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: expected a .csv that can be read, got {error}; save it as UTF-8") from error
     if not rows:

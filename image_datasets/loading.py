@@ -1,7 +1,6 @@
 """A name or a path -> images and labels as arrays.
 
-What does not fit into memory stays where it is: `.npy` files are memory-mapped, and files are decoded when they are
-asked for.
+Data larger than memory stays on disk: `.npy` files are memory-mapped, and image files are decoded on access.
 """
 
 import dataclasses
@@ -23,7 +22,7 @@ from image_datasets.options import ChoicesNeeded, ReadingOptions
 from image_datasets.pictures import CheckShape, Visit, load_pictures
 from imaging import fit_image, with_alpha, without_hidden_colors
 
-# What is drawn here: a function of how many images and which size, either None for what it prefers.
+# Data sets drawn by this project: functions of the number of images and their size; None for their own default.
 DRAWN_DATASETS = {"glyphs": glyph_set}
 DATASET_NAMES = (*DRAWN_DATASETS, *KERAS_DATASETS)
 
@@ -34,23 +33,23 @@ def load_images(
     check_shape: CheckShape | None = None,
     visit: Visit | None = None,
 ) -> ImageSet:
-    """Loads a data set by name or path. Every image is decoded once, so that a damaged file is found now.
+    """Loads a data set by name or path. Decodes every image once, so that a damaged file is found right away.
 
     Args:
         data: one of DATASET_NAMES, drawn here or downloaded once by Keras (its training images); or the path of a
             folder of image files at any depth, of a .zip of such a folder, of an .npy of shape (n, h, w) or
-            (n, h, w, c), or of an .npz with the arrays images and labels, or x_train and y_train, or one array alone.
-            Sub-folders that hold all images are classes.
+            (n, h, w, c), or of an .npz with the arrays images and labels, or x_train and y_train, or a single array.
+            Sub-folders that contain all images are classes.
         options: the size, the channels, how many, and what to do with transparency.
         check_shape: called with the shape of the first image file, to refuse a size before all files are read.
-        visit: called with all images in their order, as one array or several, such as `PixelScaler.partial_fit`. Files
-            that do not fit into memory need not be decoded once more for it.
+        visit: called with all images in order, as one array or several, for example `PixelScaler.partial_fit`, so that
+            files that do not fit into memory need not be decoded again.
 
     Returns an ImageSet of uint8 or uint16 images.
 
     Raises:
-        ValueError: for a name or path that is not there, a folder without images, a file that cannot be read (it is
-            named), sizes or channels that differ, and a data set that cannot be downloaded.
+        ValueError: for a name or path that does not exist, a folder without images, a file that cannot be read (the
+            message names it), sizes or channels that differ, and a data set that cannot be downloaded.
         TypeError: for arrays that are not uint8 or uint16.
 
     >>> digits = load_images("glyphs", ReadingOptions(image_size=(28, 28), image_count=10, channels=1))
@@ -61,7 +60,7 @@ def load_images(
     if name in DATASET_NAMES:
         loaded = _named(name, options)
     else:
-        path = _checked_path(Path(data).expanduser())  # a shell leaves --data=~/photos as it is
+        path = _checked_path(Path(data).expanduser())  # shells do not expand --data=~/photos
         if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
             return load_pictures(path, options, check_shape, visit)
         loaded = _conform(load_array_set(path, options), options)
@@ -78,7 +77,7 @@ def _named(name: str, options: ReadingOptions) -> ImageSet:
 
 
 def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
-    """Some of the images, in the wanted channels and size; on demand when a memory-mapped array would give too many."""
+    """The requested images, channels and size; on demand if a memory-mapped array would not fit into memory."""
     count, image_size, alpha = options.image_count, options.image_size, _alpha_of(loaded, options)
 
     def with_wanted_channels(images: np.ndarray) -> np.ndarray:
@@ -113,9 +112,9 @@ def _conform(loaded: ImageSet, options: ReadingOptions) -> ImageSet:
 
 
 def _alpha_of(loaded: ImageSet, options: ReadingOptions) -> str | None:
-    """What to do with the last channel of RGBA: as asked for, or "drop" where all is opaque; None without one.
+    """What to do with the last channel of RGBA: as requested, or "drop" if all is opaque; None without such a channel.
 
-    Raises ChoicesNeeded where something shows through and nothing is asked for. Keeping it makes all images RGBA.
+    Raises ChoicesNeeded if something is transparent and nothing is requested. Keeping it makes all images RGBA.
     """
     if options.alpha == "keep":
         return "keep"

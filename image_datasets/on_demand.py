@@ -1,4 +1,4 @@
-"""Images that are decoded when they are asked for: like an array to index, but only what was asked for is in memory."""
+"""Images that are decoded on access: indexed like an array, but only the requested images are in memory."""
 
 import functools
 import os
@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-BLOCK_BYTES = 2**23  # of images in one piece of a pass through all of them
+BLOCK_BYTES = 2**23  # images read at once in a pass through all of them
 BLOCK_IMAGES = 256
-FEWEST_IMAGES = 8  # that are worth a thread of their own
+FEWEST_IMAGES = 8  # that are worth a separate thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,15 +21,15 @@ Read = Callable[[np.ndarray, np.ndarray], None]
 class ImagesOnDemand:
     """uint8 or uint16 (n, h, w, c) with len, shape, dtype and indexing along the first axis, which gives arrays.
 
-    An index is a number, a slice, whole numbers or a mask: what one axis of an array takes. Images are decoded by the
-    threads of `decoding_threads`; several threads may ask at once.
+    An index is a number, a slice, whole numbers or a mask, as for one axis of an array. The threads of
+    `decoding_threads` decode the images; several threads may access them at once.
 
     Args:
         read: called with int64 (k,) numbers of images and an array (k, h, w, c) to write them to, in any thread.
-        count: how many images there are, n.
+        count: the number of images, n.
         image_shape: (h, w, c).
         dtype: uint8 or uint16.
-        fingerprint: SHA-256 of all images as `image_datasets.ImageSet.fingerprint` has it, when it is known already.
+        fingerprint: `image_datasets.ImageSet.fingerprint` of all images, if it is known already.
     """
 
     ndim = 4
@@ -54,7 +54,7 @@ class ImagesOnDemand:
         return f"ImagesOnDemand(shape={self.shape}, dtype={self.dtype.name})"
 
     def __getitem__(self, index) -> np.ndarray:
-        """The images in an array of their own, (k, h, w, c), or (h, w, c) for one number. Raises IndexError."""
+        """The images in a new array, (k, h, w, c), or (h, w, c) for a single number. Raises IndexError."""
         if isinstance(index, slice):
             return self._images(np.arange(*index.indices(len(self))))
         if isinstance(index, (int, np.integer)):
@@ -82,7 +82,7 @@ class ImagesOnDemand:
         )
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All images in their order, in arrays of at most 256 images or about 8 MiB, a few decoded ahead."""
+        """All images in order, in arrays of at most 256 images or about 8 MiB, a few decoded ahead."""
         return in_order(self._block, block_ranges(*self.shape, itemsize=self.dtype.itemsize))
 
     def _block(self, numbers: range) -> np.ndarray:
@@ -115,7 +115,7 @@ class ImagesOnDemand:
 
 @functools.cache
 def decoding_threads() -> ThreadPoolExecutor:
-    """The threads of this process that decode images, one a core; made when first asked for."""
+    """The threads of this process that decode images, one per core; created on first use."""
     return ThreadPoolExecutor(_thread_count(), thread_name_prefix="decode")
 
 
@@ -130,7 +130,7 @@ def block_ranges(count: int, height: int, width: int, channels: int, itemsize: i
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Like map, in the threads that decode; only a few results wait at a time. What is left over is called off."""
+    """Like map, in the decoding threads, with only a few results ahead. Cancels what is left if it is not used up."""
     waiting: deque = deque()
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""How images are read, as one value."""
+"""The options for reading images, as one value."""
 
 from dataclasses import dataclass, fields
 
@@ -9,11 +9,11 @@ IN_MEMORY_BYTES = 2**30
 
 
 class ChoicesNeeded(Explained):
-    """Images that can be read only with choices.
+    """Images that can only be read with certain options.
 
     Attributes:
-        choices: reading options that make them readable, all of them together.
-        image_count: how many images there are then.
+        choices: reading options that together make them readable.
+        image_count: how many images that gives.
     """
 
     def __init__(self, problem: Words, choices: dict[str, object], image_count: int) -> None:
@@ -24,29 +24,29 @@ class ChoicesNeeded(Explained):
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """What `load_images` makes of what it finds. Raises ValueError for values that cannot work.
+    """How `load_images` reads images. Raises ValueError for values that cannot work.
 
     Attributes:
-        image_size: (height, width). Images of another size are fitted to it, see `fit`. None: as they are; then all
-            must have one size.
+        image_size: (height, width). Images of another size are fitted to it, see `fit`. None: as they are; all must
+            then have the same size.
         image_count: how many of the images to take, the same random ones each time, or how many glyphs to draw
             (None: 20,000).
         channels: 1 turns color into gray (ITU-R 601 luma), 3 repeats gray. None: as they are; gray among RGB becomes
             RGB.
-        alpha: transparent pixels: "keep" makes all images RGBA, with black in place of colors that nobody can see;
-            "drop" takes the stored colors, "white" and "black" put them on that ground. None: an error.
+        alpha: for transparent pixels: "keep" makes all images RGBA, with black in place of invisible colors; "drop"
+            takes the stored colors, "white" and "black" put them on that background. None: an error.
         cmyk: "convert" turns CMYK files into RGB. None: an error.
-        fit: how an image comes to the size: "crop" cuts it to the aspect around the center, "pad" adds edges of its
-            ground, "stretch" changes its aspect.
-        frames: of files with several (GIF, animated PNG and WebP, TIFF): "first", or "all", each one an image. None:
+        fit: how images get the size: "crop" cuts them to its aspect ratio around the center, "pad" adds edges in the
+            color of the border, "stretch" changes the aspect ratio.
+        frames: for files with several (GIF, animated PNG and WebP, TIFF): "first", or "all", each as an image. None:
             an error.
-        skip_damaged: whether files that cannot be read are left out; otherwise they are an error.
+        skip_damaged: whether to leave out files that cannot be read; otherwise they are an error.
         class_level: the level of folders whose names are the classes, from 1; pictures above it are left out. None:
-            the first level at which the pictures differ, if all lie there and it is not train, test and the like.
+            the first level at which the pictures differ, if all are there and it is not train, test and the like.
         labels: path of a file of labels: an .npy, or a .csv of file names and classes.
-        value_range: (black, white) of floats, such as (0, 1), in arrays and image files. None: floats are an error.
-        max_pixels: of an image file, height times width. None: 89,478,485, and no small file of very many pixels.
-        in_memory_bytes: of decoded images. Files that hold more are decoded again each time they are used.
+        value_range: (black, white) for floats, such as (0, 1), in arrays and image files. None: floats are an error.
+        max_pixels: the limit for an image file, height times width. None: 89,478,485, and no tiny file with a huge image.
+        in_memory_bytes: the limit for decoded images in memory. Beyond it, files are decoded on each use.
     """
 
     image_size: tuple[int, int] | None = None
@@ -75,11 +75,11 @@ class ReadingOptions:
         if self.class_level is not None and self.class_level < 1:
             raise ValueError(f"expected a class_level of at least 1, got {self.class_level}")
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            raise ValueError(f"expected a value_range (black, white) that rises, got {self.value_range}")
+            raise ValueError(f"expected an increasing value_range (black, white), got {self.value_range}")
 
     @classmethod
     def of(cls, choices: object) -> "ReadingOptions":
-        """Those of a `TrainingConfig` or of parsed arguments, which have the same names."""
+        """From a `TrainingConfig` or parsed arguments, which use the same names."""
         return cls(
             **{field.name: getattr(choices, field.name) for field in fields(cls) if hasattr(choices, field.name)}
         )

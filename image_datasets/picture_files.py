@@ -1,6 +1,6 @@
-"""Where picture files lie: in a folder at any depth, or in a zip archive of one.
+"""Finds picture files: in a folder at any depth, or in a zip archive.
 
-A million names as Python strings take hundreds of megabytes, so those of a folder are one array of bytes.
+A million names as Python strings take hundreds of megabytes, so the names in a folder are kept as one array of bytes.
 """
 
 import os
@@ -19,15 +19,15 @@ from files.archives import damage_named, open_member
 from files.kinds import PICTURE_ENDINGS, kind_by_ending
 from image_datasets.account import Account
 
-Opened = tuple[str, Callable[[], BinaryIO]]  # a name, and what opens the file
+Opened = tuple[str, Callable[[], BinaryIO]]  # a name, and a function that opens the file
 Identity = tuple[int, int]  # of a folder on its disk
 
 
 class PictureFolder:
-    """The picture files of a folder and its sub-folders, in the order of their names. Links are followed.
+    """The picture files of a folder and its sub-folders, sorted by name. Links are followed.
 
-    left_out: the other files, and links that lead nowhere or in a circle. folders: all sub-folders. Raises ValueError
-    for a folder that may not be read.
+    left_out: the other files, and links that are broken or circular. folders: all sub-folders. Raises ValueError for a
+    folder without permission to read it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class PictureFolder:
         self._names = self._names[chosen]
 
     def opened(self, numbers: Iterable[int]) -> Iterator[Opened]:
-        """The names of these files, and what opens each, "rb"."""
+        """The names of these files, and a function that opens each, "rb"."""
         for number in numbers:
             name = os.fsdecode(bytes(self._names[number]))
             yield name, partial(open, self.path / name, "rb")
@@ -62,7 +62,7 @@ class PictureFolder:
             try:
                 status = os.stat(folder)  # noqa: PTH116
                 here = (status.st_dev, status.st_ino)
-                if here in above:  # a link to a folder that it lies in
+                if here in above:  # a link to a folder that contains it
                     self.left_out.add("links in a circle", _shown(prefix[:-1]))
                     continue
                 if prefix:
@@ -88,11 +88,10 @@ class PictureFolder:
 
 
 class PictureZip:
-    """The picture files of a zip archive, in the order of their names; see `PictureFolder`.
+    """The picture files of a zip archive, sorted by name; see `PictureFolder`.
 
-    The archive stays open, so that a member is found without reading its directory again. Its directory takes about
-    600 bytes of memory for each member. Raises ValueError for a file that is no zip archive or whose directory is
-    damaged.
+    The archive stays open, so that members are found without reading its directory again. The directory takes about 600
+    bytes of memory per member. Raises ValueError for a file that is not a zip archive or has a damaged directory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +103,7 @@ class PictureZip:
             self._archive = zipfile.ZipFile(file)
         pictures: dict[str, zipfile.ZipInfo] = {}
         for info in self._archive.infolist():
-            name = info.filename.replace("\\", "/")  # some programs of Windows write these
+            name = info.filename.replace("\\", "/")  # some Windows programs write these
             if any(map(_is_hidden, name.rstrip("/").split("/"))):
                 self.left_out.add("hidden", name)
             elif name.endswith("/"):
@@ -112,7 +111,7 @@ class PictureZip:
             elif stat.S_ISLNK(info.external_attr >> 16):
                 self.left_out.add("links in a zip", name)
             elif is_picture(name):
-                pictures[name] = info  # the last of equal names
+                pictures[name] = info  # the last of several equal names
             else:
                 self.left_out.add(_ending(name), name)
         self._members = [(name, pictures[name]) for name in sorted(pictures)]
@@ -129,7 +128,7 @@ class PictureZip:
         self._members = [self._members[number] for number in chosen]
 
     def opened(self, numbers: Iterable[int]) -> Iterator[Opened]:
-        """The names of these files, and what opens each; several threads may read at once."""
+        """The names of these files, and a function that opens each; several threads may read at once."""
         for number in numbers:
             name, info = self._members[number]
             yield name, partial(open_member, self._archive, info, f"{self.path}/{name}")
@@ -142,7 +141,7 @@ def _kind_of(entry: os.DirEntry) -> str:
             return "folder"
         if entry.is_file():
             return "file"
-    except OSError:  # too many levels of links: one that leads to itself
+    except OSError:  # too many levels of links: a link to itself
         return "links in a circle"
     return "links to nothing" if entry.is_symlink() else "no regular files"
 
@@ -152,7 +151,7 @@ def is_picture(name: str) -> bool:
 
 
 def ways_to_convert(left_out: Account) -> str:
-    """What to do with pictures of kinds that are not read here, if any are among them; "" otherwise."""
+    """What to do with pictures of unsupported kinds, if there are any; "" otherwise."""
     kinds = {
         kind.name: kind
         for kind in (kind_by_ending(f"x{reason}") for reason in left_out.counts)
@@ -174,7 +173,7 @@ def _shown(name: bytes) -> str:
 
 
 def _name_array(names: Iterable[bytes]) -> np.ndarray:
-    """Names in one array of bytes, as wide as the longest; few Python objects at a time."""
+    """Names in one array of bytes, as wide as the longest; creates few Python objects at a time."""
     names = iter(names)
     parts = [np.empty(0, "S1")]
     while part := list(islice(names, 4096)):

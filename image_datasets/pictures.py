@@ -1,4 +1,4 @@
-"""Picture files in a folder or a zip -> one image set; decoded once, and all obstacles are told at once."""
+"""Picture files in a folder or a zip -> one image set. Decodes all once, and reports all problems together."""
 
 import contextlib
 import io
@@ -37,9 +37,8 @@ class Visit(Protocol):
 CheckShape = Callable[[tuple[int, int, int]], object]
 ImageKind = tuple[int, int, int, str]  # height, width, channels, type
 
-USUAL_SIDES = (64, 32, 16, 128, 256)  # in the order in which they are proposed
-# What makes a file readable that needs a choice: the word for it, and the choice that is proposed; None where that
-# follows from the files.
+USUAL_SIDES = (64, 32, 16, 128, 256)  # in the order in which they are suggested
+# Options that make a file readable: how to describe such files, and the suggested value; None if it depends on the files.
 CHOICES = {
     "alpha": ("with transparent pixels", "white"),
     "cmyk": ("in CMYK", "convert"),
@@ -55,7 +54,7 @@ class ImagesNotAlike(ChoicesNeeded, ValueError):
 def load_pictures(
     path: Path, options: ReadingOptions, check_shape: CheckShape | None = None, visit: Visit | None = None
 ) -> ImageSet:
-    """The picture files of a folder or a zip, in the order of their names; kept in memory if they are few enough.
+    """The picture files of a folder or a zip, sorted by name; kept in memory if they are few enough.
 
     See `load_images` for the arguments and errors.
     """
@@ -96,7 +95,7 @@ def load_pictures(
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of one file: its image, and what had to be chosen for it; or why there is none."""
+    """The result of reading one file: its image, and the options it needed; or why there is none."""
 
     image: np.ndarray | None
     needs: tuple[Parameter, ...] = ()
@@ -107,7 +106,7 @@ class Reading:
 class PictureReader:
     """Picture files as images.
 
-    places: int64 (n, 2), the number of its file and the number of its frame for each image.
+    places: int64 (n, 2), for each image the number of its file and of its frame.
     """
 
     files: PictureFolder | PictureZip
@@ -131,7 +130,7 @@ class PictureReader:
         return PictureReader(self.files, self.options, self.places[chosen])
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[str, Reading]]:
-        """The names of these images, and what became of each."""
+        """The names of these images, and the result of reading each."""
         places = self.places[np.asarray(numbers)]
         with contextlib.closing(self.files.opened(places[:, 0])) as opened:
             for (name, open_file), frame in zip(opened, places[:, 1], strict=True):
@@ -144,17 +143,17 @@ class PictureReader:
             if reading.error or reading.needs or image is None or not _can_become(image, target):
                 raise ValueError(
                     f"expected the files of {self.files.path} as they were, got {name} of another size or kind; "
-                    f"put the files back and go on, or begin anew{reading.error and f' ({reading.error})'}"
+                    f"restore the files and resume, or start again{reading.error and f' ({reading.error})'}"
                 )
             target[...] = _widened(image, target.shape[2], target.dtype)
 
     def _read(self, open_file: Callable, name: str, frame: int) -> Reading:
-        """Reads one file, at once in the wanted size, so that large photographs do not fill the memory."""
+        """Reads one file and resizes it immediately, so that large photographs do not fill the memory."""
         options = self.options
         try:
             with open_file() as file:
                 data = file.read()
-        except UnreadableFile as error:  # a zip member that is encrypted, damaged, or packed in an unknown way
+        except UnreadableFile as error:  # a zip member that is encrypted, damaged, or compressed in an unknown way
             return Reading(None, error=str(error))
         except OSError as error:
             return Reading(None, error=f"{name}: expected a file that can be read, got {reason_of(error)}")
@@ -185,18 +184,18 @@ class PictureReader:
 
 @dataclass
 class Survey:
-    """All images read once: what they are, and what stands in the way of training on them."""
+    """The result of reading all images once: what they are, and what prevents training on them."""
 
     reader: PictureReader
     check_shape: CheckShape | None
     kinds: Counter = field(default_factory=Counter)
     of_kind: Account = field(default_factory=Account)  # the names of each kind
     needs: Account = field(default_factory=Account)
-    ranges: list[tuple[float, float]] = field(default_factory=list)  # that files of floats seem to have
+    ranges: list[tuple[float, float]] = field(default_factory=list)  # likely ranges of float files
     damaged: list[tuple[int, str, str | Explained]] = field(default_factory=list)  # number, name, why
 
     def images(self, visit: Visit | None) -> np.ndarray | ImagesOnDemand:
-        """Raises ImagesNotAlike, or ValueError where no choice makes them alike."""
+        """Raises ImagesNotAlike, or ValueError if no option makes them alike."""
         reader = self.reader
         shape, itemsize, in_memory = self._size_of_first()
         digest = new_digest(np.dtype(f"u{itemsize}"), (len(reader), *shape))
@@ -208,7 +207,7 @@ class Survey:
                 images = self._note(numbers, readings)
                 bar.advance(len(numbers))
                 if self._obstacles():
-                    kept.clear()  # what follows is read only to tell all obstacles at once
+                    kept.clear()  # the rest is read only to report all problems together
                 elif in_memory:
                     kept += images
                 elif images and _widest(self.kinds) == (form := form or _widest(self.kinds)):
@@ -225,7 +224,7 @@ class Survey:
                 visit(stacked)
             return stacked
         whole = reader.take(self.whole_numbers())
-        # Another number of images where damaged ones are left out, or another form, where wider ones came later
+        # The number of images differs if damaged ones were left out, and the form if wider images came later.
         is_other = self.damaged or widest != (shape[2], np.dtype(f"u{itemsize}"))
         fingerprint = None if is_other else digest.hexdigest()
         on_demand = ImagesOnDemand(whole.decode_into, len(whole), (height, width, widest[0]), widest[1], fingerprint)
@@ -236,7 +235,7 @@ class Survey:
         return on_demand
 
     def _size_of_first(self) -> tuple[tuple[int, int, int], int, bool]:
-        """Shape and bytes a value of the first image, and whether all images fit into memory if they are like it."""
+        """Shape and bytes per value of the first image, and whether all images fit into memory if they are like it."""
         ((_, first),) = self.reader.read([0])
         shape = (64, 64, 3) if first.image is None else first.image.shape
         itemsize = 1 if first.image is None else first.image.itemsize
@@ -248,7 +247,7 @@ class Survey:
         return np.setdiff1d(np.arange(len(self.reader)), [number for number, *_ in self.damaged])
 
     def changes(self) -> tuple[str, ...]:
-        """What was done to make the images alike, and which were left out, in words."""
+        """What was done to make the images alike, and which were left out."""
         gray = [kind for kind in self.kinds if kind[2] == 1]
         changes = []
         if gray and len({kind[2] for kind in self.kinds}) > 1:
@@ -318,7 +317,7 @@ class Survey:
             raise ImagesNotAlike(problem, choices, usable)
 
     def _proposed_size(self) -> tuple[int, int]:
-        """A usual size that most pictures have or exceed, or the nearest to their one size that networks fit."""
+        """A common size that most pictures have or exceed, or the supported size nearest to their only size."""
         sizes = Counter()
         for (height, width, *_), count in self.kinds.items():
             sizes[height, width] += count
@@ -365,13 +364,13 @@ def _frame_counts(files: PictureFolder | PictureZip, numbers: range) -> np.ndarr
         try:
             with open_file() as file:
                 counts.append(frame_count(file))
-        except Exception:  # the reading says what is wrong with it
+        except Exception:  # reading the file reports what is wrong with it
             counts.append(1)
     return np.array(counts, np.int64)
 
 
 def _needed_choice(error: ImageFileError) -> Parameter | None:
-    """The choice that would help, a keyword of `load_image` with the first value that is named."""
+    """The option that would help: a keyword of `load_image` with the first value that the error names."""
     named = [part for way in error.ways_out for part in way if isinstance(part, Parameter)]
     return next((one for one in named if one.name in ("alpha", "cmyk", "frame", "value_range")), None)
 
@@ -391,17 +390,17 @@ def _kind_words(kind: ImageKind) -> str:
 
 
 def _widest(kinds: Iterable[ImageKind]) -> tuple[int, np.dtype]:
-    """The channels and the type that hold images of all these kinds."""
+    """The channels and the dtype that can hold images of all these kinds."""
     kinds = list(kinds)
     return max(kind[2] for kind in kinds), max((np.dtype(kind[3]) for kind in kinds), key=lambda one: one.itemsize)
 
 
 def _can_become(image: np.ndarray, target: np.ndarray) -> bool:
-    """Whether `_widened` makes of an image what is wanted."""
+    """Whether `_widened` turns an image into the target's form."""
     return _kind(image)[:2] == _kind(target)[:2] and _widest([_kind(image), _kind(target)]) == _widest([_kind(target)])
 
 
 def _widened(image: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
-    """uint8 or uint16 (h, w, c) as RGB or of 16 bits where others are; 255 · 257 = 65535, so white stays white."""
+    """uint8 or uint16 (h, w, c), as RGB or 16 bits if others are; 255 · 257 = 65535, so white stays white."""
     image = with_channels(image, channels)
     return image if image.dtype == dtype else image.astype(dtype) * dtype.type(257)

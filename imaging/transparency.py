@@ -1,18 +1,18 @@
-"""Pixels that let something show through: RGBA as it is kept, put on a ground, or laid over a checkered one to be seen.
+"""Transparent pixels: RGBA kept as it is, put on a background, or shown on a checkerboard.
 
-Opacity is not multiplied into the colors, as in PNG files, so that every visible color is kept exactly.
+As in PNG files, colors are not multiplied by opacity, so every visible color is kept exactly.
 """
 
 import numpy as np
 
-LIGHT, DARK = 1.0, 0.8  # of the checkered ground, as shares of white
-SQUARES = 8  # along the shorter side of an image
+LIGHT, DARK = 1.0, 0.8  # of the checkerboard, as shares of white
+SQUARES = 8  # on the shorter side of an image
 
 
 def as_rgba(pixels: np.ndarray, opacity: np.ndarray | None = None) -> np.ndarray:
     """uint8 or uint16 (…, 1 to 4) -> RGBA (…, 4) of the same dtype; gray is repeated, which loses nothing.
 
-    The opacity, (…, 1), stands in the last of 2 or 4 channels or is given; without either, all is opaque.
+    The opacity, (…, 1), is the last of 2 or 4 channels, or is passed; without either, all is opaque.
 
     >>> as_rgba(np.array([[7], [9]], np.uint8)).tolist()
     [[7, 7, 7, 255], [9, 9, 9, 255]]
@@ -26,9 +26,9 @@ def as_rgba(pixels: np.ndarray, opacity: np.ndarray | None = None) -> np.ndarray
 
 
 def without_hidden_colors(images: np.ndarray) -> np.ndarray:
-    """RGBA (…, 4) with black in place of each color that nobody can see, where the opacity is 0; a copy.
+    """A copy of RGBA (…, 4) with black in place of each invisible color, where the opacity is 0.
 
-    Editors leave anything there. A discriminator would see it, and a generator would have to learn it.
+    Editors leave arbitrary colors there. A discriminator would see them, and a generator would have to learn them.
 
     >>> without_hidden_colors(np.array([[7, 8, 9, 0], [7, 8, 9, 1]], np.uint8)).tolist()
     [[0, 0, 0, 0], [7, 8, 9, 1]]
@@ -37,7 +37,7 @@ def without_hidden_colors(images: np.ndarray) -> np.ndarray:
 
 
 def on_ground(pixels: np.ndarray, ground: np.ndarray | int) -> np.ndarray:
-    """uint8 or uint16 (…, 2 or 4) over levels of the same type, broadcast -> (…, 1 or 3), each rounded once."""
+    """uint8 or uint16 (…, 2 or 4) over a background of the same type, broadcast -> (…, 1 or 3), each rounded once."""
     maximum = np.iinfo(pixels.dtype).max
     wide = np.uint32 if maximum == 255 else np.uint64  # the products fit
     colors, opacity = pixels[..., :-1].astype(wide), pixels[..., -1:].astype(wide)
@@ -46,7 +46,7 @@ def on_ground(pixels: np.ndarray, ground: np.ndarray | int) -> np.ndarray:
 
 
 def on_checkers(images: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 (n, H, W, C): RGBA becomes RGB over squares of white and light gray; others are as they are."""
+    """uint8 or uint16 (n, H, W, C): RGBA becomes RGB over white and light gray squares; others are unchanged."""
     if images.shape[-1] != 4:
         return images
     height, width = images.shape[1:3]

@@ -214,7 +214,7 @@ MISTAKES = [
     (generate, "run --latents short_latents.npy", "(n, 100), got (4, 99)"),
     (generate, "run --latents integer_latents.npy", "got int32"),
     (generate, "run --latents nan_latents.npy", "got 400 that are not"),
-    (generate, "run --latents missing.npy", "'missing.npy', which is not there"),
+    (generate, "run --latents missing.npy", "'missing.npy', which does not exist"),
     (generate, "run --seeds 3-1", "seeds such as 0-7,12, got '3-1'"),
     (generate, "run --seeds 4294967296 --output x.npy", "expected seeds from 0 to 4294967295"),
     (generate, "run --seeds 1 --seed 2", "got two of them"),

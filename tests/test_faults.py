@@ -34,7 +34,7 @@ def test_images_of_a_file_that_was_cut_are_not_read(tmp_path, dtype):
     os.truncate(tmp_path / "images.npy", 4096)
     readings = (lambda: loaded.take(np.array([60])), lambda: list(loaded.blocks()), loaded.fingerprint)
     for read in (*readings, lambda: changed.take(np.array([60]))):
-        with pytest.raises(ValueError, match="got one that was cut"):
+        with pytest.raises(ValueError, match="got a truncated one"):
             read()
 
 
@@ -52,7 +52,7 @@ def test_evaluating_a_file_that_was_cut_is_one_line(tmp_path, run_script, monkey
     monkeypatch.setattr("evaluation.features.real_features", lambda *_: None)
     outcome = run_script(evaluate, "samples.npy", "--against", "real.npy", "--cache", "cache")
     assert outcome.status == 2 and outcome.stderr.count("\n") == 1, outcome
-    assert f"the file of {cut[:-4]} as it was, got one that was cut" in outcome.stderr
+    assert f"the file of {cut[:-4]} as it was, got a truncated one" in outcome.stderr
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals here")

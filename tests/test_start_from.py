@@ -74,7 +74,7 @@ def test_weights_other_than_those_it_began_from_are_refused(trained_run):
     new = build_networks(config, source.image_shape, "tanh")
     line, sha256 = begin_from(source, new, config.latent_dim, None)
     assert str(trained_run) in line and begin_from(source, new, config.latent_dim, sha256) == (line, sha256)
-    with pytest.raises(ValueError, match="expected the weights that the run began from"):
+    with pytest.raises(ValueError, match="expected the weights that the run started from"):
         begin_from(source, new, config.latent_dim, "0" * 64)
 
 
@@ -87,7 +87,7 @@ def test_a_run_that_began_from_another_names_it_and_resumes_to_the_same_bits(
     options = ["--data", image_file, "--batch-size", 16, "--seed", 5, *QUICK, "--start-from", source]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     outcome = run_script(train, "--run-dir", whole, *options, "--epochs", 2)
-    assert outcome.status == 0 and f"begun from {source}: generator 7 of 7 layers" in outcome.stderr
+    assert outcome.status == 0 and f"started from {source}: generator 7 of 7 layers" in outcome.stderr
     run_script(train, "--run-dir", parts, *options, "--epochs", 1)
     source.unlink()
     assert run_script(train, "--run-dir", parts, "--resume", "--epochs", 2).status == 0

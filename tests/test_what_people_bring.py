@@ -86,7 +86,7 @@ def test_classes_may_be_called_train_and_test_where_nothing_lies_below(tmp_path)
 def test_a_picture_beside_the_class_folders_is_named_and_can_be_left_out(tmp_path):
     pets = fill(tmp_path / "pets", "a/1.png b/2.png cover.png")
     loaded = load_images(pets)
-    assert loaded.labels is None and "1 pictures lie beside the folders (cover.png)" in loaded.report.doubt
+    assert loaded.labels is None and "1 picture outside the folders (cover.png)" in loaded.report.doubt
     chosen = load_images(pets, ReadingOptions(class_level=loaded.report.other_level))
     assert counts(chosen) == {"a": 1, "b": 1} and "above the class folders (cover.png)" in chosen.report.left_out
 
@@ -452,7 +452,7 @@ def test_what_a_message_tells_to_run_gives_the_images(name, tmp_path, monkeypatc
         (b"\x80\x04\x95" + bytes(50), "a pickle; loading it can run any code; if you trust it, run: python -c"),
         (b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(100), "MATLAB's format; pip install scipy"),
         (b"", "an empty file"),
-        (bytes(range(1, 60)), "of a kind that is not known"),
+        (bytes(range(1, 60)), "of an unknown kind"),
     ],
 )
 @pytest.mark.parametrize("name", ["data.npy", "data.npz", "data.bin"])

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: sizes, and the time by a few steps."""
+"""What a run would do, without doing it: sizes, and the time, estimated from a few steps."""
 
 import os
 import time
@@ -16,7 +16,7 @@ from training.step import Batch, TrainStep
 
 
 def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks: Networks) -> str:
-    """A line for each thing that would be done. The networks have taken a few steps then, and are of no further use."""
+    """A line for each part of the run. Takes a few steps with the networks, which must not be used afterwards."""
     height, width, channels = images.image_shape
     steps = len(images.images) // config.batch_size
     length = f"{config.minutes:g} minutes of epochs" if config.minutes else f"{config.epochs} epochs"
@@ -35,7 +35,7 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
 
 
 def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, networks: Networks) -> list[str]:
-    """Time and memory, measured; of several replicas only how the batch is shared."""
+    """Measured time and memory; for several replicas only how they share the batch."""
     replicas = networks.replicas
     if not replicas.is_one_device:
         return [f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each"]
@@ -55,13 +55,13 @@ def _seconds_per_step(config: TrainingConfig, images: ImageSet, scaler: PixelSca
     labels = images.labels[: config.batch_size] if config.conditional else None
     batch, interval = Batch(real, labels, real if train_step.loss.pairs else None), config.penalty_interval
     for step in range(2 * interval):
-        if step == interval:  # before it, both graphs were compiled
+        if step == interval:  # both graphs are compiled by then
             start = time.perf_counter()
         float(train_step(batch, step)["generator_loss"])
     return (time.perf_counter() - start) / interval
 
 
 def _device() -> str:
-    """What TensorFlow will compute on, in words."""
+    """The device that TensorFlow will use, in words."""
     gpus = tf.config.list_physical_devices("GPU")
     return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"

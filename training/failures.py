@@ -1,16 +1,16 @@
-"""Two failures that a run can be seen to have early, each told in one line with what to do."""
+"""Detects two early failures of a run, and describes each in one line with what to do."""
 
 import numpy as np
 
-STEPS_TO_SEE = 500  # before them, either may still pass
-LEAST_SPREAD = 0.05  # of the logits of real images, and of those of generated ones
-# Of how far real images are apart. Samples of runs that learned had 0.6 to 0.9 of it after 400 to 650 steps, on digits,
-# emoji and CIFAR-10; those of collapsed ones 0.24 and 0.28 (benchmarks/failures.py).
+STEPS_TO_SEE = 500  # before that, either may still go away
+LEAST_SPREAD = 0.05  # of the logits of real images, and of generated ones
+# A share of the distance between real images. Samples of runs that learned had 0.6 to 0.9 of it after 400 to 650 steps,
+# on digits, emoji and CIFAR-10; those of collapsed runs 0.24 and 0.28 (benchmarks/failures.py).
 LEAST_SHARE = 0.3
 
 
 def blind_discriminator(step: int, scores: np.ndarray) -> str | None:
-    """The line for a discriminator that looks at no image, so that nobody learns anything; or None.
+    """The warning about a discriminator that gives all images the same score, so that neither network learns; or None.
 
     scores: of recent steps, (n, 4): mean and standard deviation of the logits of real images, then of generated ones.
     """
@@ -25,11 +25,11 @@ def blind_discriminator(step: int, scores: np.ndarray) -> str | None:
 
 
 def collapsed_generator(step: int, samples: np.ndarray, real_images: np.ndarray) -> str | None:
-    """The line for a generator that draws one image or a few, whatever the latent vector; or None.
+    """The warning about a generator that makes only one image or a few, whatever the latent vector; or None.
 
-    A generator that has not begun to learn does so, too: ask `blind_discriminator` first.
+    A generator that has not started to learn does so, too: check `blind_discriminator` first.
 
-    samples, real_images: some of each, as many or about, uint8 or uint16 (n, height, width, channels).
+    samples, real_images: about equally many of each, uint8 or uint16 (n, height, width, channels).
     """
     apart, really_apart = (distance_to_nearest(images) for images in (samples, real_images))
     if step < STEPS_TO_SEE or apart >= LEAST_SHARE * really_apart:
@@ -41,8 +41,7 @@ def collapsed_generator(step: int, samples: np.ndarray, real_images: np.ndarray)
 
 
 def distance_to_nearest(images: np.ndarray) -> float:
-    """How far an image is from the one that is most like it, in levels: the root of the mean square over all pixels,
-    the median over all images.
+    """The distance from an image to its nearest neighbor, in levels: root mean square over pixels, median over images.
 
     >>> distance_to_nearest(np.uint8([[0, 0], [3, 3], [100, 100], [97, 97]]))
     3.0

@@ -1,4 +1,4 @@
-"""The images of a run: whether it can be trained on them, and what is said of them. Loads without TensorFlow."""
+"""The images of a run: whether it can train on them, and a summary of them. Loads without TensorFlow."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,12 @@ FEW_IMAGES = 1_000  # measured with 200: docs/results.md, "Two hundred images"
 
 
 def load_real_images(config: TrainingConfig, visit: Callable[[np.ndarray], object] | None) -> ImageSet:
-    """The images of the run; `visit` is called with all of them on the way, so that they need not be read once more.
+    """The images of the run; calls `visit` with all of them while reading, so that they need not be read again.
 
-    Raises ChoicesNeeded, an error with the options that are missing, or ValueError when the run cannot be trained on
-    what is there.
+    Raises ChoicesNeeded, an error that names the missing options, or ValueError if a run cannot train on them.
     """
     if config.image_size is not None:
-        ImageLayout.of((*config.image_size, config.channels or 3))  # before long loading
+        ImageLayout.of((*config.image_size, config.channels or 3))  # before slow loading
     if config.data in KERAS_DATASETS:
         import_tensorflow()
     try:
@@ -45,7 +44,7 @@ def load_real_images(config: TrainingConfig, visit: Callable[[np.ndarray], objec
 
 
 def _check_classes(images: ImageSet) -> None:
-    """Raises ChoicesNeeded or InputError unless there are at least two classes, and images of each."""
+    """Raises ChoicesNeeded or InputError unless there are at least two classes, each with images."""
     if images.report.other_level is not None:
         problem = words("expected classes with {conditional}, got {}", images.report.doubt)
         raise ChoicesNeeded(problem, {"class_level": images.report.other_level}, len(images.images))
@@ -53,7 +52,7 @@ def _check_classes(images: ImageSet) -> None:
         problem = "expected images of at least two classes with {conditional}, got {} in {}"
         raise InputError(
             words(problem, len(images.class_names), images.name),
-            "put the images of each class into a sub-folder of its own",
+            "put the images of each class into its own sub-folder",
             words("name the classes by {labels}"),
         )
     empty = images.classes_without_images()
@@ -66,16 +65,16 @@ def _check_classes(images: ImageSet) -> None:
 
 
 def reading_summary(images: ImageSet, levels: LevelsSeen, config: TrainingConfig) -> list[str]:
-    """Lines on what was read, what was left out, and whether the levels fill their type."""
+    """Lines about what was read, what was left out, and whether the levels fill their type."""
     lines = images.summary(levels.lowest, levels.highest)
     white = np.iinfo(images.images.dtype).max
     scaled_by_white = config.maximum is None and config.scaling in DIVIDING_SCALINGS
     if levels.highest is not None and levels.highest <= white / 2 and scaled_by_white:
         lines.append(f"the levels reach {levels.highest} of {white}; --maximum data scales them to the whole range")
-    is_new = levels.highest is not None  # of a run that is resumed they are not looked at, and its recipe is fixed
+    is_new = levels.highest is not None  # None for a resumed run, whose recipe is fixed
     if is_new and len(images.images) <= FEW_IMAGES and not config.augmentation:
         lines.append(
-            f"{len(images.images):,} images are few, which the discriminator learns by heart: --augmentation "
-            "color,translation,cutout changes them each time"
+            f"{len(images.images):,} images are few, and the discriminator can memorize them: --augmentation "
+            "color,translation,cutout changes them every time"
         )
     return lines

@@ -1,4 +1,4 @@
-"""The run: epochs, signals, and how it ends."""
+"""The training loop: epochs, signals, and how a run ends."""
 
 import contextlib
 import signal
@@ -19,16 +19,16 @@ from training.recorder import Recorder, Setup, SilentRecorder
 from training.step import Readings, TrainStep
 
 STOPPING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
-LARGEST_LOSS = 1e5  # those of a game that goes well are below 100, and nothing comes back from here
-TIME_IS_UP = 1_000  # among the numbers of signals: the minutes of the run are over
+LARGEST_LOSS = 1e5  # healthy losses are below 100, and no run recovers from here
+TIME_IS_UP = 1_000  # used like the number of a signal: the minutes of the run are over
 
 
 class TrainingDiverged(Explained, RuntimeError):
-    """A loss or a weight is no longer a finite number; the message has the step, the values and the way back."""
+    """A loss or a weight is no longer finite; the message has the step, the values and how to recover."""
 
 
 class ImagesUnreadable(Explained, RuntimeError):
-    """Images that could be read when training began no longer can; the message names the file."""
+    """Images that could be read when training started no longer can; the message names the file."""
 
 
 class TrainingStopped(Exception):
@@ -40,12 +40,12 @@ class TrainingStopped(Exception):
 
 
 class Training:
-    """A run that trains: what it needs, and `train`, which takes it to its last epoch.
+    """A run in training: `train` takes it to its last epoch.
 
-    Of many workers all take the same steps and stop after the same one, whichever a signal came to; only the chief
+    Several workers take the same steps and stop after the same one, whichever of them gets a signal; only the chief
     writes.
 
-    yardstick: measures the generator every config.evaluate_every epochs; the chief needs it when that is given.
+    yardstick: measures the generator every config.evaluate_every epochs; the chief needs it if that is set.
     """
 
     def __init__(self, setup: Setup, yardstick: Yardstick | None = None) -> None:
@@ -55,21 +55,21 @@ class Training:
         low, high = self.scaler.output_range
         self.train_step = TrainStep(self.networks, self.run.config, self.total_steps, high - low)
         self.warned, self.first_step = False, self.history.step
-        self.marks: list[tuple[int, float]] = []  # steps and seconds, between which the pace is measured
+        self.marks: list[tuple[int, float]] = []  # (steps, seconds), between which the speed is measured
         self.recorder = Recorder(setup, yardstick) if self.replicas.is_chief else SilentRecorder()
 
     def train(self, tensorboard: bool = False, steps_per_execution: int = 1) -> None:
-        """Trains until run.config.epochs are done, or its minutes are over. Every epoch, or every save_every epochs,
-        leaves a line in metrics.jsonl, a sample grid, the networks and a checkpoint; and so does `LONGEST_WAIT` amid a
-        long one.
+        """Trains until run.config.epochs are done, or its minutes are over. After every epoch, or every save_every
+        epochs, writes a line in metrics.jsonl, a sample grid, the networks and a checkpoint; in a long epoch, also
+        after `LONGEST_WAIT`.
 
-        tensorboard: write event files, too. A run that has some goes on with them in any case.
-        steps_per_execution: how many steps TensorFlow takes in one call, a multiple of config.penalty_interval or 1.
-        Signals are heard between calls. At the ends of an epoch steps are taken one by one.
+        tensorboard: also write event files. A run that already has some continues them in any case.
+        steps_per_execution: how many steps TensorFlow takes per call, a multiple of config.penalty_interval or 1.
+        Signals are handled between calls. At both ends of an epoch, steps may be taken one by one.
 
-        Raises TrainingStopped after a signal (`collected_signals`) and ImagesUnreadable, the state saved,
-        TrainingDiverged when a loss or a weight stops being finite or a loss is beyond all bounds, and WorkerLost when
-        another worker has ended.
+        Raises TrainingStopped after a signal (`collected_signals`) and ImagesUnreadable, both with the state saved,
+        TrainingDiverged if a loss or a weight is not finite or a loss is too large, and WorkerLost if another worker
+        has ended.
         """
         history = self.history
         ending = self._time_is_up * TIME_IS_UP
@@ -89,17 +89,17 @@ class Training:
                 self._say_what_it_takes(steps_per_execution)
                 ending = int(self.replicas.gather(signals[0] if signals else self._time_is_up * TIME_IS_UP).max())
             if ending == TIME_IS_UP and not recorded:
-                self._record(bar, pictures=False, measured=True)  # of the epoch under way
+                self._record(bar, pictures=False, measured=True)  # of the unfinished epoch
             elif not recorded:
                 self.recorder.save_state(self._finite_state())
             self.recorder.finish(complete=ending in (0, TIME_IS_UP))
-            self.replicas.gather(0)  # the others wait, since one that has ended is one that is lost
+            self.replicas.gather(0)  # all wait here, since a worker that ends counts as lost
         if ending not in (0, TIME_IS_UP):
             raise TrainingStopped(ending)
 
     @property
     def _length(self) -> tuple[float, str, float]:
-        """What is to do, in which unit, and what of it is done: images, or the seconds of a run with a time."""
+        """(total work, its unit, work done): in images, or in seconds for a timed run."""
         if self.run.config.minutes:
             return 60 * self.run.config.minutes, "s", self.history.seconds
         batch_size = self.run.config.batch_size
@@ -107,7 +107,7 @@ class Training:
 
     @property
     def _is_recorded(self) -> bool:
-        """Whether an epoch ends here of which metrics.jsonl has a line."""
+        """Whether an epoch ends here that gets a line in metrics.jsonl."""
         epoch, steps = divmod(self.history.step, self.run.steps_per_epoch)
         config = self.run.config
         measured = config.evaluate_every and epoch % config.evaluate_every == 0
@@ -118,9 +118,9 @@ class Training:
         return self.run.config.minutes is not None and self.history.seconds >= 60 * self.run.config.minutes
 
     def _warn_if_blind(self) -> None:
-        """Says so, once, when the discriminator sees nothing after `STEPS_TO_SEE` steps.
+        """Warns once if the discriminator distinguishes nothing after `STEPS_TO_SEE` steps.
 
-        The steps of an execution are looked at together, so the count may be passed by some.
+        The steps of one execution are checked together, so the warning may come a few steps later.
         """
         if self.warned or self.history.step < STEPS_TO_SEE or not self.replicas.is_chief:
             return
@@ -130,8 +130,8 @@ class Training:
             print(line, file=sys.stderr)
 
     def _say_what_it_takes(self, steps_per_execution: int) -> None:
-        """Says, once, how long the rest will take and what it needs, by the steps after those in which graphs were
-        compiled."""
+        """Prints once how long the rest will take and what it needs, estimated from steps after those that compiled
+        graphs."""
         history, count = self.history, max(2 * self.run.config.penalty_interval, steps_per_execution)
         marks = self.marks
         if len(marks) == 2 or not self.replicas.is_chief:
@@ -151,7 +151,7 @@ class Training:
 
     @property
     def _epoch_words(self) -> str:
-        """Which epoch the step before this belongs to."""
+        """The epoch of the last step, for the progress bar."""
         epoch = (self.history.step - 1) // self.run.steps_per_epoch + 1
         return f"epoch {epoch}" if self.run.config.minutes else f"epoch {epoch}/{self.run.config.epochs}"
 
@@ -163,9 +163,9 @@ class Training:
         return Feed(labeled, self.scaler, plan, range(self.history.step, self.total_steps), steps_per_execution)
 
     def _steps_ahead(self, steps_per_execution: int) -> int:
-        """As many as one execution takes where they begin at a multiple of it and lie in one epoch; otherwise one.
+        """The steps of one execution, if they start at a multiple of it and are within one epoch; otherwise one.
 
-        So there is one graph of many steps, whatever the length of an epoch, and penalties have their places in it.
+        So there is one graph for many steps, whatever the length of an epoch, with penalties in fixed places.
         """
         step, steps_per_epoch = self.history.step, self.run.steps_per_epoch
         left = steps_per_epoch - step % steps_per_epoch
@@ -174,7 +174,7 @@ class Training:
     def _take_steps(self, feed: Feed, count: int, bar: ProgressBar) -> None:
         start = time.perf_counter()
         batches = self._next_batches(feed, count)
-        if self.run.config.minutes:  # the pace of a run with a time follows the time
+        if self.run.config.minutes:  # the schedule of a timed run follows the clock
             self.train_step.share_done = self.history.seconds / (60 * self.run.config.minutes)
         with self.replicas.watched():
             steps = [_read(readings) for readings in self.train_step.execute(batches, self.history.step)]
@@ -191,7 +191,7 @@ class Training:
     def _next_batches(self, feed: Feed, count: int) -> list:
         try:
             return [next(feed) for _ in range(count)]
-        except ValueError as error:  # a file that has changed or gone since it was checked
+        except ValueError as error:  # a file changed or disappeared since it was checked
             if not self._is_recorded:
                 self.recorder.save_state(self._finite_state())
             way_out = words("the state is saved; repair the file and continue with {resume}")
@@ -200,14 +200,14 @@ class Training:
     def _record(self, bar: ProgressBar, pictures: bool, measured: bool) -> None:
         config = self.run.config
         record = self.history.next_record(self.run.steps_per_epoch, config.batch_size)
-        state = self._finite_state()  # first of all: nothing good is replaced by something broken
+        state = self._finite_state()  # before all else, so that nothing good is replaced by something broken
         measured = measured and config.evaluate_every is not None and record["epoch"] % config.evaluate_every == 0
         if measured:
             bar.advance(0, self._epoch_words, "measuring the distance")
         self.recorder.save_epoch(record, state, pictures, measured)
 
     def _finite_state(self) -> dict[str, np.ndarray]:
-        """The state to store. Raises TrainingDiverged, at every worker, when a number in it is not finite."""
+        """The state to store. Raises TrainingDiverged in every worker if a number in it is not finite."""
         state = self.networks.state()
         for name, values in state.items():
             if not np.isfinite(values).all():
@@ -219,7 +219,7 @@ class Training:
         return state | self.history.state()
 
     def _check_finite(self, losses: tuple[float, float]) -> None:
-        if not all(abs(loss) < LARGEST_LOSS for loss in losses):  # NaN is below nothing
+        if not all(abs(loss) < LARGEST_LOSS for loss in losses):  # False for NaN as well
             raise TrainingDiverged(
                 f"expected losses below {LARGEST_LOSS:g}, got generator {losses[0]} and discriminator {losses[1]} in "
                 f"step {self.history.step}",
@@ -233,7 +233,7 @@ class Training:
 
 
 def _read(readings: Readings) -> tuple[tuple[float, ...], tuple[float, ...], tuple[np.ndarray, np.ndarray]]:
-    """What a step leaves in `History`, a line of losses and one of scores; and the logits of both kinds."""
+    """A step's losses and scores for `History`, and the logits of real and generated images."""
     losses = float(readings["generator_loss"]), float(readings["discriminator_loss"])
     logits = np.asarray(readings["real_logits"]), np.asarray(readings["generated_logits"])
     return losses, tuple(float(of(part)) for part in logits for of in (np.mean, np.std)), logits
@@ -241,10 +241,10 @@ def _read(readings: Readings) -> tuple[tuple[float, ...], tuple[float, ...], tup
 
 @contextlib.contextmanager
 def collected_signals() -> Iterator[list[int]]:
-    """Collects signals that ask to stop in a list instead of letting them end the process; a second Ctrl-C does end it.
+    """Collects signals to stop in a list instead of letting them end the process; a second Ctrl-C does end it.
 
-    SIGINT is Ctrl-C, SIGTERM asks politely, SIGHUP says that the terminal is gone, SIGXCPU that processor time is. One
-    that was ignored before, as `nohup` does with SIGHUP, still is.
+    SIGINT is Ctrl-C, SIGTERM a request to end, SIGHUP a closed terminal, SIGXCPU used-up processor time. Signals that
+    were ignored before, as with `nohup`, stay ignored.
     """
     signals: list[int] = []
 
@@ -253,7 +253,9 @@ def collected_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         signals.append(signal_number)
 
-    numbers = [getattr(signal, name) for name in STOPPING_SIGNALS if hasattr(signal, name)]  # Windows lacks two
+    numbers = [
+        getattr(signal, name) for name in STOPPING_SIGNALS if hasattr(signal, name)
+    ]  # Windows lacks two of them of them
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, remember) for number in heard}
     try:

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder while it trains."""
+"""Writes a run's files while it trains."""
 
 import contextlib
 import math
@@ -29,45 +29,45 @@ from training.plots import animate_samples
 from training.report import write_report
 from training.tensorboard import Board
 
-SECONDS_BETWEEN_PICTURES = 15.0  # at least; they take about one
+SECONDS_BETWEEN_PICTURES = 15.0  # minimum; drawing them takes about one second
 
 
 class Setup(NamedTuple):
-    """What a run trains with."""
+    """What a training run consists of."""
 
     run: RunFolder  # its folder and config
-    images: ImageSet  # the real ones
-    scaler: PixelScaler  # fitted to them, or read back from the run
+    images: ImageSet  # the real images
+    scaler: PixelScaler  # fitted to them, or loaded from the run
     networks: Networks  # built for the devices that share each batch
     history: History  # new, or what `restore_history` returned
 
 
 class SilentRecorder:
-    """Leaves nothing: what a worker has that is not the chief."""
+    """Writes nothing: the recorder of a worker that is not the chief."""
 
     @contextlib.contextmanager
     def opened(self, tensorboard: bool) -> Iterator[None]:
-        """While the run trains. tensorboard: write event files, too; a run that has some goes on with them anyway."""
+        """Open while the run trains. tensorboard: also write event files; a run that has some continues them anyway."""
         yield
 
     def show_step(self, real_logits: np.ndarray, generated_logits: np.ndarray) -> None:
-        """After each step, which is in the history already; logits float32 (batch, 1)."""
+        """Called after each step, which is already in the history; logits float32 (batch, 1)."""
 
     def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool, measured: bool) -> None:
-        """After each epoch, or amid a long one: its line for metrics.jsonl, the state for the checkpoint, whether there
-        is time for pictures, and whether to measure the distance."""
+        """Called after each epoch, or within a long one, with its line for metrics.jsonl, the state for the checkpoint,
+        whether there is time for pictures, and whether to measure the distance."""
 
     def save_state(self, state: dict[str, np.ndarray]) -> None:
-        """Amid an epoch, when the run stops."""
+        """Called when the run stops within an epoch."""
 
     def finish(self, complete: bool) -> None:
-        """The last pictures, of a run that is complete or one that stops."""
+        """Draws the last pictures of a run that is complete, or that stops."""
 
 
 class Recorder(SilentRecorder):
-    """Leaves everything: what the chief has.
+    """Writes everything: the recorder of the chief.
 
-    yardstick: measures the generator every config.evaluate_every epochs. Raises ValueError where it is missing.
+    yardstick: measures the generator every config.evaluate_every epochs. Raises ValueError if it is missing.
     """
 
     def __init__(self, setup: Setup, yardstick: Yardstick | None = None) -> None:
@@ -78,8 +78,8 @@ class Recorder(SilentRecorder):
         self._board: Board | None = None
         self._pictures_at = -math.inf
         self._warned = False
-        self._place: tuple[int, int] | None = None  # which folder the run is
-        self._statistics_step = -1  # whose weights the batch statistics of the averaged generator belong to
+        self._place: tuple[int, int] | None = None  # identifies the run's folder
+        self._statistics_step = -1  # the step to whose weights the averaged generator's batch statistics belong
 
     @contextlib.contextmanager
     def opened(self, tensorboard: bool) -> Iterator[None]:
@@ -89,7 +89,7 @@ class Recorder(SilentRecorder):
         if history.step:
             self._mend_networks()
         if history.records and history.records[-1]["step"] == history.step:
-            self._keep_best()  # a kill may have come between the checkpoint and this
+            self._keep_best()  # the process may have been killed between the checkpoint and this
         with contextlib.ExitStack() as stack:
             if tensorboard or run.board_folder.exists():
                 board = Board(run.board_folder, run.config, history.step)
@@ -101,8 +101,8 @@ class Recorder(SilentRecorder):
             self._board.show_step(self._history.losses, self._history.scores, real_logits, generated_logits)
 
     def save_epoch(self, record: dict, state: dict[str, np.ndarray], pictures: bool, measured: bool) -> None:
-        """The checkpoint comes last: it vouches for the rest. Only the best weights come after it, since a resumed run
-        can write them again from the checkpoint."""
+        """Writes the checkpoint last, so that its existence proves the others complete. Only the best weights follow,
+        since a resumed run can write them again from the checkpoint."""
         self._check_place()
         run, history, generator = self._run, self._history, self._generator()
         if measured:
@@ -125,11 +125,11 @@ class Recorder(SilentRecorder):
 
     def save_state(self, state: dict[str, np.ndarray]) -> None:
         if self._board is not None:
-            self._board.flush()  # a resumed run begins at the checkpoint, and expects the steps before it there
+            self._board.flush()  # a resumed run expects all steps before its checkpoint in the event files
         self._check_place()
         self._run.save_network(
             "generator", self._generator()
-        )  # so that a run stopped in its first epoch can be drawn from
+        )  # so that generate.py works for a run stopped in its first epoch
         self._run.save_network("discriminator", self._networks.discriminator_to_store())
         self._run.save_checkpoint(self._history.step, state)
 
@@ -141,14 +141,14 @@ class Recorder(SilentRecorder):
             write_report(self._run, self._images)
 
     def _check_place(self) -> None:
-        """Raises RunIsBusy when another folder, or none, is where the run was: that may be another run."""
+        """Raises RunIsBusy if the run's path now holds another folder, perhaps another run, or none."""
         if self._run.identity() != self._place:
             raise RunIsBusy(
-                f"expected the run at {self._run.path}, got another folder or none; go on with it where it is now"
+                f"expected the run at {self._run.path}, got another folder or none; resume it where it is now"
             )
 
     def _warn_if_collapsed(self, samples: np.ndarray) -> None:
-        """Says so, once, when the samples of an epoch are all the same image and the discriminator is not to blame."""
+        """Warns once if the samples of an epoch are all the same image although the discriminator works."""
         step, scores = self._history.step, np.array(self._history.scores[-100:])
         if self._warned or blind_discriminator(step, scores):
             return
@@ -159,7 +159,7 @@ class Recorder(SilentRecorder):
             print(line, file=sys.stderr)
 
     def _mend_networks(self) -> None:
-        """Writes networks again that were lost or damaged, from the state that was restored."""
+        """Rewrites lost or damaged networks from the restored state."""
         networks = {"generator": self._generator, "discriminator": self._networks.discriminator_to_store}
         for name, network in networks.items():
             if not self._run.has_network(name):
@@ -171,12 +171,12 @@ class Recorder(SilentRecorder):
         draw_real_beside_samples(self._run, self._images, self._scaler, generator, self._history.step)
 
     def _keep_best(self) -> None:
-        """Writes generator_best.keras when the last epoch is the best one measured."""
+        """Writes generator_best.keras if the last epoch is the best one measured."""
         if self._history.records[-1].get("best"):
             self._run.save_network("generator_best", self._generator())
 
     def _generator(self) -> keras.Sequential:
-        """The generator to sample from, its batch statistics measured once a step at most."""
+        """The generator to sample from; computes its batch statistics at most once per step."""
         if self._statistics_step != self._history.step:
             self._networks.update_batch_statistics()
             self._statistics_step = self._history.step

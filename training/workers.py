@@ -1,4 +1,4 @@
-"""The processes that share a run, as TF_CONFIG names them. Loads without TensorFlow, to be asked first of all."""
+"""The processes that share a run, from TF_CONFIG. Loads without TensorFlow, because it is needed before everything."""
 
 import json
 import os
@@ -7,9 +7,9 @@ from errors import InputError, Parameter
 
 
 def find_workers(distribute: str | None) -> tuple[int, int]:
-    """Which worker this process is, 0 being the chief, and how many there are, by TF_CONFIG for those of many.
+    """(the index of this worker, the number of workers), from TF_CONFIG; worker 0 is the chief.
 
-    distribute: as the option has it. Raises ValueError where "multi-worker" has no TF_CONFIG with a place for it.
+    distribute: the value of the option. Raises ValueError if "multi-worker" has no TF_CONFIG with this worker.
     """
     if distribute != "multi-worker":
         return 0, 1
