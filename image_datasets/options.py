@@ -45,7 +45,7 @@ class ReadingOptions:
             the first level at which the pictures differ, if all are there and it is not train, test and the like.
         labels: path of a file of labels: an .npy, or a .csv of file names and classes.
         value_range: (black, white) for floats, such as (0, 1), in arrays and image files. None: floats are an error.
-        max_pixels: the limit for an image file, height times width. None: 89,478,485, and no tiny file with a huge image.
+        max_pixels: the limit for an image file, height times width. None: 89,478,485, and no huge image in a tiny file.
         in_memory_bytes: the limit for decoded images in memory. Beyond it, files are decoded on each use.
     """
 

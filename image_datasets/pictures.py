@@ -38,7 +38,7 @@ CheckShape = Callable[[tuple[int, int, int]], object]
 ImageKind = tuple[int, int, int, str]  # height, width, channels, type
 
 USUAL_SIDES = (64, 32, 16, 128, 256)  # in the order in which they are suggested
-# Options that make a file readable: how to describe such files, and the suggested value; None if it depends on the files.
+# Options that make a file readable: how to describe such files, and the suggested value; None: it depends on the files.
 CHOICES = {
     "alpha": ("with transparent pixels", "white"),
     "cmyk": ("in CMYK", "convert"),
