@@ -102,6 +102,15 @@ def option_text(value: object) -> str:
     return str(value)
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things, the plural by an s.
+
+    >>> counted(1, "image"), counted(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def _parts(words: Words) -> tuple[str | Parameter, ...]:
     return words if isinstance(words, tuple) else (words,)
 

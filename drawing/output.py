@@ -12,7 +12,7 @@ from drawing.fonts import drawable_names, legend
 from drawing.neighbors import nearest_images
 from drawing.request import Request
 from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
-from errors import InputError, words
+from errors import InputError, counted, words
 from files import check_place, write_array
 from image_datasets import ImageSet
 from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation, save_image, save_images, to_display
@@ -145,7 +145,7 @@ def write_files(folder: Path, batches: Iterator[np.ndarray], names: list[str]) -
     written = {folder / f"{name}.png" for name in names}
     older = sum(path not in written for path in folder.rglob("*.png"))
     if older:
-        print(f"{older:,} other .png files from before are still in {folder}", file=sys.stderr)
+        print(f"still in {folder}: {counted(older, 'other .png file')} from before", file=sys.stderr)
 
 
 def _together(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

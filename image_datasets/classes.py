@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from errors import counted
+
 # Folders with these names usually split a data set into parts for training and testing; they are not classes.
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout"}
 
@@ -57,7 +59,7 @@ def classes_by_folder(names: Iterable[str], folders: Iterable[str], level: int |
         beside = [way for way, path in zip(ways, paths, strict=True) if len(path) <= shared]
         if beside:
             count = int(np.isin(numbers, [ways[way] for way in beside]).sum())
-            doubt = f"no classes: {count:,} picture{'s' * (count != 1)} outside the folders ({first_of[beside[0]]})"
+            doubt = f"no classes: {counted(count, 'picture')} outside the folders ({first_of[beside[0]]})"
             return FolderClasses(doubt=doubt, other_level=shared + 1)
         parts = _parts_of_a_data_set(paths, shared)
         if parts:

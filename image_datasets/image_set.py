@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import counted
 from image_datasets.on_demand import ImagesOnDemand, block_ranges
 from imaging import on_ground
 
@@ -124,7 +125,8 @@ class ImageSet:
         kind = CHANNEL_NAMES[channels]
         levels = "" if lowest is None else f", levels {lowest} … {highest}"
         lines = [
-            f"read {self.name}: {len(self.images):,} images of {height}x{width} {kind} {self.images.dtype}{levels}"
+            f"read {self.name}: {counted(len(self.images), 'image')} of {height}x{width} {kind} {self.images.dtype}"
+            + levels
         ]
         if self.labels is not None:
             counts = np.bincount(self.labels, minlength=len(self.class_names))

@@ -63,7 +63,7 @@ class PictureFolder:
                 status = os.stat(folder)  # noqa: PTH116
                 here = (status.st_dev, status.st_ino)
                 if here in above:  # a link to a folder that contains it
-                    self.left_out.add("links in a circle", _shown(prefix[:-1]))
+                    self.left_out.add("linked in a circle", _shown(prefix[:-1]))
                     continue
                 if prefix:
                     self.folders.append(os.fsdecode(prefix[:-1]))
@@ -109,7 +109,7 @@ class PictureZip:
             elif name.endswith("/"):
                 self.folders.append(name.rstrip("/"))
             elif stat.S_ISLNK(info.external_attr >> 16):
-                self.left_out.add("links in a zip", name)
+                self.left_out.add("linked in the zip", name)
             elif is_picture(name):
                 pictures[name] = info  # the last of several equal names
             else:
@@ -142,8 +142,8 @@ def _kind_of(entry: os.DirEntry) -> str:
         if entry.is_file():
             return "file"
     except OSError:  # too many levels of links: a link to itself
-        return "links in a circle"
-    return "links to nothing" if entry.is_symlink() else "no regular files"
+        return "linked in a circle"
+    return "linked to nothing" if entry.is_symlink() else "not regular"
 
 
 def is_picture(name: str) -> bool:

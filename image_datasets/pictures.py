@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from errors import Explained, LongInputError, Parameter, words
+from errors import Explained, LongInputError, Parameter, counted, words
 from files import UnreadableFile
 from files.kinds import PICTURE_ENDINGS
 from files.opening import reason_of
@@ -60,7 +60,9 @@ def load_pictures(
     """
     files = PictureFolder(path) if path.is_dir() else PictureZip(path)
     if len(files) == 0:
-        others = f" among {len(files.left_out):,} files: {files.left_out.text()}" if len(files.left_out) else ""
+        others = (
+            f" among {counted(len(files.left_out), 'file')}: {files.left_out.text()}" if len(files.left_out) else ""
+        )
         way_out = ways_to_convert(files.left_out) or "check the path"
         raise LongInputError(
             f"expected image files ({' '.join(PICTURE_ENDINGS)}) in {path}, got none{others}; {way_out}"
@@ -251,19 +253,19 @@ class Survey:
         gray = [kind for kind in self.kinds if kind[2] == 1]
         changes = []
         if gray and len({kind[2] for kind in self.kinds}) > 1:
-            changes.append(self._changed(gray, "gray images became RGB"))
+            changes.append(self._changed(gray, "gray image", "became RGB"))
         shallow = [kind for kind in self.kinds if kind[3] == "uint8"]
         if shallow and len({kind[3] for kind in self.kinds}) > 1:
-            changes.append(self._changed(shallow, "images of 8 bits became 16 bits (v · 257)"))
+            changes.append(self._changed(shallow, "image", "of 8 bits became 16 bits (v · 257)"))
         if self.reader.options.alpha == "keep":
             changes.append("fully transparent pixels became black below their transparency")
         if self.damaged:
             changes.append(f"left out {_plain(self._damaged_words())}")
         return tuple(changes)
 
-    def _changed(self, kinds: list[ImageKind], words: str) -> str:
+    def _changed(self, kinds: list[ImageKind], thing: str, what: str) -> str:
         names = ", ".join(self.of_kind.names(_kind_words(kind)) for kind in kinds[:2])
-        return f"{sum(self.kinds[kind] for kind in kinds):,} {words} ({names})"
+        return f"{counted(sum(self.kinds[kind] for kind in kinds), thing)} {what} ({names})"
 
     def _note(self, numbers: range, readings: list[tuple[str, Reading]]) -> list[np.ndarray]:
         for number, (name, reading) in zip(numbers, readings, strict=True):

@@ -586,7 +586,7 @@ def with_alpha(pixels: np.ndarray, alpha: str | None) -> np.ndarray:
         return np.ascontiguousarray(pixels[..., :-1])
     if alpha is None:
         raise ImageFileError(
-            f"expected opaque pixels, got {transparent} that are partly or fully transparent",
+            f"expected opaque pixels, got {transparent} partly or fully transparent",
             words("pass {alpha=white} or {alpha=black} for the background"),
             words("pass {alpha=keep} for a fourth channel"),
             words("pass {alpha=drop} to take the stored colors"),

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from errors import counted
+
 CHANNEL_COUNTS = (1, 3, 4)  # gray, RGB, RGBA
 INTEGER_TYPES = ("uint8", "uint16")
 FLOAT_TYPES = ("float16", "float32", "float64")
@@ -59,9 +61,9 @@ def validate_images(
 def check_array(array: object) -> None:
     """Raises TypeError unless `array` is a numpy.ndarray without a mask."""
     if isinstance(array, np.ma.MaskedArray):
+        masked = counted(int(np.ma.count_masked(array)), "masked value")
         raise TypeError(
-            f"expected a plain array, got a masked array with {np.ma.count_masked(array)} masked values; "
-            "fill them first with array.filled(value)"
+            f"expected a plain array, got a masked array with {masked}; fill them first with array.filled(value)"
         )
     if isinstance(array, (list, tuple)):
         raise TypeError(f"expected a numpy array, got a {type(array).__name__}; {_list_words(array)}")

@@ -121,7 +121,7 @@ MISTAKES = [
     (train, "--data missing/path", "'missing/path'; check the spelling"),
     (train, "--data cifar11", ", ".join(DATASET_NAMES)),
     (train, "--data empty", "in empty, got none; check the path"),
-    (train, "--data texts", "got none among 1 files: 1 .txt (a.txt); check the path"),
+    (train, "--data texts", "got none among 1 file: 1 .txt (a.txt); check the path"),
     (train, "--data corrupt", "corrupt/2.png"),
     (
         train,

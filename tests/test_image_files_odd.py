@@ -243,7 +243,7 @@ FILES = {
     "PNG palette, one color transparent": (
         picture_bytes(palette_picture(1), "PNG"),
         {},
-        "got 3 that are partly or fully transparent",
+        "got 3 partly or fully transparent",
     ),
     "PNG palette, partly transparent": (
         png(INDICES, 8, 3, chunk(b"PLTE", PALETTE), chunk(b"tRNS", bytes([255, 0, 128]))),
@@ -256,7 +256,7 @@ FILES = {
         np.frombuffer(PALETTE, np.uint8).reshape(4, 3)[INDICES % 2],
     ),
     "GIF transparent": (picture_bytes(palette_picture(2), "GIF", transparency=2), {}, "partly or fully transparent"),
-    "PNG gray, one level transparent": (png(GRAY, 8, 0, key(40)), {}, "got 1 that are partly or fully transparent"),
+    "PNG gray, one level transparent": (png(GRAY, 8, 0, key(40)), {}, "got 1 partly or fully transparent"),
     "PNG gray 2 bits, one level transparent": (
         png(TWO_BIT, 2, 0, key(2)),
         {"alpha": "white"},
@@ -275,9 +275,9 @@ FILES = {
     "PNG RGB 16 bits, one color transparent": (
         deep_png(DEEP_RGB, 2, key(*DEEP_RGB[2, 3].tolist())),
         {},
-        "got 1 that are partly or fully transparent",
+        "got 1 partly or fully transparent",
     ),
-    "PNG RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {}, "got 6 that are partly or fully transparent"),
+    "PNG RGBA": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {}, "got 6 partly or fully transparent"),
     "PNG RGBA, dropped": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "drop"}, RGB),
     "PNG RGBA, on white": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "white"}, over(RGB, RAMP_ALPHA, 255)),
     "PNG RGBA, on black": (pillow(with_alpha(RGB, RAMP_ALPHA), "PNG"), {"alpha": "black"}, over(RGB, RAMP_ALPHA, 0)),

@@ -217,4 +217,4 @@ def test_images_of_before_that_stay_are_mentioned(copied_run, run_script, tmp_pa
     run, folder = copied_run("plain"), tmp_path / "faces"
     assert run_script(generate, run, "--seeds", "0-3", "--output", folder).stderr == ""
     fewer = run_script(generate, run, "--seeds", "2", "--output", folder).stderr
-    assert f"3 other .png files from before are still in {folder}" in fewer
+    assert f"still in {folder}: 3 other .png files from before" in fewer

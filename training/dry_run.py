@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import TrainingConfig
+from errors import counted
 from image_datasets import ImageSet
 from preprocessing import PixelScaler
 from training.forecast import disk_space, forecast, most_memory
@@ -19,7 +20,7 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
     """A line for each part of the run. Takes a few steps with the networks, which must not be used afterwards."""
     height, width, channels = images.image_shape
     steps = len(images.images) // config.batch_size
-    length = f"{config.minutes:g} minutes of epochs" if config.minutes else f"{config.epochs} epochs"
+    length = f"{config.minutes:g} minutes of epochs" if config.minutes else counted(config.epochs, "epoch")
     lines = [
         f"images         {len(images.images)} of {height}x{width}x{channels} {images.images.dtype}, {images.name}",
         f"classes        {', '.join(images.class_names) or 'none'}",
@@ -29,7 +30,7 @@ def describe(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, netw
         f"recipe         preset {config.preset}, loss {config.loss}, {config.precision}, on {_device()}",
         *_cost(config, images, scaler, networks),
         f"disk           {disk_space(networks)}, most of it the last two checkpoints",
-        f"work           {length} of {steps} steps of {config.batch_size} images; nothing was written",
+        f"work           {length} of {counted(steps, 'step')} of {config.batch_size} images; nothing was written",
     ]
     return "\n".join(lines)
 
@@ -64,4 +65,4 @@ def _seconds_per_step(config: TrainingConfig, images: ImageSet, scaler: PixelSca
 def _device() -> str:
     """The device that TensorFlow will use, in words."""
     gpus = tf.config.list_physical_devices("GPU")
-    return f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores"
+    return f"{len(gpus)} GPU" if gpus else f"CPU, {counted(os.cpu_count() or 1, 'core')}"

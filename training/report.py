@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from config import TrainingConfig
-from errors import option_text
+from errors import counted, option_text
 from files import write_text
 from image_datasets import ImageSet
 from progress import time_in_words
@@ -128,7 +128,7 @@ def _lead(run: RunFolder, records: list[dict]) -> str:
     time = f" in {time_in_words(records[-1]['seconds'])}" if records else ""
     return (
         f"A GAN trained on {run.image_total:,} {kind} images of {height}×{width} pixels: {len(records)} of "
-        f"{run.config.epochs} epochs{time}."
+        f"{counted(run.config.epochs, 'epoch')}{time}."
     )
 
 
@@ -292,7 +292,7 @@ def model_card(run: RunFolder, images: ImageSet) -> str:
 # {title}
 
 A generator of {height}×{width} {kind} images: a GAN, trained with Pixelwright on {run.image_total:,} images
-({len(records)} epochs{time}).
+({counted(len(records), "epoch")}{time}).
 
 {picture}{_how_to_use(run)}
 ## Training data
