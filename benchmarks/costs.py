@@ -25,8 +25,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from config import PRESETS, TrainingConfig  # noqa: E402
 
-BATCH_SIZES = (16, 32, 64, 128, 256)  # of 32×32 images
-IMAGE_SIZES = (28, 32, 48, 64, 96, 128, 192, 256)  # in batches of 32
+BATCH_SIZES = (16, 32, 64, 128)  # of 32×32 images
+IMAGE_SIZES = (28, 32, 48, 64, 128, 256)  # in batches of 32
 TURNS = 3
 
 
