@@ -10,6 +10,7 @@ Item = TypeVar("Item")
 
 
 FIRST_LINE_AFTER, SECONDS_BETWEEN_LINES = 15.0, 60.0
+SLOW_STARTS = 2  # advances that say nothing about the rate: the first steps of a training compile its two graphs
 
 
 class ProgressBar:
@@ -28,11 +29,14 @@ class ProgressLines:
     def __init__(self, title: str, total: float, unit: str, done: float) -> None:
         self._title, self._total, self._unit = title, total, unit
         self._done, self._done_before, self._started = done, done, time.monotonic()
-        self._next_line = self._started + FIRST_LINE_AFTER
+        self._next_line, self._advances = self._started + FIRST_LINE_AFTER, 0
 
     def advance(self, count: float = 1, title: str | None = None, words: str = "") -> None:
         self._done += count
+        self._advances += 1
         now = time.monotonic()
+        if self._advances <= SLOW_STARTS:
+            self._done_before, self._started = self._done, now
         if now < self._next_line or self._done == self._done_before:
             return
         self._next_line = now + SECONDS_BETWEEN_LINES

@@ -19,3 +19,13 @@ def test_lines_come_after_fifteen_seconds_and_then_every_minute(monkeypatch, cap
 def test_short_work_says_nothing(capsys):
     assert list(progress.track(range(3), "reading", 3, "files")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
+
+
+def test_the_rate_is_that_of_steps_that_do_not_compile(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.progress_bar("training", 1000, "images") as bar:
+        for seconds in (60.0, 30.0, *[1.0] * 10):
+            now[0] += seconds
+            bar.advance(10)
+    assert capsys.readouterr().err.splitlines() == ["training: 3%, 10 images/s, 2 min left"]
