@@ -11,6 +11,7 @@ benchmarks/recipes.py trains it, and in PyTorch (pip install torch), which is le
 """
 
 import argparse
+import importlib.util
 import itertools
 import json
 import os
@@ -29,7 +30,7 @@ import peers  # noqa: E402
 
 from config import TrainingConfig  # noqa: E402
 
-OURS = "ours"
+OURS, IN_PYTORCH = "ours", "PyTorch's example, in PyTorch"
 FIRST_STEPS = 5  # which compile
 
 Step = Callable[[int], None]  # takes the step of this number, and returns when it is done
@@ -40,16 +41,19 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=64, choices=(32, 64, 128), help="(default 64)")
     parser.add_argument("--turns", type=int, default=5, metavar="N", help="of each (default 5)")
     parser.add_argument("--steps", type=int, default=8, metavar="N", help="a turn (default 8)")
+    parser.add_argument("--beside", nargs="+", metavar="STEP", help="names of the table (default: all there are)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the readings, too")
     arguments = parser.parse_args()
     shape = (arguments.image_size, arguments.image_size, 3)
-    contenders = {
-        OURS: our_step(shape, precision="bfloat16"),
-        "ours, float32": our_step(shape, precision="float32"),
-        "earlier": our_step(shape, precision="bfloat16", filters=32),
-        "PyTorch's example, in Keras": peer_step(shape),
-        **pytorch_step(shape),
+    builders = {
+        OURS: lambda: our_step(shape, precision="bfloat16"),
+        "ours, float32": lambda: our_step(shape, precision="float32"),
+        "earlier": lambda: our_step(shape, precision="bfloat16", filters=32),
+        "PyTorch's example, in Keras": lambda: peer_step(shape),
+        IN_PYTORCH: lambda: pytorch_step(shape),
     }
+    names = arguments.beside or [name for name in builders if name != OURS and (name != IN_PYTORCH or has_pytorch())]
+    contenders = {name: builders[name]() for name in (OURS, *names)}
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(arguments.turns + 1):  # the first turn compiles and is not counted
         for name, (batch_size, step) in contenders.items():
@@ -103,12 +107,16 @@ def peer_step(shape: tuple[int, int, int]) -> tuple[int, Step]:
     return batch_size, lambda number: float(step(batch))
 
 
-def pytorch_step(shape: tuple[int, int, int]) -> dict[str, tuple[int, Step]]:
-    """The example in the framework that it is published in; none where that is missing."""
-    try:
-        import torch
-    except ImportError:
-        return {}
+def has_pytorch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def pytorch_step(shape: tuple[int, int, int]) -> tuple[int, Step]:
+    """The example in the framework that it is published in, on one thread: several spin while they wait for each other,
+    which would count as work."""
+    import torch
+
+    torch.set_num_threads(1)
     batch_size = peers.PEERS["pytorch-example"][1]
     generator, discriminator = pytorch_networks(shape)
     optimizers = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (generator, discriminator)]
@@ -127,7 +135,7 @@ def pytorch_step(shape: tuple[int, int, int]) -> dict[str, tuple[int, Step]]:
         optimizers[0].step()
         float(loss)
 
-    return {"PyTorch's example, in PyTorch": (batch_size, step)}
+    return batch_size, step
 
 
 def pytorch_networks(shape: tuple[int, int, int]):
