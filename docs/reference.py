@@ -82,7 +82,8 @@ div.body pre { padding: 0.7rem 0.9rem; font-size: 13px; }
 div.body table.docutils { display: block; border: 0; box-shadow: none; }
 dl.py { margin-bottom: 1.75rem; }
 dt.sig { padding: 0.35rem 0.6rem; background: #f1f4f8; border-left: 3px solid #5b7ba8; overflow-wrap: anywhere; }
-div.sphinxsidebar li, div.body h2, div.body code { overflow-wrap: anywhere; }
+div.sphinxsidebar li, div.body { overflow-wrap: anywhere; }
+@media (max-width: 600px) { div.body span.pre { white-space: normal; } }
 div.sphinxsidebar input { font: inherit; }
 div.body table.docutils caption { text-align: left; }
 div.sphinxsidebar ul { margin-left: 0; }
@@ -94,7 +95,8 @@ div.sphinxsidebar ul ul { margin-left: 14px; }
   div.sphinxsidebar h3, div.sphinxsidebar a, div.body a code { background: #14171d; color: #e6e9ef; }
   div.body a { color: #8ab4f8; }
   dt.sig, div.body pre, div.body code, dt:target { background: #1e232c; color: #e6e9ef; }
-  .highlight, .highlight span { background: transparent; color: inherit; }
+  div.body div.highlight, div.body div.highlight pre span { background: transparent; color: inherit; }
+  div.sphinxsidebar { color: #e6e9ef; }
   div.sphinxsidebar input { background: #1e232c; color: #e6e9ef; border: 1px solid #333a46; }
 }
 """
