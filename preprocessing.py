@@ -245,7 +245,7 @@ class PixelScaler:
 
     @property
     def mean_(self) -> np.ndarray | np.float64:
-        """Mean in levels, float64: (c,) per channel, one number when global, (h, w, c) for whitening.
+        """Mean in levels, float64, (c,) per channel, one number when global, (h, w, c) for whitening.
 
         Raises NotFittedError if none is known.
         """
@@ -266,7 +266,7 @@ class PixelScaler:
 
     @property
     def maximum_(self) -> float:
-        """M, the level that is scaled to the upper end: given, the highest learned, or the white of the type.
+        """M, the level that is scaled to the upper end (given, the highest learned, or the white of the type).
 
         Raises NotFittedError before `fit`, and if each image or batch has its own.
         """
@@ -283,7 +283,7 @@ class PixelScaler:
 
     @property
     def output_activation(self) -> str:
-        """The generator's last activation, which has this output range: "tanh", "sigmoid" or "linear"."""
+        """The generator's last activation, which has this output range ("tanh", "sigmoid" or "linear")."""
         return self.settings.output_activation
 
     @property

@@ -9,11 +9,11 @@ CHUNK = 1024  # images compared at once, so that memory does not grow with the d
 
 
 def nearest_images(images: np.ndarray, candidates: ImageSet, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `images` the `count` nearest of `candidates`, nearest first, by the distance of their levels.
+    """Finds the `count` nearest of `candidates` for each of `images`, nearest first, by the distance of their levels.
 
     Args:
         images: uint8 or uint16 (n, height, width, channels).
-        candidates: images of the same shape and type, in memory or not.
+        candidates: images of the same shape and dtype, in memory or not.
 
     Returns:
         int64 (n, count) indices, the lower one first in case of a tie, and float64 (n, count) root-mean-square

@@ -71,12 +71,12 @@ class ImageLayout:
 
     @property
     def filters(self) -> tuple[int, ...]:
-        """Filters from the image inward, one per halving: (32, 64, 128) at 32×32, (16, 32, 64, 128) at 64×64."""
+        """Filters from the image inward, one per halving, such as (32, 64, 128) at 32×32, (16, 32, 64, 128) at 64×64."""
         return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
 
     @property
     def base_filters(self) -> int:
-        """Filters at the base grid: 256 for 32×32 images."""
+        """Filters at the base grid, 256 for 32×32 images."""
         return min(2 * self.filters[-1], WIDEST)
 
 

@@ -253,9 +253,7 @@ def collected_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         signals.append(signal_number)
 
-    numbers = [
-        getattr(signal, name) for name in STOPPING_SIGNALS if hasattr(signal, name)
-    ]  # Windows lacks two of them of them
+    numbers = [getattr(signal, name) for name in STOPPING_SIGNALS if hasattr(signal, name)]  # Windows lacks two of them
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, remember) for number in heard}
     try:
