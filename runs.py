@@ -186,7 +186,7 @@ class RunFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunIsBusy(
-                    f"expected a run that is not being trained, got {self.path}, which another process trains; wait for it"
+                    f"expected a run that nobody trains, got {self.path}, which another process trains; wait for it"
                 ) from None
             yield
         finally:

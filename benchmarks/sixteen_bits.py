@@ -76,7 +76,7 @@ def crops(image: np.ndarray) -> np.ndarray:
 
 
 def train_and_draw(runs: Path, name: str, epochs: int) -> np.ndarray:
-    """Trains on crops scaled by their true maximum; returns what generate.py wrote, read back: uint16 (64, 32, 32, 1)."""
+    """Trains on crops scaled by their true maximum; reads back what generate.py wrote: uint16 (64, 32, 32, 1)."""
     run = runs / name
     started = ["--resume"] if (run / "config.json").exists() else []
     data = ["--data", runs / f"{name}.npy", "--maximum", "data", "--batch-size", 32]

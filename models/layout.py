@@ -71,7 +71,7 @@ class ImageLayout:
 
     @property
     def filters(self) -> tuple[int, ...]:
-        """Filters from the image inward, one per halving, such as (32, 64, 128) at 32×32, (16, 32, 64, 128) at 64×64."""
+        """Filters from the image inward, one per halving, such as (32, 64, 128) at 32×32 images."""
         return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
 
     @property
