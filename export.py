@@ -42,6 +42,7 @@ def main() -> int:
             arguments.channels_first,
             arguments.title,
         )
+        run.check_output(request.output, "output")
         import_tensorflow()  # only now, so that mistakes in the command are reported at once
         from exporting.trained import TrainedGenerator
         from exporting.writing import cautions, export_generator

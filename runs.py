@@ -291,7 +291,11 @@ class RunFolder:
     # Networks and scaling
 
     def load_scaler(self) -> PixelScaler:
-        return PixelScaler.load(self.path / "preprocessing.json")
+        """preprocessing.json. Raises ValueError when it is missing or damaged."""
+        path = self.path / "preprocessing.json"
+        if not path.exists():
+            raise InputError(f"expected {path}, got a run without it", "restore it; without it levels cannot be found")
+        return PixelScaler.load(path)
 
     def save_network(self, name: str, network) -> None:
         """Writes NAME.keras (generator, generator_best or discriminator): the weights, without optimizers."""

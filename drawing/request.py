@@ -179,6 +179,7 @@ def spread_along_direction(
             "choose a smaller one",
         )
     steps, rows = arguments.steps or DIRECTION_STEPS, len(classes) * len(latents)
+    check_steps(rows, steps)
     labels = np.repeat(classes, len(latents) * steps)
     inputs = np.tile(latents.repeat(steps, axis=0), (len(classes), 1))
     names = [f"{name}-step{step:02d}" for name in names for step in range(steps)] * len(classes)
@@ -189,6 +190,13 @@ def spread_along_direction(
     shown = drawable_names(run.class_names)
     row_names = tuple(shown[label] for label in labels[::steps])
     return Request(with_classes(inputs, labels, run.class_count), names, rows, steps, row_names)
+
+
+def check_steps(rows: int, steps: int) -> None:
+    """Raises InputError where a row of `steps` images for each would be more than anybody waits for."""
+    if rows * steps > MOST_IMAGES:
+        problem = f"expected at most {MOST_IMAGES} images in all, got {rows} rows of {steps}"
+        raise InputError(problem, words("pass fewer {steps}"))
 
 
 def moved_along(request: Request, direction: np.ndarray) -> Request:
@@ -212,7 +220,9 @@ def choose_walk(arguments: argparse.Namespace, run: RunFolder, classes: list[int
     latents = latents * np.float32(arguments.truncation)
     if animated:  # and back
         latents = np.concatenate([latents, latents[:1]])
-    legs = walk_latents(latents, arguments.steps or (30 if animated else WALK_STEPS))
+    steps = arguments.steps or (30 if animated else WALK_STEPS)
+    check_steps(len(latents), steps)
+    legs = walk_latents(latents, steps)
     if animated:
         legs = legs[:, :-1]  # the end of a leg is the start of the next
     points = legs.reshape(-1, legs.shape[-1])

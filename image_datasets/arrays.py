@@ -35,6 +35,7 @@ KEYS = {
 }
 CLASS_NAMES = ("class_names", "label_names", "target_names", "classes")
 _PIECE = 1024
+LONGEST_NAME, NAMES_SHOWN = 40, 8  # of arrays in a message
 
 
 def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
@@ -97,7 +98,7 @@ def _keys_of(path: Path, arrays: ArrayArchive) -> tuple[str, str | None]:
         return next(iter(arrays)), None
     shapes = arrays.headers()
     chosen = choose_arrays(shapes)
-    held = ", ".join(f"{key} {shape}" for key, (shape, _) in shapes.items()) or "none"
+    held = _in_words(shapes)
     if chosen is None:
         way_out = "save it again with np.savez(path, images=…, labels=…)"
     else:
@@ -106,6 +107,13 @@ def _keys_of(path: Path, arrays: ArrayArchive) -> tuple[str, str | None]:
     raise LongInputError(
         f"{path}: expected the arrays images and labels, or x_train and y_train, got {held}; {way_out}"
     )
+
+
+def _in_words(shapes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> str:
+    """The first names of an archive with their shapes; names are cut, since anybody can write them."""
+    named = [f"{key[:LONGEST_NAME]} {shape}" for key, (shape, _) in shapes.items()]
+    more = f" and {len(named) - NAMES_SHOWN} more" if len(named) > NAMES_SHOWN else ""
+    return ", ".join(named[:NAMES_SHOWN]) + more or "none"
 
 
 def _checked_array(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import evaluate
+import export
 import generate
 import train
 from drawing.output import write_files
@@ -223,6 +224,28 @@ def test_outputs_never_replace_what_a_run_needs(run, run_script, output):
     assert outside_of(run.parent / "nowhere") == before
 
 
+def test_an_export_does_not_replace_training_images(run, run_script):
+    pytest.importorskip("onnxruntime")
+    edit(run / "config.json", lambda document: document["config"].update(data="shapes.npz"))
+    before = (run.parent / "shapes.npz").read_bytes()
+    outcome = run_script(export, run, "--output", "shapes.npz", "--format", "onnx")
+    assert outcome.status == 2 and "outside of the training images 'shapes.npz'" in outcome.stderr, outcome
+    assert (run.parent / "shapes.npz").read_bytes() == before
+
+
+def test_names_of_arrays_are_cut(run, run_script):
+    np.savez("many.npz", **{f"{number}{'x' * 200}\x1b": np.zeros(3) for number in range(20)})
+    outcome = run_script(train, "--data", "many.npz")
+    assert outcome.status == 2 and "and 12 more; save it again" in outcome.stderr, outcome
+    assert len(outcome.stderr) < 800 and outcome.stderr.strip().isprintable()
+
+
+def test_a_run_without_its_scaling_says_what_is_missing(run, run_script):
+    (run / "preprocessing.json").unlink()
+    outcome = run_script(generate, run, "--output", "grid.png")
+    assert outcome.status == 2 and "got a run without it; restore it" in outcome.stderr, outcome
+
+
 def test_outputs_among_the_training_images_are_refused(run, run_script):
     (run.parent / "photos").mkdir()
     edit(run / "config.json", lambda document: document["config"].update(data="photos"))
@@ -238,11 +261,20 @@ def test_a_run_does_not_begin_among_its_images(run, run_script, monkeypatch):
     assert not Path("runs").exists() and not Path("below").exists()
 
 
-@pytest.mark.parametrize("arguments", ["--count 99999999999", "--rows 100000000", "--rows 99999 --columns 99999"])
+ENDLESS = (
+    "--count 99999999999",
+    "--rows 100000000",
+    "--rows 99999 --columns 99999",
+    "--walk 0,5 --steps 999999999 --output walk.png",
+    "--direction 1 --steps 999999999",
+)
+
+
+@pytest.mark.parametrize("arguments", ENDLESS)
 def test_numbers_without_bound_are_refused_at_once(run, run_script, arguments):
     edit(run / "config.json", lambda document: document["config"].update(conditional=False))
     outcome = run_script(generate, run, *arguments.split())
-    assert outcome.status == 2 and "of at most 1000000" in outcome.stderr, outcome
+    assert outcome.status == 2 and "at most 1000000" in outcome.stderr, outcome
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
