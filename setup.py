@@ -1,4 +1,4 @@
-"""Says what to do instead of pip install: names such as files and models would stand among other people's modules."""
+"""Refuses pip install, and says what to do instead: names such as files and models would clash with other packages."""
 
 raise SystemExit(
     "expected Pixelwright to be cloned and run, got pip install .; in the clone, run: pip install -r requirements.txt, "

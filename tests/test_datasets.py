@@ -387,7 +387,7 @@ def test_no_network_is_one_line_that_says_what_to_do(keras_cache, monkeypatch, n
     monkeypatch.setattr(file_utils, "urlretrieve", unreachable)
     with pytest.raises(ValueError) as refused:
         load_images(name)
-    assert "\n" not in str(refused.value) and "pass data with a folder" in str(refused.value)
+    assert "\n" not in str(refused.value) and "pass data with your own folder" in str(refused.value)
 
 
 # Glyphs

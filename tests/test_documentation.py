@@ -270,7 +270,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, here):
 # Examples in docstrings
 
 PACKAGES = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")})
-MODULES = [path.stem for path in sorted(ROOT.glob("*.py"))] + [
+MODULES = [path.stem for path in sorted(ROOT.glob("*.py")) if path.stem != "setup"] + [
     f"{name}.{path.stem}" for name in PACKAGES for path in sorted((ROOT / name).glob("*.py")) if path.stem != "__init__"
 ]
 WITH_EXAMPLES = {
