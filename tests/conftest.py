@@ -13,6 +13,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 NARROW = ("--precision", "float32", "--filters", "8")  # an eighth of the filters, less to store and to compute
+WHOLE = ("--preset", "dcgan", "--precision", "float32")  # all the filters, as many as the text has
 QUICK = ("--preset", "dcgan", *NARROW)  # half as many layers to compile as the default, and dropout
 QUICKEST = ("--preset", "tutorial", *NARROW)  # fewer still, where the law is not about networks
 # What takes half the time of a small run: batch statistics over 16 batches, of which test_step.py has the law, and
@@ -89,10 +90,9 @@ def train_here(*arguments) -> None:
 
 @pytest.fixture(scope="session")
 def trained_run(image_file, tmp_path_factory) -> Path:
-    """A finished run of two epochs on the images of `image_file`, whose networks have all their filters."""
+    """A finished run of two epochs on the images of `image_file`, with networks that can be searched."""
     path = tmp_path_factory.mktemp("runs") / "small"
-    how = ("--preset", "dcgan", "--precision", "float32")
-    train_here("--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, *how)
+    train_here("--data", image_file, "--run-dir", path, "--epochs", 2, "--batch-size", 16, *WHOLE)
     return path
 
 

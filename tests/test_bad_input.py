@@ -287,7 +287,7 @@ def test_what_a_message_tells_to_do_works_when_it_is_done(here, run_script):
             continue
         message = run_script(train, *arguments.split(), "--dry-run").stderr
         for words in advised(message, arguments):
-            outcome = run_script(train, *words, "--dry-run")
+            outcome = run_script(train, *words, "--dry-run", *QUICKEST)
             assert outcome.status == 0, f"{message}{words}\n{outcome.stderr}"
             obeyed += 1
     assert obeyed >= 9, "fewer messages name a command than when this was measured"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import small_images
+from conftest import STATISTICS, small_images
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ("default", "default+loss=relativistic+conditional=true", "tensorflow-tutorial", "pytorch-example")
@@ -22,6 +22,7 @@ def recipes(monkeypatch):
     monkeypatch.setattr(recipes, "COUNT", 64)
     monkeypatch.setattr(recipes, "RECALL_COUNT", 32)
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)
+    monkeypatch.setattr(*STATISTICS)
     return recipes
 
 

@@ -39,6 +39,7 @@ BUDGET = {
         "--batch-size": 16,
         "--precision": "float32",
         "--preset": "tutorial",  # the fewest layers to compile
+        "--filters": 8,
         "--cache": "cache",
     },
     "evaluate.py": {"--count": 24, "--cache": "cache"},

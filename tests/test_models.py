@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import STATISTICS
 
 from config import PRESETS
 from models import ImageLayout, build_discriminator, build_generator
@@ -104,7 +105,8 @@ def test_every_promised_size_has_a_layout_that_doubles_to_it():
 
 
 @pytest.mark.parametrize("shape", SHAPES + LARGE_SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path):
+def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path, monkeypatch):
+    monkeypatch.setattr(*STATISTICS)
     from config import TrainingConfig
     from imaging import image_grid, load_image, save_image
     from models.sampling import generate_images, latents_from_seeds

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import QUICKEST
 
 import generate
 import train
@@ -174,7 +175,7 @@ def test_data_that_has_moved_is_asked_for_by_the_option_that_names_it(copied_run
 def test_a_run_knows_its_data_from_any_folder(narrow_networks, run_script, tmp_path, monkeypatch):
     shutil.copy(FROZEN / "shapes.npz", tmp_path)
     monkeypatch.chdir(tmp_path)
-    how = ("--latent-dim", 4, "--batch-size", 16, "--precision", "float32")
+    how = ("--latent-dim", 4, "--batch-size", 16, *QUICKEST)
     assert run_script(train, "--data", "shapes.npz", "--run-dir", "run", *how, "--epochs", 1).status == 0
     monkeypatch.chdir(tmp_path.parent)
     outcome = run_script(train, "--run-dir", tmp_path / "run", "--resume", "--epochs", 2)

@@ -1,6 +1,7 @@
 """A real image given to the projection comes back to within a bound."""
 
 import numpy as np
+import pytest
 
 from config import TrainingConfig
 from drawing.projection import project
@@ -14,6 +15,7 @@ BOUND = 20.0  # levels, root mean square; measured: 9 to 17, the mean image 38 t
 IMAGES, PROJECTED, STEPS = 64, 6, 1000
 
 
+@pytest.mark.slow  # half a minute of training; test_generate_command.py compares with a thousand seeds
 def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     images = load_images("glyphs", ReadingOptions(image_size=(16, 16), image_count=IMAGES, channels=1)).images
     scaler = PixelScaler("tanh").fit(images)

@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import QUICK, QUICKEST, STATISTICS, train_here
+from conftest import NARROW, QUICK, QUICKEST, STATISTICS, train_here
 
 import train
 from progress import ProgressLines
@@ -28,7 +28,7 @@ EPOCHS = 4
 
 def command(image_file: Path, run: Path, precision: str) -> list[str]:
     arguments = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
-    how = QUICK if precision == "float32" else ("--precision", precision)  # the latter with the default preset
+    how = QUICK if precision == "float32" else (*NARROW, "--precision", precision)  # the latter with the default preset
     return [*map(str, arguments), *how]
 
 
@@ -140,11 +140,22 @@ def test_many_steps_in_one_call_end_with_the_same_bits(precision, uninterrupted,
     assert_same_bits(uninterrupted(precision), run)
 
 
-@each_precision
-def test_killed_at_the_worst_moments(precision, uninterrupted, image_file, tmp_path, run_script):
+@pytest.mark.parametrize(
+    ("precision", "sabotages"),
+    [
+        ("float32", [KILL_IN_HALF_A_CHECKPOINT]),
+        pytest.param(
+            "bfloat16",
+            [KILL_IN_HALF_A_CHECKPOINT, KILL_BEFORE_THE_CHECKPOINT, KILL_BETWEEN_CHECKPOINT_AND_CLEANING],
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["float32", "bfloat16"],
+)
+def test_killed_at_the_worst_moments(precision, sabotages, uninterrupted, image_file, tmp_path, run_script):
+    """The quick suite kills one process; test_evaluate_while_training.py ends others by an exception."""
     run = tmp_path / "run"
     arguments = command(image_file, run, precision)
-    sabotages = [KILL_IN_HALF_A_CHECKPOINT, KILL_BEFORE_THE_CHECKPOINT, KILL_BETWEEN_CHECKPOINT_AND_CLEANING]
     for sabotage in sabotages:
         resume = ["--resume"] if (run / "config.json").exists() else []
         assert finish(start([*arguments, *resume], sabotage)) == -signal.SIGKILL

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from conftest import QUICK
+from conftest import WHOLE
 
 import train
 from config import TrainingConfig
@@ -84,7 +84,7 @@ def test_a_run_that_began_from_another_names_it_and_resumes_to_the_same_bits(
     """Once there is a checkpoint, the other run is not needed any more."""
     source = tmp_path / "source"
     source.symlink_to(trained_run)
-    options = ["--data", image_file, "--batch-size", 16, "--seed", 5, *QUICK, "--start-from", source]
+    options = ["--data", image_file, "--batch-size", 16, "--seed", 5, *WHOLE, "--start-from", source]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     outcome = run_script(train, "--run-dir", whole, *options, "--epochs", 2)
     assert outcome.status == 0 and f"started from {source}: generator 7 of 7 layers" in outcome.stderr
