@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import QUICK, QUICKEST, train_here
+from conftest import QUICKEST, train_here
 from test_resume import network_weights, readings
 
 import evaluate
@@ -31,7 +31,7 @@ def cache(tmp_path_factory):
 def command(image_file, cache):
     def arguments(run) -> list[str]:
         values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 12, "--seed", 5]
-        values += [*QUICK, "--evaluate-every", 1, "--cache", cache]
+        values += [*QUICKEST, "--evaluate-every", 1, "--cache", cache]
         return list(map(str, values))
 
     return arguments
