@@ -112,7 +112,7 @@ def trained(recipe, replicas, steps_per_execution=1):
 
 results = {name: [trained(recipe, one) for one in (ONE_DEVICE, two)] for name, recipe in recipes.items()}
 if "relativistic" in recipes:
-    results["many"] = trained(recipes["relativistic"], two, steps_per_execution=5)
+    results["many"] = trained(recipes["relativistic"], two, steps_per_execution=2)
 print(json.dumps(results))
 """
 

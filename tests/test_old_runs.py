@@ -66,7 +66,9 @@ def assert_draws_what_it_drew(run: Path, run_script) -> None:
 
 
 @draws
-@pytest.mark.parametrize("name", ["plain", "conditional", pytest.param("deep", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["plain", *(pytest.param(one, marks=pytest.mark.slow) for one in ("conditional", "deep"))]
+)
 def test_a_run_of_an_earlier_commit_goes_on_to_the_same_images(name, copied_run, narrow_networks, run_script):
     run = copied_run(name)
     assert_draws_what_it_drew(run, run_script)

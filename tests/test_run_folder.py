@@ -111,7 +111,15 @@ def test_training_and_drawing_use_the_one_stored_scaling(image_file, tmp_path, r
         np.testing.assert_array_equal(changed_drawn[..., channel], drawn[..., channel])
 
 
-@pytest.mark.parametrize("scaling", ["normalize", "tanh", "center", "standardize", "pca", "zca"])
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        "normalize",
+        "tanh",
+        "standardize",
+        *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("center", "pca", "zca")),
+    ],
+)
 def test_every_lossless_scaling_trains_with_the_activation_of_its_range(scaling, image_file, tmp_path, run_script):
     run = tmp_path / "run"
     arguments = ("--epochs", 1, "--batch-size", 24, *QUICKEST, "--scaling", scaling)

@@ -159,7 +159,16 @@ def test_step_is_traced_once(recipe):
     assert step.execution.experimental_get_tracing_count() == 0
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+LONG_TO_COMPILE = ("wasserstein, conditional", "spectral, augmented")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(recipe, id=name, marks=pytest.mark.slow if name in LONG_TO_COMPILE else ())
+        for name, recipe in RECIPES.items()
+    ],
+)
 def test_steps_of_one_execution_are_those_taken_one_by_one(recipe):
     networks, step = build(**recipe)
     interval = config_of(**recipe).penalty_interval
