@@ -68,6 +68,13 @@ def test_other_channels_and_latent_vectors_leave_their_own_layers_anew():
     assert equal(weights(new.generator)[0], weights(old.generator)[0])
 
 
+def test_networks_of_another_width_stay_as_they_were_built():
+    old, new = networks(16, 4, seed=1), networks(16, 8, seed=2)
+    fresh = weights(new.generator)
+    assert take_over(new, old.generator, old.discriminator, 8).startswith("generator 0 of ")
+    assert all(map(equal, weights(new.generator), fresh))
+
+
 def test_weights_other_than_those_it_began_from_are_refused(trained_run):
     source = RunFolder.open(trained_run)
     config = source.config

@@ -83,9 +83,10 @@ def _take(new_layers: list[keras.layers.Layer], old_layers: list[keras.layers.La
 def _with_other_classes(new: keras.layers.Layer, old: keras.layers.Layer, latents: int) -> list[np.ndarray]:
     """Weights of a generator's first layer: the old ones, or only the rows of the latent vector if classes differ."""
     kernel, *rest = old.get_weights()
-    if not latents or kernel.shape == tuple(new.weights[0].shape):
+    fresh = new.get_weights()[0]
+    if not latents or kernel.shape == fresh.shape or kernel.shape[1] != fresh.shape[1]:  # the last: another width
         return [kernel, *rest]
-    return [np.concatenate([kernel[:latents], new.get_weights()[0][latents:]]), *rest]
+    return [np.concatenate([kernel[:latents], fresh[latents:]]), *rest]
 
 
 def _of_all_classes(new: keras.layers.Layer, old: keras.layers.Layer) -> list[np.ndarray]:
