@@ -1,11 +1,11 @@
-"""Causes both failures that train.py tells early, and draws what they look like.
+"""Causes both failures that train.py warns about, and plots what they look like.
 
 python benchmarks/failures.py --output failures
 
-A discriminator that sees nothing: penalties a thousand times as heavy as usual keep its slope at zero. A generator that
-draws one image: no penalty, and momentum at a high rate. Both runs are of 16×16 digits and take a minute of a core
-each; one that is in the output folder already is not trained again. The picture, OUTPUT/failures.png, has a row for
-each: losses, scores, and the samples at the end.
+A discriminator that distinguishes nothing: penalties a thousand times as heavy as usual keep its gradient at zero. A
+generator that makes only one image: no penalty, and momentum at a high learning rate. Both runs use 16×16 digits and
+take a minute of one core each; one that exists in the output folder is not trained again. The picture,
+OUTPUT/failures.png, has a row for each: losses, scores, and the samples at the end.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Images a processor second of one train step on larger images: ours, and PyTorch's example "dcgan" at its own size.
+"""Images per processor second of one train step on larger images: ours, and PyTorch's example "dcgan" at its own size.
 
 python benchmarks/larger_pictures.py                     # 64×64 RGB
 python benchmarks/larger_pictures.py --turns 9 --json larger-pictures.json
 
-All take a resident batch of the size they are published with and run in turns in one process; the ratio to ours is
-taken turn by turn, and its median, lowest and highest are shown. Counted is processor time of the whole process, so
-that other work on the machine matters less. "Earlier" has the networks that were the default up to version db04404, as
-wide beside the image at 64×64 as at 32×32, and today's step. PyTorch's example is here twice: in Keras, as
-benchmarks/recipes.py trains it, and in PyTorch (pip install torch), which is left out where it is missing.
+All use a batch in memory of their published size and run in turns in one process; the ratio to ours is taken turn by
+turn, and the table shows its median, lowest and highest value. It counts processor time of the whole process, so that
+other work on the machine matters less. "Earlier" has the networks that were the default up to version db04404, equally
+wide next to the image at 64×64 and 32×32, and today's step. PyTorch's example appears twice: in Keras, as
+benchmarks/recipes.py trains it, and in PyTorch (pip install torch), which is left out if it is missing.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from config import TrainingConfig  # noqa: E402
 OURS, IN_PYTORCH = "ours", "PyTorch's example, in PyTorch"
 FIRST_STEPS = 5  # which compile
 
-Step = Callable[[int], None]  # takes the step of this number, and returns when it is done
+Step = Callable[[int], None]  # takes the step with this number, and returns when it is done
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def images_a_second(step: Step, batch_size: int, count: int, warm_up: int) -> float:
-    """Of processor time, over `count` steps after those of the warm-up."""
+    """Images per second of processor time, over `count` steps after a warm-up."""
     for number in range(warm_up):
         step(number)
     start = time.process_time()
@@ -112,8 +112,8 @@ def has_pytorch() -> bool:
 
 
 def pytorch_step(shape: tuple[int, int, int]) -> tuple[int, Step]:
-    """The example in the framework that it is published in, on one thread: several spin while they wait for each other,
-    which would count as work."""
+    """The example in its own framework, on one thread: several threads spin while they wait for each other, which would
+    count as work."""
     import torch
 
     torch.set_num_threads(1)
@@ -139,7 +139,7 @@ def pytorch_step(shape: tuple[int, int, int]) -> tuple[int, Step]:
 
 
 def pytorch_networks(shape: tuple[int, int, int]):
-    """Generator and discriminator of the example, 4×4 kernels and batch normalization, 64 filters beside the image."""
+    """Generator and discriminator of the example, 4×4 kernels and batch normalization, 64 filters next to the image."""
     from torch import nn
 
     side, _, channels = shape

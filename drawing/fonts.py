@@ -1,4 +1,4 @@
-"""Letters for every name: the built-in font, or an installed one that has them; a number where none has."""
+"""Fonts for any name: the built-in font, or an installed one with the letters; a number if there is none."""
 
 import functools
 import io
@@ -16,12 +16,12 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def font_file(text: str) -> str | None:
-    """The file of an installed font with all letters of `text`; None where the built-in one has them, or none."""
+    """The file of an installed font with all letters of `text`; None if the built-in font has them, or no font has."""
     return _path_of_font(_unusual_letters(text))
 
 
 def drawable(text: str) -> str:
-    r"""The text, or its letters as numbers where no font has them all.
+    r"""The text, or its letters as escapes if no font has them all.
 
     >>> drawable("cat " + chr(0xE0000))
     'cat \\U000e0000'
@@ -30,7 +30,7 @@ def drawable(text: str) -> str:
 
 
 def drawable_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes; where no font has the letters of one, its number, counted from 0.
+    """Names of classes; if no font has the letters of a name, the number of the class instead, counted from 0.
 
     >>> drawable_names(["cat", chr(0xE0000)])  # a letter that nobody draws
     ('cat', '1')
@@ -39,7 +39,7 @@ def drawable_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def legend(names: Sequence[str]) -> str:
-    """Which names the numbers of `drawable_names` stand for, in one line; "" where there are none.
+    """Explains the numbers in `drawable_names` in one line; "" if there are none.
 
     >>> legend(["cat", "dog"])
     ''
@@ -65,10 +65,10 @@ def _builtin_letters() -> frozenset[str]:
 
 @functools.lru_cache(maxsize=256)
 def _path_of_font(letters: frozenset[str]) -> str | None:
-    """The file of an installed font with these letters, upright ones first; None without one, or without letters."""
+    """The file of an installed font with these letters, preferring upright ones; None without one or any letters."""
     if not letters:
         return None
-    from matplotlib import font_manager  # takes a second, and is hardly ever needed
+    from matplotlib import font_manager  # takes a second to import, and is rarely needed
 
     known = [one for one in font_manager.fontManager.ttflist if not one.name.startswith("Last Resort")]  # frames alone
     for entry in sorted(known, key=lambda one: (one.name != "DejaVu Sans", one.style != "normal", one.weight != 400)):
@@ -76,7 +76,7 @@ def _path_of_font(letters: frozenset[str]) -> str | None:
             if letters <= _letters_of_file(entry.fname):
                 ImageFont.truetype(entry.fname, 16)
                 return entry.fname
-        except (OSError, RuntimeError):  # a font that is gone, or has pictures of one size instead of outlines
+        except (OSError, RuntimeError):  # a font that is gone, or a bitmap font
             continue
     return None
 

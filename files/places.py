@@ -1,4 +1,4 @@
-"""Whether a place can be written to, asked before the work begins."""
+"""Checks before the work begins whether a path can be written to."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,15 @@ from errors import InputError, Parameter
 
 
 def check_place(output: Path, name: str, kind: str = "file") -> None:
-    """Raises InputError unless `output`, the parameter `name`, can be written where it is.
+    """Raises InputError unless `output`, the value of the parameter `name`, can be written.
 
-    kind: "file"; "folder", which is there or is made, with those above it; or "new folder", to be made or empty.
+    kind: "file"; "folder", which may exist and is otherwise created with its parents; or "new folder", which must not
+    exist or be empty.
     """
     option = Parameter(name)
     if kind == "file" and output.is_dir():
         raise InputError(("expected ", option, f" to be a file, got the folder {str(output)!r}"), "choose another name")
-    if kind == "file" and output.exists() and not output.is_file():  # a new file would take the device's place
+    if kind == "file" and output.exists() and not output.is_file():  # a new file would replace the device
         raise InputError(
             ("expected ", option, f" to be a file, got the device or pipe {str(output)!r}"), "choose another name"
         )
@@ -27,11 +28,11 @@ def check_place(output: Path, name: str, kind: str = "file") -> None:
             ("expected ", option, f" to be new or an empty folder, got {str(output)!r}"), "choose another name"
         )
     if kind != "folder" and not output.parent.is_dir():
-        raise InputError(("expected an existing folder for ", option, f", got {str(output.parent)!r}"), "make it first")
+        raise InputError(
+            ("expected an existing folder for ", option, f", got {str(output.parent)!r}"), "create it first"
+        )
     place = output if kind == "folder" else output.parent
     while not place.exists():
         place = place.parent
     if not os.access(place, os.W_OK):
-        raise InputError(
-            ("expected a place that can be written to for ", option, f", got {str(output)!r}"), "choose another"
-        )
+        raise InputError(("expected a writable path for ", option, f", got {str(output)!r}"), "choose another")

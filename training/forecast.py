@@ -1,4 +1,4 @@
-"""What a run takes: time and the first picture, from the seconds of a step; memory and disk."""
+"""Estimates what a run needs: its time and that of its next picture, from the seconds per step; memory and disk."""
 
 import sys
 
@@ -8,13 +8,13 @@ from runs import CHECKPOINTS_KEPT
 from training.history import History
 from training.networks import Networks
 
-LONGEST_WAIT = 300.0  # seconds of training from one picture and checkpoint to the next, even amid an epoch
+LONGEST_WAIT = 300.0  # seconds of training between pictures and checkpoints, even within an epoch
 
 
 def forecast(config: TrainingConfig, steps_per_epoch: int, history: History, step_seconds: float) -> tuple[str, str]:
-    """How long the rest of a run will train, and when it draws its next picture, in words.
+    """How long the rest of a run will take, and when its next picture comes, in words.
 
-    history: how far it is. step_seconds: of one step, measured.
+    history: the progress so far. step_seconds: the measured duration of a step.
     """
     total = config.epochs * steps_per_epoch
     rest = (total - history.step) * step_seconds
@@ -26,17 +26,17 @@ def forecast(config: TrainingConfig, steps_per_epoch: int, history: History, ste
 
 
 def most_memory() -> str:
-    """The most that this process had resident so far, in words."""
+    """The peak of this process's resident memory so far, in words."""
     try:
         import resource
     except ImportError:  # Windows
-        return "memory not known on this system"
+        return "memory unknown on this system"
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.1f} GiB of memory so far"
 
 
 def disk_space(networks: Networks) -> str:
-    """What checkpoints and networks will fill, in words; samples and curves are small beside them."""
+    """How much disk checkpoints and networks will need, in words; samples and curves are small in comparison."""
     checkpoint = sum(values.nbytes for values in networks.state().values())
     stored = 4 * (networks.averaged_generator.count_params() + networks.discriminator.count_params())
     return f"{(CHECKPOINTS_KEPT * checkpoint + stored) / 1e6:.0f} MB of disk"
