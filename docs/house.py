@@ -9,9 +9,16 @@ PICTURE = Path(__file__).resolve().parent / "images" / "house.svg"
 FLOORS = (
     (
         7,
-        "scripts: tables of contents; nobody imports them",
+        "scripts: tables of contents, never imported",
         "#dbe7f6",
-        [[("train", "trains"), ("generate", "writes images"), ("evaluate", "scores images"), ("export", "for others")]],
+        [
+            [
+                ("train", "trains"),
+                ("generate", "writes images"),
+                ("evaluate", "scores images"),
+                ("export", "other runtimes"),
+            ]
+        ],
     ),
     (
         6,
@@ -19,33 +26,33 @@ FLOORS = (
         "#e1efda",
         [
             [
-                ("training.step", "the game"),
+                ("training.step", "one step"),
                 ("training.loop", "the run"),
                 ("training.networks", "both, as one state"),
-                ("training.feed", "batches, ahead"),
+                ("training.feed", "batches in advance"),
             ],
             [
-                ("training.losses", "logits to a number"),
-                ("training.regularizers", "slopes"),
-                ("training.augmentation", "changed alike"),
-                ("training.precision", "which is faster"),
+                ("training.losses", "logits to a scalar"),
+                ("training.regularizers", "penalties"),
+                ("training.augmentation", "random changes"),
+                ("training.precision", "bfloat16 or not"),
             ],
             [
-                ("training.images", "fit to be learned"),
+                ("training.images", "can they train"),
                 ("training.start", "from another run"),
-                ("training.workers", "which one this is"),
+                ("training.workers", "who am I"),
                 ("training.distribution", "many devices"),
             ],
             [
-                ("training.dry_run", "what it would do"),
-                ("training.forecast", "what it takes"),
+                ("training.dry_run", "without training"),
+                ("training.forecast", "time, memory"),
                 ("training.history", "readings so far"),
-                ("training.recorder", "what a run leaves"),
+                ("training.recorder", "writes a run's files"),
             ],
             [
-                ("training.failures", "told early"),
+                ("training.failures", "warnings"),
                 ("training.pictures", "which pictures"),
-                ("training.plots", "how drawn"),
+                ("training.plots", "curves, GIF"),
                 ("training.report", "pages"),
                 ("training.tensorboard", "event files"),
             ],
@@ -53,14 +60,14 @@ FLOORS = (
     ),
     (
         5,
-        "what is done with a trained generator",
+        "using a trained generator",
         "#e6f0e0",
         [
             [("drawing", "which images, and where to"), ("evaluation", "features, distances, the report")],
             [("exporting", "a file for another runtime, opened and compared")],
         ],
     ),
-    (4, "a run", "#f3f0d0", [[("config", "every choice"), ("runs", "its folder, written and read back")]]),
+    (4, "a run", "#f3f0d0", [[("config", "every setting"), ("runs", "its folder, written and read back")]]),
     (3, "networks", "#fdf0cf", [[("models", "generator, discriminator, seeds to images")]]),
     (2, "names and paths to images", "#fbe6d0", [[("image_datasets", "folders, zips, arrays, drawn digits")]]),
     (
@@ -69,8 +76,8 @@ FLOORS = (
         "#f6dede",
         [
             [
-                ("preprocessing", "scaling, the only place"),
-                ("pixels", "what it stands on"),
+                ("preprocessing", "the only scaling"),
+                ("pixels", "its arithmetic"),
                 ("imaging", "exact files, grids"),
             ]
         ],
@@ -82,11 +89,11 @@ FLOORS = (
         [
             [
                 ("command_line", "one-line errors"),
-                ("options", "each written once"),
-                ("errors", "expected, got, way out"),
+                ("options", "each defined once"),
+                ("errors", "expected, got, fix"),
                 ("files", "whole or not at all"),
-                ("streams", "output as it may be"),
-                ("progress", "the bar"),
+                ("streams", "safe output"),
+                ("progress", "bar and lines"),
             ]
         ],
     ),
