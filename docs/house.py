@@ -53,7 +53,9 @@ FLOORS = (
                 ("training.failures", "warnings"),
                 ("training.pictures", "which pictures"),
                 ("training.plots", "curves, GIF"),
-                ("training.report", "pages"),
+            ],
+            [
+                ("training.report", "report and model card"),
                 ("training.tensorboard", "event files"),
             ],
         ],
@@ -91,10 +93,12 @@ FLOORS = (
                 ("command_line", "one-line errors"),
                 ("options", "each defined once"),
                 ("errors", "expected, got, fix"),
+            ],
+            [
                 ("files", "whole or not at all"),
                 ("streams", "safe output"),
                 ("progress", "bar and lines"),
-            ]
+            ],
         ],
     ),
 )
@@ -126,7 +130,7 @@ def draw() -> str:
             for place, (name, purpose) in enumerate(row):
                 x = 2 * MARGIN + place * (width + GAP)
                 shapes.append(_box(x, y, width, ROOM_HEIGHT, "#ffffff", "#99a"))
-                shapes.append(_text(x + 10, y + 19, name, 15, "bold"))
+                shapes.append(_text(x + 10, y + 19, name, 14, "bold"))
                 shapes.append(_text(x + 10, y + 37, purpose, 13))
         top += height + GAP
     start = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {top + GAP}' {FONT} fill='#223'>"
