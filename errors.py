@@ -93,6 +93,12 @@ class InputTypeError(Explained, TypeError):
     """A value whose type cannot be used."""
 
 
+class LongInputTypeError(InputTypeError):
+    """An InputTypeError with a command that must not be shortened."""
+
+    longest = LongInputError.longest
+
+
 def option_text(value: object) -> str:
     """A value as typed on a command line: 28x32, color,cutout, 0.5."""
     if isinstance(value, tuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import files
-from errors import LongInputError
+from errors import LongInputError, LongInputTypeError
 from files import ArrayArchive
 from files.kinds import FIRST_BYTES, kind_of
 from image_datasets.advice import advice_for, choose_arrays, save_arrays, unflattened
@@ -16,7 +16,7 @@ from image_datasets.labels import as_labels, load_labels
 from image_datasets.on_demand import ImagesOnDemand
 from image_datasets.options import ChoicesNeeded, ReadingOptions
 from imaging.floats import are_eight_bits, likely_range, on_levels
-from pixels.checks import CHANNEL_COUNTS, validate_images
+from pixels.checks import CHANNEL_COUNTS, INTEGER_TYPES, validate_images
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _LABELS = ("labels", "label", "y", "targets", "target")
@@ -71,7 +71,7 @@ def load_array_set(path: Path, options: ReadingOptions) -> ImageSet:
     """The images of an .npy or .npz with their labels, from the same file or from `options.labels`."""
     arrays = load_arrays(path)
     if isinstance(arrays, np.ndarray):
-        image_key, images, labels, names, others = None, arrays, None, None, ""
+        image_key, label_key, images, labels, names, others = None, None, arrays, None, None, ""
     else:
         image_key, label_key = _keys_of(path, arrays)
         images, labels = arrays[image_key], None if label_key is None else arrays[label_key]
@@ -79,7 +79,8 @@ def load_array_set(path: Path, options: ReadingOptions) -> ImageSet:
         names = arrays[name_key] if name_key and labels is not None else None
         used = (image_key, label_key, name_key if names is not None else None)
         others = ", ".join(key for key in arrays if key not in used)
-    images, changes = _checked_array(path, image_key, images, options)
+    keys = None if image_key is None else (image_key, label_key)
+    images, changes = _checked_array(path, keys, images, options)
     report = ReadingReport(left_out=others and f"the arrays {others}", changes=changes)
     if options.labels is not None:
         return ImageSet(name_of(path), images, *load_labels(options.labels, len(images)), report)
@@ -117,10 +118,13 @@ def _in_words(shapes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> str:
 
 
 def _checked_array(
-    path: Path, key: str | None, images: np.ndarray, options: ReadingOptions
+    path: Path, keys: tuple[str, str | None] | None, images: np.ndarray, options: ReadingOptions
 ) -> tuple[np.ndarray | ImagesOnDemand, tuple[str, ...]]:
-    """uint8 or uint16 (n, h, w, c), and a description of what was changed."""
-    _check_shape(path, key, images)
+    """uint8 or uint16 (n, h, w, c), and a description of what was changed.
+
+    keys: those of the images and the labels in an .npz.
+    """
+    _check_shape(path, keys, images)
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.dtype.kind == "f":
@@ -133,15 +137,50 @@ def _checked_array(
         # A memory-mapped array in another byte order or layout is copied here; one in the usual layout stays on disk.
         return validate_images(images), ()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{path}: {error}") from None
+        expression = _as_images(path, images)
+        if expression is None:
+            raise type(error)(f"{path}: {error}") from None
+        problem = str(error).partition(";")[0] + ", which looks like channels-first" * ("moveaxis" in expression)
+        kind = LongInputTypeError if isinstance(error, TypeError) else LongInputError
+        raise kind(f"{path}: {problem}; {_save_again(path, keys, expression)}") from None
 
 
-def _check_shape(path: Path, key: str | None, images: np.ndarray) -> None:
+def _as_images(path: Path, images: np.ndarray) -> str | None:
+    """What makes images of an array of another type or order of axes, tried on this one, as code around {}."""
+    expression = "{}"
+    if images.dtype.kind == "b":
+        expression = "{}.astype(np.uint8) * 255"
+    elif images.dtype.kind in "iu" and images.size and images.dtype.name not in INTEGER_TYPES:
+        lowest, highest = _lowest_and_highest(path, images)
+        fitting = [name for name in INTEGER_TYPES if lowest >= 0 and highest <= np.iinfo(name).max]
+        if not fitting:
+            return None
+        expression = f"{{}}.astype(np.{fitting[0]})"
+    elif images.dtype.kind not in "iu":
+        return None
+    shape = images.shape
+    if images.ndim == 4 and shape[1] in CHANNEL_COUNTS and shape[3] not in CHANNEL_COUNTS:
+        expression, shape = f"np.moveaxis({expression}, 1, -1)", (shape[0], *shape[2:], shape[1])
+    elif images.ndim == 4 and shape[3] == 2:
+        expression, shape = f"{expression}[..., [0, 0, 0, 1]]", (*shape[:3], 4)
+    fits = len(shape) == 4 and shape[3] in CHANNEL_COUNTS and 0 not in shape
+    return expression if fits and expression != "{}" else None
+
+
+def _save_again(path: Path, keys: tuple[str, str | None] | None, expression: str) -> str:
+    """Advice to save an array changed, with its labels; the array stands for {} in the expression."""
+    if keys is None:
+        return save_arrays(path, f"np.load({str(path)!r})", expression.format("f"))
+    image_key, label_key = keys
+    labels = None if label_key is None else f"f[{label_key!r}]"
+    return save_arrays(path, f"np.load({str(path)!r})", expression.format(f"f[{image_key!r}]"), labels)
+
+
+def _check_shape(path: Path, keys: tuple[str, str | None] | None, images: np.ndarray) -> None:
     """Raises ValueError for rows of flat images and for a single image, with advice for this array."""
     reshaped = unflattened(images.shape)
     if reshaped is not None:
-        whole = f"np.load({str(path)!r})" + ("" if key is None else f"[{key!r}]")
-        way_out = save_arrays(path, whole, f"f{reshaped}")
+        way_out = _save_again(path, keys, f"{{}}{reshaped}")
         raise LongInputError(f"{path}: expected images, got {images.shape}, which looks like flat ones; {way_out}")
     if images.ndim == 3 and images.shape[-1] in (3, 4) and min(images.shape[:2]) > images.shape[-1]:
         raise ValueError(

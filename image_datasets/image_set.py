@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import counted
+from errors import InputError, Parameter, counted
 from image_datasets.on_demand import ImagesOnDemand, block_ranges
 from imaging import on_ground
 
@@ -198,7 +198,10 @@ def epoch_order(count: int, seed: int, epoch: int, draw: int = 0) -> np.ndarray:
 
 def some_of(total: int, count: int, name: str) -> np.ndarray:
     if not 1 <= count <= total:
-        raise ValueError(f"expected a number of images from 1 to the {total} of {name}, got {count}")
+        raise InputError(
+            f"expected a number of images from 1 to the {total} of {name}, got {count}",
+            ("pass ", Parameter("image_count", total)),
+        )
     return np.sort(np.random.default_rng(0).permutation(total)[:count])
 
 
