@@ -152,10 +152,12 @@ def _as_images(path: Path, images: np.ndarray) -> str | None:
         expression = "{}.astype(np.uint8) * 255"
     elif images.dtype.kind in "iu" and images.size and images.dtype.name not in INTEGER_TYPES:
         lowest, highest = _lowest_and_highest(path, images)
-        fitting = [name for name in INTEGER_TYPES if lowest >= 0 and highest <= np.iinfo(name).max]
+        offset = min(lowest, 0.0)  # as Hounsfield units have it: differences stay what they are
+        fitting = [name for name in INTEGER_TYPES if highest - offset <= np.iinfo(name).max]
         if not fitting:
             return None
-        expression = f"{{}}.astype(np.{fitting[0]})"
+        moved = f"({{}}.astype(np.int64) + {-offset:.0f})" if offset else "{}"
+        expression = f"{moved}.astype(np.{fitting[0]})"
     elif images.dtype.kind not in "iu":
         return None
     shape = images.shape

@@ -1,5 +1,6 @@
 """Decides which folder names are classes."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
@@ -80,8 +81,15 @@ def _shared_folders(paths: list[tuple[str, ...]]) -> int:
 def _parts_of_a_data_set(paths: list[tuple[str, ...]], depth: int) -> list[str]:
     """The names of the folders at this depth, if they are parts such as train and test that contain folders."""
     names = sorted({path[depth] for path in paths})
-    is_divided = {name.casefold() for name in names} <= PARTS and any(len(path) > depth + 1 for path in paths)
+    is_divided = all(map(_is_part, names)) and any(len(path) > depth + 1 for path in paths)
     return names if is_divided else []
+
+
+def _is_part(name: str) -> bool:
+    """Whether a folder is called train or test, alone or as in train_images, test-set and TrainingData."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).casefold()
+    words = set(re.sub(r"[^a-z]|(?<=[a-z])(?:images|imgs|data|set|split)$", " ", words).split())
+    return words <= PARTS | {"images", "imgs", "data", "set", "split"} and not PARTS.isdisjoint(words)
 
 
 def _classes_at(shared: int, paths: list[tuple[str, ...]], numbers: list[int], folders: Iterable[str]) -> FolderClasses:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from files import open_regular
+from files.kinds import PICTURE_ENDINGS
+
+TABLES = (".csv", ".tsv")
+# What the first line of a table calls its columns, in any case
+CLASS_TITLES = ("class", "label", "labels", "category", "target", "class_name", "class name", "class_id", "y")
+NAME_TITLES = ("file", "filename", "file_name", "file name", "image", "image_name", "image_id", "name", "path", "id")
 
 Labels = tuple[np.ndarray, tuple[str, ...]]  # int64 (n,), and the names of the classes
 
@@ -24,6 +31,11 @@ def as_labels(values: np.ndarray, count: int, subject: str, names: np.ndarray | 
     (array([2, 0]), ('0', '1', '2'))
     """
     values = np.asarray(values)
+    if values.ndim > 1 and math.prod(values.shape[1:]) > 1 and not (values.ndim == 2 and _is_one_hot(values)):
+        raise ValueError(
+            f"{subject}: expected one class an image, or rows with a single 1, got labels of shape {values.shape}; "
+            "take the likeliest with .argmax(axis=1)"
+        )
     if values.ndim == 2 and values.shape[1] > 1 and _is_one_hot(values):
         columns = tuple(map(str, range(values.shape[1])))
         labels, names_there = values.argmax(axis=1), columns
@@ -50,10 +62,10 @@ def as_labels(values: np.ndarray, count: int, subject: str, names: np.ndarray | 
 def load_labels(path: str | os.PathLike, count: int) -> Labels:
     """Labels of `count` images from an .npy, or from the last column of a .csv with one row per image."""
     path = Path(path)
-    if path.suffix.lower() == ".csv":
-        rows = _rows(path)
-        rows = rows[1:] if len(rows) == count + 1 else rows
-        return as_labels(_numbers_or_names([row[-1] for row in rows]), count, str(path))
+    if path.suffix.lower() in TABLES:
+        classes = [label for _, label in _table(path)]
+        classes = classes[1:] if len(classes) == count + 1 else classes
+        return as_labels(_numbers_or_names(classes), count, str(path))
     from image_datasets.arrays import load_arrays
 
     values = load_arrays(path)
@@ -67,14 +79,19 @@ def labels_of_names(path: str | os.PathLike, names: Sequence[str]) -> Labels:
 
     A name is the file's name, with or without folders and ending. Raises ValueError for files without a class.
     """
-    if Path(path).suffix.lower() != ".csv":
+    if Path(path).suffix.lower() not in TABLES:
         return load_labels(path, len(names))
-    classes = {row[0].replace("\\", "/").removeprefix("./"): row[-1] for row in _rows(Path(path)) if len(row) > 1}
+    classes = {name.replace("\\", "/").removeprefix("./"): label for name, label in _table(Path(path))}
+    by_file: dict[str, set[str]] = {}  # the table may have other folders than the data
+    for name, label in classes.items():
+        by_file.setdefault(name.rpartition("/")[2], set()).add(label)
 
     def class_of(name: str) -> str | None:
         file = name.rpartition("/")[2]
         tries = (name, file, name.rpartition(".")[0], file.rpartition(".")[0])
-        return next((classes[key] for key in tries if key in classes), None)
+        found = next((classes[key] for key in tries if key in classes), None)
+        others = by_file.get(file, set())
+        return next(iter(others)) if found is None and len(others) == 1 else found
 
     found = [class_of(name) for name in names]
     missing = [name for name, one in zip(names, found, strict=True) if one is None]
@@ -95,10 +112,34 @@ def _numbers_or_names(texts: list[str]) -> np.ndarray:
     return np.array([int(text) for text in texts] if all(text.isdecimal() for text in texts) else texts)
 
 
+def _table(path: Path) -> list[tuple[str, str]]:
+    """Names and classes: of the columns that a first line calls so, else of the first and the last."""
+    rows = _rows(path)
+    titles = [cell.strip().casefold() for cell in rows[0]]
+    class_column = next((column for column, title in enumerate(titles) if title in CLASS_TITLES), None)
+    if class_column is None or any(title.endswith(PICTURE_ENDINGS) for title in titles):
+        return [(row[0], row[-1]) for row in rows]
+    name_column = next((column for column, title in enumerate(titles) if title in NAME_TITLES), 0)
+    width = max(class_column, name_column) + 1
+    return [(row[name_column], row[class_column]) for row in rows[1:] if len(row) >= width]
+
+
+def _separator(text: str) -> str:
+    """The sign between columns: the first that cuts the first lines into equally many, at least two."""
+    lines = text.splitlines()[:20]
+    for sign in (",", ";", "\t"):
+        widths = {len(row) for row in csv.reader(lines, delimiter=sign) if row}
+        if len(widths) == 1 and widths != {1}:
+            return sign
+    return ","
+
+
 def _rows(path: Path) -> list[list[str]]:
     try:
-        with open_regular(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            rows = [row for row in csv.reader(text) if row]
+        with open_regular(path) as file:
+            data = file.read()
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text)) if row]
     except FileNotFoundError:
         raise ValueError(
             f"expected a file of labels, got {str(path)!r}, which does not exist; check the name"

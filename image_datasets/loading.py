@@ -57,6 +57,8 @@ def load_images(
     ((10, 28, 28, 1), (10,), ('0', '1', '2'))
     """
     name = os.fspath(data)
+    if not name:  # as a path it would be the current folder
+        raise InputError(words("expected {data} to be a name or a path, got an empty one"), "check where it comes from")
     if name in DATASET_NAMES:
         loaded = _named(name, options)
     else:

@@ -63,7 +63,8 @@ def load_pictures(
         others = (
             f" among {counted(len(files.left_out), 'file')}: {files.left_out.text()}" if len(files.left_out) else ""
         )
-        way_out = ways_to_convert(files.left_out) or "check the path"
+        of_zips = "pass the .zip itself" if ".zip" in files.left_out.counts else "check the path"
+        way_out = ways_to_convert(files.left_out) or of_zips
         raise LongInputError(
             f"expected image files ({' '.join(PICTURE_ENDINGS)}) in {path}, got none{others}; {way_out}"
         )

@@ -344,6 +344,53 @@ def test_floats_between_levels_become_sixteen_bits(tmp_path):
     assert "became uint16" in loaded.report.changes[0]
 
 
+NAMES = ["1.png", "2.png", "a, b.png"]
+TABLES = {
+    "semicolons": "file;class\n1.png;x\n2.png;y\na, b.png;x\n",
+    "tabs": "1.png\tx\n2.png\ty\na, b.png\tx\n",
+    "a byte order mark and quotes": '\ufeff"file","class"\r\n"1.png","x"\r\n"2.png","y"\r\n"a, b.png","x"\r\n',
+    "a class in the middle": 'id,Label,split\n1.png,x,train\n2.png,y,train\n"a, b.png",x,test\n',
+    "names behind classes": 'class,path\nx,old/1.png\ny,old\\2.png\nx,"elsewhere/a, b.png"\n',
+    "a class called label": '1.png,x\n2.png,y\n"a, b.png",x\n',
+}
+
+
+@pytest.mark.parametrize("form", TABLES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_classes_are_read_in_any_usual_form(form, encoding, tmp_path):
+    for name in NAMES:
+        save_image(tmp_path / name, picture())
+    (tmp_path / "classes.csv").write_bytes(TABLES[form].encode(encoding))
+    loaded = load_images(tmp_path, ReadingOptions(labels=str(tmp_path / "classes.csv")))
+    assert [loaded.class_names[label] for label in loaded.labels] == ["x", "y", "x"]
+
+
+@pytest.mark.parametrize("names", ["train_images test_images", "TrainSet ValSet", "images-train images-val"])
+def test_folders_named_after_parts_are_no_classes(names, tmp_path):
+    first, second = names.split()
+    fill(tmp_path, f"{first}/a/1.png {first}/b/2.png {second}/a/3.png {second}/b/4.png")
+    loaded = load_images(tmp_path)
+    assert loaded.labels is None and loaded.report.other_level == 2
+    assert load_images(fill(tmp_path / "set", "trains/1.png cars/2.png")).class_names == ("cars", "trains")
+
+
+@pytest.mark.parametrize("lowest", [-1024, 0])
+def test_a_line_of_python_is_tried_on_the_very_array(lowest, tmp_path, monkeypatch, obey):
+    """Hounsfield units of a scanner, and labels of several classes at once."""
+    monkeypatch.chdir(tmp_path)
+    units = RANDOM.integers(lowest, 3000, (6, 16, 16), np.int16)
+    np.savez("scan.npz", images=np.moveaxis(np.stack([units] * 3, axis=-1), -1, 1), labels=np.arange(6))
+    with pytest.raises(TypeError) as raised:
+        load_images("scan.npz")
+    obey(str(raised.value))
+    again = load_images("scan-images.npz")
+    np.testing.assert_array_equal(again.images[..., 0].astype(int) + min(0, units.min()), units)
+    assert again.labels.tolist() == list(range(6))
+    np.savez("many.npz", images=DIGITS, labels=np.ones((6, 3), int))
+    with pytest.raises(ValueError, match="expected one class an image, or rows with a single 1, got labels of shape"):
+        load_images("many.npz")
+
+
 def test_floats_of_sixteen_bits_are_known_as_levels_of_eight(tmp_path):
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     np.save(tmp_path / "half.npy", (levels / 255).astype(np.float16))
