@@ -130,14 +130,14 @@ class TrainingConfig:
     frames: str | None = option(
         None,
         IMAGES,
-        "of files with several (GIF, TIFF pages): the first, or all, each an image of its own (default: an error)",
+        "for files with several (GIF, TIFF pages): take the first, or all as separate images (default: an error)",
         Choice(("first", "all")),
         rare=True,
     )
     labels: str | None = option(
         None,
         IMAGES,
-        "the classes, in a file of their own: an .npy, or a .csv with a file name and a class in each row",
+        "a file with the classes: an .npy, or a .csv with a file name and a class in each row",
         Text("PATH"),
         rare=True,
     )
@@ -182,7 +182,7 @@ class TrainingConfig:
     filters: int | None = option(
         None,
         RECIPE,
-        "filters of the layers beside the image; more are slower (default by size: 32 up to 32x32, 16 at 64x64, 8 from "
+        "filters of the layers next to the image; more are slower (default by size: 32 up to 32x32, 16 at 64x64, 8 from "
         "128x128; dcgan and tutorial 64)",
         Whole("N", 1),
         rare=True,
@@ -282,7 +282,7 @@ class TrainingConfig:
     minutes: float | None = option(
         None,
         RUN,
-        "stop after so many minutes of training, even amid an epoch; pictures and measuring come on top (default: when "
+        "stop after this many minutes of training, even within an epoch; pictures and measuring add to it (default: when "
         "the epochs are done)",
         Number("MINUTES", above=0, below=1e6, usual="30 is usual"),
     )

@@ -54,7 +54,7 @@ def main() -> int:
     print(f"{exported.size / 1e6:.1f} MB in {request.precision}; against generate.py on seeds 0 to 63, "
           f"{exported.difference}")  # fmt: skip
     print(f"opened in {exported.reading.opened_in}: first image after {exported.reading.first_seconds:.2f} s, then "
-          f"{exported.reading.images_per_second:.0f} images a second")  # fmt: skip
+          f"{exported.reading.images_per_second:.0f} images per second")  # fmt: skip
     for caution in cautions(exported, request):
         print(f"note: {caution}", file=sys.stderr)
     return DONE

@@ -17,7 +17,7 @@ from exporting.request import ExportRequest  # noqa: E402
 from runs import RunFolder  # noqa: E402
 
 FILES = {"savedmodel": "model", "onnx": "generator.onnx", "tflite": "generator.tflite", "page": "page.html"}
-HEADING = """| run | format | opened in | weights | MB | levels off | values off | first image, s | images a second |
+HEADING = """| run | format | opened in | weights | MB | levels off | values off | first image, s | images per second |
 |---|---|---|---|---|---|---|---|---|"""
 
 

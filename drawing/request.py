@@ -193,7 +193,7 @@ def spread_along_direction(
 
 
 def check_steps(rows: int, steps: int) -> None:
-    """Raises InputError where a row of `steps` images for each would be more than anybody waits for."""
+    """Raises InputError if rows of `steps` images would be too many in all."""
     if rows * steps > MOST_IMAGES:
         problem = f"expected at most {MOST_IMAGES} images in all, got {rows} rows of {steps}"
         raise InputError(problem, words("pass fewer {steps}"))

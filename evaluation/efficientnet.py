@@ -155,7 +155,7 @@ def _pickled_value(content: bytes, start: int):
     return described.stack.pop(), file.tell() - start
 
 
-# What operations without an argument put on the pile, made anew each time since some are filled later.
+# What operations without an argument push on the stack; created each time, since some are filled later.
 _VALUES = {
     "EMPTY_DICT": dict,
     "EMPTY_TUPLE": tuple,

@@ -350,7 +350,7 @@ class Survey:
 
 
 def _plain(parts: tuple[str | Explained, ...]) -> str:
-    """Words without the ways out of errors among them, which have been taken."""
+    """The text, with only the problem of each error in it, since the fixes have been applied."""
     return "".join("".join(map(str, part.problem)) if isinstance(part, Explained) else part for part in parts)
 
 

@@ -23,7 +23,7 @@ def on_levels(values: np.ndarray, value_range: tuple[float, float], top: int) ->
 
 
 def are_eight_bits(values: np.ndarray, value_range: tuple[float, float]) -> bool:
-    """Whether all lie at the 256 levels of 8 bits, as those of images of 8 bits do."""
+    """Whether all values are among the 256 levels of 8 bits, as in 8-bit images."""
     levels = on_levels(values, value_range, 255)
     rounding = 255 * np.finfo(values.dtype).eps / 2  # float16 is off by an eighth of a level
     return bool(np.abs(levels - np.rint(levels)).max() < max(SHARPEST_LEVEL, rounding))

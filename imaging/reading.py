@@ -76,7 +76,7 @@ def load_image(
         max_pixels: the largest width times height; more is an error before anything is decoded, and so are more than
             64 MiB of pixels over 200 times the size of the file, as in a bomb or a flat picture. None allows both, up
             to Pillow's own limit; a number above the default allows so flat a picture, too.
-        value_range: (black, white) of floats in a TIFF or NPY; they become uint8 where all lie at its 256 levels, else
+        value_range: (black, white) of floats in a TIFF or NPY; they become uint8 if all are among its 256 levels, else
             uint16. None: an error.
 
     Raises ImageFileError (a ValueError), one line that names the file, for all of the above and for missing, empty,
@@ -211,9 +211,9 @@ def _decode_floats(data: bytes, frame: int | None, max_pixels: int | None) -> np
 
 
 def _leveled(pixels: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
-    """Integers as they are; floats as uint8 where all lie at its levels, as uint16 otherwise.
+    """Integers unchanged; floats as uint8 if all are among its levels, as uint16 otherwise.
 
-    Raises ImageFileError for floats whose black and white nobody named, and for those outside.
+    Raises ImageFileError for floats without a declared range, and for values outside it.
     """
     if pixels.dtype.kind != "f":
         return pixels
@@ -572,9 +572,9 @@ def _with_opacity(pixels: np.ndarray, transparent_color: np.ndarray | None) -> n
 
 
 def with_alpha(pixels: np.ndarray, alpha: str | None) -> np.ndarray:
-    """uint8 or uint16 (…, 1 to 4) -> RGBA where it is kept; else 1 or 3 channels, opaque or on a ground as asked for.
+    """uint8 or uint16 (…, 1 to 4) -> RGBA if it is kept; else 1 or 3 channels, opaque or on the requested background.
 
-    Raises ImageFileError for transparent pixels where nothing is asked for.
+    Raises ImageFileError for transparent pixels if nothing is requested.
     """
     if alpha == "keep":
         return as_rgba(pixels)

@@ -39,7 +39,7 @@ def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, network
     """Measured time and memory; for several replicas only how they share the batch."""
     replicas = networks.replicas
     if not replicas.is_one_device:
-        return [f"replicas       {replicas.count}, {config.batch_size // replicas.count} images a step each"]
+        return [f"replicas       {replicas.count}, {config.batch_size // replicas.count} images per step each"]
     seconds = _seconds_per_step(config, images, scaler, networks)
     whole, first = forecast(config, len(images.images) // config.batch_size, History(), seconds)
     return [

@@ -25,7 +25,7 @@ def draw_samples(run: RunFolder, scaler: PixelScaler, generator: keras.Sequentia
 
 
 def real_images_to_compare(run: RunFolder, images: ImageSet) -> np.ndarray:
-    """Real images to stand beside the samples, always the same, of the same type and shape."""
+    """The real images to show beside the samples, always the same, of the same dtype and shape."""
     return images.take(_images_to_compare(run, images))
 
 
