@@ -182,8 +182,8 @@ class TrainingConfig:
     filters: int | None = option(
         None,
         RECIPE,
-        "filters of the layers next to the image; more are slower (default by size: 32 up to 32x32, 16 at 64x64, 8 from "
-        "128x128; dcgan and tutorial 64)",
+        "filters of the layers next to the image; more are slower (default by size: 32 up to 32x32, 16 at 64x64, 8 "
+        "from 128x128; dcgan and tutorial 64)",
         Whole("N", 1),
         rare=True,
     )
@@ -282,8 +282,8 @@ class TrainingConfig:
     minutes: float | None = option(
         None,
         RUN,
-        "stop after this many minutes of training, even within an epoch; pictures and measuring add to it (default: when "
-        "the epochs are done)",
+        "stop after this many minutes of training, even within an epoch; pictures and measuring add to it (default: "
+        "when the epochs are done)",
         Number("MINUTES", above=0, below=1e6, usual="30 is usual"),
     )
     save_every: int = option(
