@@ -240,6 +240,8 @@ def test_mistake_is_one_line_with_status_2_and_leaves_nothing(here, run_script, 
     outcome = run_script(script, *arguments.split())
     assert outcome.status == 2
     assert words in outcome.stderr, outcome.stderr
+    told = outcome.stderr.partition("run: python -c")[0]
+    assert not re.search(r"(?<![-\w])[a-z_]+=[\w'(\[]", told), f"a keyword of Python, which a command lacks: {told}"
     assert len(outcome.stderr.splitlines()) == 1 and outcome.stderr.startswith(f"{script.__name__}.py: error: ")
     assert outcome.stdout == ""
     assert left_behind(here) == before

@@ -411,6 +411,18 @@ def test_a_folder_of_floats_ends_in_one_command_line(tmp_path, run_script):
     assert loaded.images.dtype == np.uint16 and loaded.images.shape == (4, 16, 16, 1)
 
 
+def test_a_large_picture_is_taken_where_its_size_is_named(tmp_path, run_script, monkeypatch):
+    monkeypatch.setattr("image_datasets.pictures.MAX_PIXELS", 5_000)
+    fill(tmp_path, "large.png", height=100, width=100)
+    fill(tmp_path, "1.png 2.png")
+    message = run_script(train, "--data", tmp_path, "--image-size", 16, "--dry-run").stderr
+    assert "pass --max-pixels 10000 if the file is trusted or make the picture smaller; run: python" in message
+    assert "--skip-damaged" in message and "max_pixels" not in message
+    with pytest.raises(ImagesNotAlike):
+        load_images(tmp_path, ReadingOptions(image_size=(16, 16), max_pixels=9_999))
+    assert len(load_images(tmp_path, ReadingOptions(image_size=(16, 16), max_pixels=10_000)).images) == 3
+
+
 # Too many to keep: decoded when they are asked for
 
 
