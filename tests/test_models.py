@@ -138,7 +138,7 @@ def test_build_one_step_and_one_grid_of_exactly_that_size(shape, tmp_path, monke
         ((32, 33, 3), "image_size=(32, 32) or image_size=(32, 36)"),
         ((8, 8, 1), "image_size=(16, 16)"),
         ((300, 400, 3), "image_size=(256, 256)"),
-        ((32, 32, 4), "gray or RGB"),
+        ((32, 32, 2), "gray, RGB or RGBA"),
         ((32, 32), "(height, width, channels)"),
     ],
 )

@@ -146,6 +146,7 @@ def test_a_scaling_with_a_setting_that_is_not_known_is_refused(copied_run):
 # What else runs are asked for; the frozen ones are small
 
 
+@draws
 def test_a_class_may_have_a_comma_in_its_name(copied_run, run_script):
     def rename(images: dict) -> None:
         images["class_names"] = ["cats, small", "dogs"]
@@ -159,6 +160,7 @@ def test_a_class_may_have_a_comma_in_its_name(copied_run, run_script):
     assert "got cats" in run_script(generate, run, "--class", "cats").stderr
 
 
+@draws
 def test_images_drawn_with_their_classes_can_be_trained_on(copied_run, run_script, tmp_path):
     from image_datasets import load_images
 
@@ -197,6 +199,7 @@ def test_a_new_image_is_brought_to_the_form_of_the_run(copied_run, run_script, t
         load_targets(tmp_path / "photo.png", strict)
 
 
+@draws
 @pytest.mark.parametrize("name", ["walk.webp", "walk.apng"])
 def test_a_walk_between_own_latents_keeps_every_value(name, copied_run, run_script, tmp_path):
     from PIL import Image
@@ -216,6 +219,7 @@ def test_a_walk_between_own_latents_keeps_every_value(name, copied_run, run_scri
             np.testing.assert_array_equal(shown[::scale, ::scale], image[..., 0])
 
 
+@draws
 def test_images_of_before_that_stay_are_mentioned(copied_run, run_script, tmp_path):
     run, folder = copied_run("plain"), tmp_path / "faces"
     assert run_script(generate, run, "--seeds", "0-3", "--output", folder).stderr == ""
