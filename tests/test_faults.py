@@ -116,7 +116,7 @@ def test_a_renamed_run_does_not_write_into_another(run, run_script, monkeypatch)
 
     monkeypatch.setattr(ProgressLines, "advance", rename)
     outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 3)
-    _, error = outcome.stderr.splitlines()  # after the line of what was read
+    *_, error = outcome.stderr.splitlines()  # after the lines of what was read
     assert outcome.status == 2 and "got another folder or none" in error
     assert len(RunFolder.open(run).load_metrics()) == len(RunFolder.open(moved).load_metrics()) == 2
 
@@ -128,7 +128,7 @@ def test_a_run_that_cannot_be_written_says_what_helps_and_goes_on(run, run_scrip
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "save_metrics", fail)
         outcome = run_script(train, "--run-dir", run, "--resume", "--epochs", 3)
-    _, error = outcome.stderr.splitlines()  # after the line of what was read
+    *_, error = outcome.stderr.splitlines()  # after the lines of what was read
     assert outcome.status == 2 and "metrics.jsonl: no space left on device; free the disk" in error
     assert "continue with --resume" in error
     assert run_script(train, "--run-dir", run, "--resume").status == 0
