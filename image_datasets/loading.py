@@ -56,9 +56,7 @@ def load_images(
     >>> digits.images.shape, digits.labels.shape, digits.class_names[:3]
     ((10, 28, 28, 1), (10,), ('0', '1', '2'))
     """
-    name = os.fspath(data)
-    if not name:  # as a path it would be the current folder
-        raise InputError(words("expected {data} to be a name or a path, got an empty one"), "check where it comes from")
+    name = _checked_name(data)
     if name in DATASET_NAMES:
         loaded = _named(name, options)
     else:
@@ -69,6 +67,13 @@ def load_images(
     for block in () if visit is None else loaded.blocks():
         visit(block)
     return loaded
+
+
+def _checked_name(data: str | os.PathLike) -> str:
+    name = os.fspath(data)
+    if not name:  # as a path it would be the current folder
+        raise InputError(words("expected {data} to be a name or a path, got an empty one"), "check where it comes from")
+    return name
 
 
 def _named(name: str, options: ReadingOptions) -> ImageSet:

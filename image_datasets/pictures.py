@@ -51,6 +51,13 @@ class ImagesNotAlike(ChoicesNeeded, ValueError):
     """Pictures that cannot be trained on as they are."""
 
 
+def _no_pictures(path: Path, left_out: Account) -> LongInputError:
+    others = f" among {counted(len(left_out), 'file')}: {left_out.text()}" if len(left_out) else ""
+    of_zips = "pass the .zip itself" if ".zip" in left_out.counts else "check the path"
+    way_out = ways_to_convert(left_out) or of_zips
+    return LongInputError(f"expected image files ({' '.join(PICTURE_ENDINGS)}) in {path}, got none{others}; {way_out}")
+
+
 def load_pictures(
     path: Path, options: ReadingOptions, check_shape: CheckShape | None = None, visit: Visit | None = None
 ) -> ImageSet:
@@ -60,14 +67,7 @@ def load_pictures(
     """
     files = PictureFolder(path) if path.is_dir() else PictureZip(path)
     if len(files) == 0:
-        others = (
-            f" among {counted(len(files.left_out), 'file')}: {files.left_out.text()}" if len(files.left_out) else ""
-        )
-        of_zips = "pass the .zip itself" if ".zip" in files.left_out.counts else "check the path"
-        way_out = ways_to_convert(files.left_out) or of_zips
-        raise LongInputError(
-            f"expected image files ({' '.join(PICTURE_ENDINGS)}) in {path}, got none{others}; {way_out}"
-        )
+        raise _no_pictures(path, files.left_out)
     classes = _classes_of(files, options)
     labels = classes.labels
     if labels is not None and (labels < 0).any():
