@@ -435,15 +435,16 @@ class Visited(list):
 
 
 @pytest.mark.parametrize("first", ["gray", "rgb"])
-def test_gray_among_rgb_is_widened_on_demand_as_in_memory(first, tmp_path):
-    fill(tmp_path, "1.png 2.png", channels=1 if first == "gray" else 3, height=1024, width=1024)
-    fill(tmp_path, "3.png 4.png", channels=3 if first == "gray" else 1, height=1024, width=1024)
+def test_gray_among_rgb_is_widened_on_demand_as_in_memory(first, tmp_path, monkeypatch):
+    monkeypatch.setattr("image_datasets.on_demand.BLOCK_IMAGES", 2)
+    fill(tmp_path, "1.png 2.png", channels=1 if first == "gray" else 3)
+    fill(tmp_path, "3.png 4.png", channels=3 if first == "gray" else 1)
     if first == "gray":
-        fill(tmp_path, "5.png", channels=1, height=1024, width=1024, dtype=np.uint16)
+        fill(tmp_path, "5.png", channels=1, dtype=np.uint16)
     visited = Visited()
     kept = load_images(tmp_path)
     on_demand = load_images(tmp_path, ReadingOptions(in_memory_bytes=0), visit=visited)
-    assert kept.images.shape[1:] == (1024, 1024, 3) and on_demand.report.changes == kept.report.changes
+    assert kept.images.shape[1:] == (16, 16, 3) and on_demand.report.changes == kept.report.changes
     np.testing.assert_array_equal(on_demand.images[:], kept.images)
     np.testing.assert_array_equal(np.concatenate(visited), kept.images)
     assert on_demand.fingerprint() == kept.fingerprint()
