@@ -256,4 +256,4 @@ def test_a_place_without_permission_is_refused_before_any_work(trained_run, tmp_
     allowed = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and allowed(path, mode))
     outcome = run_script(export, trained_run, "--output", tmp_path / "x.onnx")
-    assert outcome.status == 2 and "can be written to" in outcome.stderr and not list(tmp_path.iterdir())
+    assert outcome.status == 2 and "expected a writable path" in outcome.stderr and not list(tmp_path.iterdir())
