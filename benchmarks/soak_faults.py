@@ -322,8 +322,8 @@ def training_arguments(data: Path, run: Path, *more: str) -> list[str]:
 
 
 def answer(words: str) -> list[str]:
-    """The lines of standard error but those that say what was read, what is being done and how far it is."""
-    work = re.compile(r"read |training a classifier|.*: \d+%, ")
+    """The lines of standard error but those that say what was read, what to expect, what is done and how far it is."""
+    work = re.compile(r"read |\d+ images are few|.* at \S+ images/s, |training a classifier|.*: \d+%, ")
     return [line for line in words.splitlines() if not work.match(line)]
 
 
