@@ -25,14 +25,10 @@ from files import (
     remove_partials,
     write_text,
 )
+from files.locks import LOCK_NAME, FolderIsLocked, locked_folder
 from image_datasets import DATASET_NAMES, ImageSet, ReadingOptions, load_images
 from imaging import save_image
 from preprocessing import PixelScaler
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None
 
 FORMAT, VERSION = "pixelwright-run", 1
 RUNS_FOLDER = Path("runs")
@@ -177,20 +173,13 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes from training this run at the same time. Raises RunIsBusy if one already does."""
-        if fcntl is None:  # Windows
-            yield
-            return
-        descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunIsBusy(
-                    f"expected a run that nobody trains, got {self.path}, which another process trains; wait for it"
-                ) from None
-            yield
-        finally:
-            os.close(descriptor)  # releases the lock, as the end of the process would
+            with locked_folder(self.path, wait=False):
+                yield
+        except FolderIsLocked:
+            raise RunIsBusy(
+                f"expected a run that nobody trains, got {self.path}, which another process trains; wait for it"
+            ) from None
 
     def config_to_resume(self, choices: dict) -> TrainingConfig:
         """The config to resume with, including new choices. Raises ValueError for a choice that cannot change."""
@@ -460,7 +449,7 @@ def _is_among(place: Path, data: str) -> bool:
 
 def check_new(path: Path) -> None:
     """Raises ValueError unless `path` does not exist, is an empty folder, or is a run killed while it was created."""
-    begun = {"preprocessing.json", "checkpoints", "samples"}
+    begun = {"preprocessing.json", "checkpoints", "samples", LOCK_NAME}
     if path.is_dir() and any(name not in begun and PARTIAL_MARK not in name for name in _names_in(path)):
         is_run = (path / "config.json").exists()
         raise InputError(

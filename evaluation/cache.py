@@ -15,11 +15,7 @@ import numpy as np
 from errors import InputError, words
 from evaluation.scores import Features
 from files import ArrayArchive, UnreadableFile, atomic_path, load_arrays
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None
+from files.locks import locked_folder
 
 
 @dataclass(frozen=True)
@@ -48,15 +44,8 @@ class Cache:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Waits for other processes that fill the cache, so that several do not compute the same."""
-        if fcntl is None:
+        with locked_folder(self.folder, wait=True):
             yield
-            return
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)  # releases the lock, as the end of the process would
 
     def load_features(self, key: str) -> Features | None:
         """The cached features; None if there are none or the file is damaged."""

@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import struct
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -25,6 +27,9 @@ from files import (
     write_text,
 )
 from files.archives import HIGHEST_RATIO, LARGE_MEMBER, open_member, open_zip
+from files.locks import LOCK_NAME, FolderIsLocked, locked_folder
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def refused(call, path, *words):
@@ -372,3 +377,35 @@ def test_checksums_are_the_last_word(tmp_path):
     content[content.index(values) + len(values) - 1] ^= 1
     (tmp_path / "a.npz").write_bytes(content)
     refused(lambda: load_arrays(tmp_path / "a.npz")["images"], tmp_path / "a.npz", "CRC")
+
+
+# Locks
+
+HOLDER = """
+import sys
+from pathlib import Path
+from files.locks import locked_folder
+with locked_folder(Path(sys.argv[1]), wait=False):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_held_by_one_process_and_is_gone_when_that_is_killed(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    holder = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(FolderIsLocked), locked_folder(tmp_path, wait=False):
+        pass
+    holder.kill()
+    holder.communicate()
+    with locked_folder(tmp_path, wait=False):
+        pass
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("all of it")
+    (tmp_path / LOCK_NAME).symlink_to("precious")
+    with pytest.raises(OSError), locked_folder(tmp_path, wait=False):
+        pass
+    assert (tmp_path / "precious").read_text() == "all of it"
