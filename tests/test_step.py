@@ -93,6 +93,7 @@ def test_a_restored_state_goes_on_with_the_same_bits():
     for number in range(2):
         step(BATCH, number)
     stored = networks.state()
+    assert networks.state_bytes() == sum(values.nbytes for values in stored.values())
     fresh, fresh_step = build(copy=1)
     fresh_step(BATCH, 7)  # anything: the dropout generators must not remember it
     fresh.restore(stored)

@@ -37,6 +37,6 @@ def most_memory() -> str:
 
 def disk_space(networks: Networks) -> str:
     """How much disk checkpoints and networks will need, in words; samples and curves are small in comparison."""
-    checkpoint = sum(values.nbytes for values in networks.state().values())
+    checkpoint = networks.state_bytes()
     stored = 4 * (networks.averaged_generator.count_params() + networks.discriminator.count_params())
     return f"{(CHECKPOINTS_KEPT * checkpoint + stored) / 1e6:.0f} MB of disk"

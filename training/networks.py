@@ -1,5 +1,6 @@
 """The two networks and their optimizers as one unit that can be trained, saved and restored."""
 
+import math
 from dataclasses import dataclass
 
 import keras
@@ -34,6 +35,11 @@ class Networks:
             for name, variables in self._variables().items()
             for index, variable in enumerate(variables)
         }
+
+    def state_bytes(self) -> int:
+        """The size of `state()`, without making the copies."""
+        variables = [variable for group in self._variables().values() for variable in group]
+        return sum(math.prod(variable.shape) * np.dtype(variable.dtype).itemsize for variable in variables)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state, bit for bit. Raises ValueError if it belongs to other networks."""
