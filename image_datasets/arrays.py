@@ -140,9 +140,10 @@ def _checked_array(
         expression = _as_images(path, images)
         if expression is None:
             raise type(error)(f"{path}: {error}") from None
-        problem = str(error).partition(";")[0] + ", which looks like channels-first" * ("moveaxis" in expression)
+        problem = f"expected uint8 or uint16 images (n, height, width, channels), got {images.dtype} {images.shape}"
+        order = ", which looks like channels-first" if "moveaxis" in expression else ""
         kind = LongInputTypeError if isinstance(error, TypeError) else LongInputError
-        raise kind(f"{path}: {problem}; {_save_again(path, keys, expression)}") from None
+        raise kind(f"{path}: {problem}{order}", _save_again(path, keys, expression)) from None
 
 
 def _as_images(path: Path, images: np.ndarray) -> str | None:
