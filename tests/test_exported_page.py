@@ -126,7 +126,7 @@ def test_raw_pages_and_titles_of_files_are_refused(trained_run, tmp_path, run_sc
 
 
 def levels_on_screen(browser: Browser) -> list[int]:
-    return browser.run("Array.from(state.levels)")
+    return browser.run("Array.from(state.drawn.levels)")
 
 
 @needs_browser

@@ -84,7 +84,7 @@ function show(canvas, levels) {
 
 // The state, and what is seen of it
 
-const state = { seed: 0, latents: null, walking: null, truncation: 1, label: null, first: 0, levels: null };
+const state = { seed: 0, latents: null, walking: null, truncation: 1, label: null, first: 0, drawn: null };
 state.amounts = description.directions.map(() => 0);
 if (description.class_names.length) state.label = 0;
 const painter = location.hash === "#check" ? null : new Painter();
@@ -100,12 +100,12 @@ function pictureName() {
 }
 
 function paint() {
-  const latents = currentLatents();
-  painter.paintLarge(inputsOf(latents, state.label), (levels) => {
-    state.levels = levels;
+  const latents = currentLatents(), name = pictureName(), words = caption();
+  painter.paintLarge(inputsOf(latents, state.label), (levels) => { // by then, another picture may be wanted
+    state.drawn = { levels, name };
     show(element("picture"), levels);
-    element("caption").textContent = caption();
-    document.body.dataset.drawn = pictureName();
+    element("caption").textContent = words;
+    document.body.dataset.drawn = name;
   });
   if (!state.walking) tell(latents);
 }
@@ -275,10 +275,11 @@ function reset() {
 }
 
 async function download() {
-  if (!state.levels) return;
+  if (!state.drawn) return;
+  const { levels, name } = state.drawn;
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await pngFile(state.levels, HEIGHT, WIDTH, CHANNELS));
-  link.download = `${pictureName()}.png`;
+  link.href = URL.createObjectURL(await pngFile(levels, HEIGHT, WIDTH, CHANNELS));
+  link.download = `${name}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
