@@ -24,7 +24,7 @@ from options import Whole, converter
 from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
 
 MOST_SEEDS = 100_000
-CACHE_HELP = "folder for classifiers and features of real images (default: pixelwright in $XDG_CACHE_HOME or ~/.cache)"
+CACHE_HELP = "folder for classifiers and features (default: ~/.cache/pixelwright)"
 BEST_HELP = "use the weights with the best distance, which train.py --evaluate-every kept (default: the last)"
 LESS_MEMORY = "choose a smaller batch, size or count, or close other programs"
 LEAST_ADDRESS_SPACE = 3 * 2**30  # bytes; with less TensorFlow aborts or waits for ever

@@ -121,7 +121,7 @@ class TrainingConfig:
     alpha: str | None = option(
         None,
         IMAGES,
-        "transparent images: keep it as a fourth channel, drop it, or put them on this background (default: an error)",
+        "transparency: keep as RGBA, drop, or put on a background (default: an error)",
         Choice(("keep", "drop", "white", "black")),
     )
     cmyk: str | None = option(
@@ -282,8 +282,7 @@ class TrainingConfig:
     minutes: float | None = option(
         None,
         RUN,
-        "stop after this many minutes of training, even within an epoch; pictures and measuring add to it (default: "
-        "when the epochs are done)",
+        "stop after this many minutes of training (default: when the epochs are done)",
         Number("MINUTES", above=0, below=1e6, usual="30 is usual"),
     )
     save_every: int = option(
@@ -297,8 +296,7 @@ class TrainingConfig:
     start_from: str | None = option(
         None,
         RUN,
-        "begin with the networks of another run, of the same size or of half of it, so that 64x64 grows from 32x32; "
-        "layers that differ start fresh (default: all do)",
+        "begin with the networks of another run, of the same size or of half of it",
         Text("RUN"),
     )
     start_sha256: str | None = None  # of the weights that the run started from; set when it starts

@@ -113,8 +113,7 @@ def build_parser() -> ArgumentParser:
         type=positive_integer,
         metavar="N",
         default=1,
-        help="steps that TensorFlow takes per call, a multiple of --penalty-interval; does not change the weights "
-        "(default 1)",
+        help="steps per call of TensorFlow, a multiple of --penalty-interval (default 1)",
     )
     run.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     run.add_argument(
