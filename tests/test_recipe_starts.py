@@ -9,7 +9,8 @@ from preprocessing import PixelScaler
 from training.networks import build_networks
 from training.step import Batch, TrainStep
 
-STEPS, BATCH_SIZE = 30, 8
+STEPS, BATCH_SIZE = 20, 8
+LEAST_GAP = 0.5  # between mean logits; 0.0 at 128x128 and 0.1 at 32x32 from the small weights that did not start
 CASES = [(side, channels) for side in (16, 28, 32, 64, 128, 256) for channels in (1, 3)]
 QUICK = [(16, 1), (32, 3)]
 
@@ -18,14 +19,14 @@ QUICK = [(16, 1), (32, 3)]
     ("side", "channels"), [case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow) for case in CASES]
 )
 def test_the_discriminator_soon_tells_real_from_generated(side, channels):
-    """Of pairs of a real image it has not seen before and a generated one, it scores 19 of 20 in the right order."""
+    """Its logits of real images it has not seen before lie above those of generated ones, step after step."""
     images = draw_glyphs(STEPS * BATCH_SIZE, (side, side))[0][..., :channels]
     scaled = PixelScaler("tanh").fit(images).transform(images)
     # The penalty in every step, so that one graph is compiled and not two.
     config = TrainingConfig(precision="float32", batch_size=BATCH_SIZE, penalty_interval=1)
     train_step = TrainStep(build_networks(config, images.shape[1:], "tanh"), config)
-    shares = []
+    gaps = []
     for step, batch in enumerate(np.split(scaled, STEPS)):
         readings = train_step(Batch(batch), step)
-        shares.append((np.asarray(readings["real_logits"]) > np.asarray(readings["generated_logits"]).T).mean())
-    assert np.mean(shares[-20:]) > 0.95  # the pairs of a single step swing
+        gaps.append(float(readings["real_score"]) - float(readings["generated_score"]))
+    assert np.median(gaps[-10:]) > LEAST_GAP
