@@ -60,7 +60,7 @@ def main() -> int:
         if run is not None and run.is_finished(config):
             print_result(f"{run.path} is finished; continue with more --epochs or --minutes")
             return DONE
-        levels = LevelsSeen(scaler.partial_fit, scaler.forget)
+        levels = LevelsSeen(scaler)
         images = load_data(config, levels if run is None else None)
         if run is None:
             scaler.check_trainable()

@@ -117,7 +117,7 @@ def write(kind: str, count: int, folder: Path) -> Path:
 
 def measure(path: Path) -> dict:
     """Memory in MiB before and at its peak, and the seconds of loading and of an epoch of batches."""
-    from image_datasets import ReadingOptions, load_images
+    from image_datasets import LevelsSeen, ReadingOptions, load_images
     from preprocessing import PixelScaler
     from training.feed import BatchPlan, Feed
 
@@ -125,7 +125,7 @@ def measure(path: Path) -> dict:
         before = anonymous_bytes()
         start = time.perf_counter()
         scaler = PixelScaler("standardize")
-        images = load_images(path, ReadingOptions(in_memory_bytes=0), visit=scaler.partial_fit)
+        images = load_images(path, ReadingOptions(in_memory_bytes=0), visit=LevelsSeen(scaler))
         images.fingerprint()
         loaded = time.perf_counter()
         with Feed(images, scaler, BatchPlan(BATCH_SIZE, seed=0), range(len(images.images) // BATCH_SIZE)) as feed:

@@ -2,9 +2,10 @@
 
 import hashlib
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from imaging import on_ground
 
 CLASSES_SHOWN = 20
 CHANNEL_NAMES = {1: "gray", 3: "RGB", 4: "RGBA"}
+
+
+class Learner(Protocol):
+    """What `LevelsSeen` needs of a PixelScaler."""
+
+    def partial_fit(self, images: np.ndarray) -> object: ...
+
+    def forget(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -147,22 +156,23 @@ class ImageSet:
 
 
 class LevelsSeen:
-    """Passes images on, and remembers their lowest and highest level; None before the first image.
+    """Has a scaler learn from all images that are read, and remembers their extremes; None before the first image.
 
-    visit: called with images. forget: called if all of them will come again, in another form.
+    scaler: a PixelScaler, or another object with its `partial_fit` and `forget`.
     """
 
-    def __init__(self, visit: Callable[[np.ndarray], object], forget: Callable[[], object]) -> None:
-        self._visit, self._forget = visit, forget
+    def __init__(self, scaler: Learner) -> None:
+        self._scaler = scaler
         self.lowest: int | None = None
         self.highest: int | None = None
 
     def forget(self) -> None:
-        self._forget()
+        """All images will come again, in another form."""
+        self._scaler.forget()
         self.lowest = self.highest = None
 
     def __call__(self, images: np.ndarray) -> None:
-        self._visit(images)
+        self._scaler.partial_fit(images)
         lowest, highest = int(images.min()), int(images.max())
         self.lowest = lowest if self.lowest is None else min(self.lowest, lowest)
         self.highest = highest if self.highest is None else max(self.highest, highest)

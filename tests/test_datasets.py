@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import image_datasets
-from image_datasets import ReadingOptions, epoch_order, load_images, picture_files
+from image_datasets import LevelsSeen, ReadingOptions, epoch_order, load_images, picture_files
 from image_datasets.glyphs import draw_glyphs
 from image_datasets.on_demand import ImagesOnDemand
 from imaging import save_image
@@ -220,7 +220,7 @@ def test_on_demand_refuses_what_it_cannot_index(pictures):
 @pytest.mark.parametrize("in_memory", [0, 2**30])
 def test_a_scaler_sees_every_image_once(pictures, in_memory):
     scaler, whole = PixelScaler("standardize"), load_images(pictures)
-    load_images(pictures, ReadingOptions(in_memory_bytes=in_memory), visit=scaler.partial_fit)
+    load_images(pictures, ReadingOptions(in_memory_bytes=in_memory), visit=LevelsSeen(scaler))
     expected = PixelScaler("standardize").fit(whole.images)
     np.testing.assert_array_equal(scaler.mean_, expected.mean_)
     np.testing.assert_array_equal(scaler.std_, expected.std_)

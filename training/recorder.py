@@ -15,7 +15,7 @@ from image_datasets import ImageSet
 from imaging import image_grid, on_checkers
 from preprocessing import PixelScaler
 from runs import RunFolder, RunIsBusy
-from training.failures import blind_discriminator, collapsed_generator
+from training.failures import STEPS_TO_SEE, blind_discriminator, collapsed_generator
 from training.history import History
 from training.networks import Networks
 from training.pictures import (
@@ -113,8 +113,7 @@ class Recorder(SilentRecorder):
         self._warn_if_collapsed(samples)
         run.save_sample(record["epoch"], image_grid(on_checkers(samples), columns=SAMPLE_COLUMNS))
         run.save_metrics(history.records)
-        run.save_network("generator", generator)
-        run.save_network("discriminator", self._networks.discriminator_to_store())
+        self._save_networks()
         if self._board is not None:
             self._board.show_epoch(record, run.samples()[-1])
         run.save_checkpoint(history.step, state)
@@ -127,10 +126,7 @@ class Recorder(SilentRecorder):
         if self._board is not None:
             self._board.flush()  # a resumed run expects all steps before its checkpoint in the event files
         self._check_place()
-        self._run.save_network(
-            "generator", self._generator()
-        )  # so that generate.py works for a run stopped in its first epoch
-        self._run.save_network("discriminator", self._networks.discriminator_to_store())
+        self._save_networks()  # so that generate.py works for a run stopped in its first epoch
         self._run.save_checkpoint(self._history.step, state)
 
     def finish(self, complete: bool) -> None:
@@ -150,13 +146,16 @@ class Recorder(SilentRecorder):
     def _warn_if_collapsed(self, samples: np.ndarray) -> None:
         """Warns once if the samples of an epoch are all the same image although the discriminator works."""
         step, scores = self._history.step, np.array(self._history.scores[-100:])
-        if self._warned or blind_discriminator(step, scores):
+        if self._warned or step < STEPS_TO_SEE or blind_discriminator(step, scores):
             return
-        real_images = real_images_to_compare(self._run, self._images)
-        line = collapsed_generator(step, samples, real_images)
+        line = collapsed_generator(step, samples, real_images_to_compare(self._run, self._images))
         if line:
             self._warned = True
             print(line, file=sys.stderr)
+
+    def _save_networks(self) -> None:
+        self._run.save_network("generator", self._generator())
+        self._run.save_network("discriminator", self._networks.discriminator_to_store())
 
     def _mend_networks(self) -> None:
         """Rewrites lost or damaged networks from the restored state."""
