@@ -10,9 +10,9 @@ import numpy as np
 from drawing.fonts import drawable_names
 from errors import InputError, words
 from files import plain_names, read_json
-from image_datasets import load_arrays, load_image_array
-from image_datasets.channels_and_sizes import with_channels
-from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, fit_image, load_image, without_hidden_colors
+from image_datasets import ReadingOptions, load_arrays, load_image_array
+from image_datasets.channels_and_sizes import in_form
+from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, load_image
 from models.sampling import latents_from_seeds, walk_latents, with_classes
 from preprocessing import validate_images
 from runs import RunFolder
@@ -282,14 +282,10 @@ def brought_to_form(path: Path, run: RunFolder) -> np.ndarray:
         max_pixels=config.max_pixels or MAX_PIXELS,
         value_range=config.value_range,
     )
-    if config.alpha == "keep":
-        image = without_hidden_colors(image)
-    height, width, channels = run.image_shape
-    was = image.shape
-    if config.channels is not None or channels == 3:  # gray among RGB becomes RGB, as in training
-        image = with_channels(image, channels)
-    if config.image_size is not None:
-        image = fit_image(image, (height, width), config.fit)
+    options, channels, was = ReadingOptions.of(config), run.image_shape[2], image.shape
+    if channels == 3:  # gray among RGB becomes RGB, as in training
+        options = replace(options, channels=channels)
+    image = in_form(image, options)
     if image.shape != was:
         print(f"{path}: {'x'.join(map(str, was))} became {'x'.join(map(str, image.shape))}, as in training "
               f"(--fit {config.fit})", file=sys.stderr)  # fmt: skip

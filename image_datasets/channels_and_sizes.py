@@ -2,8 +2,17 @@
 
 import numpy as np
 
-from imaging import fit_image
+from image_datasets.options import ReadingOptions
+from imaging import fit_image, without_hidden_colors
 from progress import track
+
+
+def in_form(image: np.ndarray, options: ReadingOptions) -> np.ndarray:
+    """One decoded picture (h, w, c) as the options want it: without hidden colors, in their channels and size."""
+    if options.alpha == "keep":
+        image = without_hidden_colors(image)
+    image = with_channels(image, options.channels)
+    return image if options.image_size is None else fit_image(image, options.image_size, options.fit)
 
 
 def with_size(images: np.ndarray, image_size: tuple[int, int] | None, fit: str) -> np.ndarray:

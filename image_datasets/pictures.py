@@ -15,14 +15,14 @@ from files import UnreadableFile
 from files.kinds import PICTURE_ENDINGS
 from files.opening import reason_of
 from image_datasets.account import Account
-from image_datasets.channels_and_sizes import with_channels
+from image_datasets.channels_and_sizes import in_form, with_channels
 from image_datasets.classes import FolderClasses, classes_by_folder
 from image_datasets.image_set import CHANNEL_NAMES, ImageSet, ReadingReport, name_of, new_digest, some_of
 from image_datasets.labels import labels_of_names
 from image_datasets.on_demand import ImagesOnDemand, block_ranges, in_order
 from image_datasets.options import ChoicesNeeded, ReadingOptions
 from image_datasets.picture_files import PictureFolder, PictureZip, ways_to_convert
-from imaging import MAX_PIXELS, ImageFileError, fit_image, frame_count, load_image, without_hidden_colors
+from imaging import MAX_PIXELS, ImageFileError, frame_count, load_image
 from progress import progress_bar
 
 
@@ -177,12 +177,7 @@ class PictureReader:
                     return Reading(None, error=error)
                 chosen[need.name] = need.value
                 needs.append(Parameter("frames", "first") if need.name == "frame" else need)
-        if options.alpha == "keep":
-            image = without_hidden_colors(image)
-        image = with_channels(image, options.channels)
-        if options.image_size is not None:
-            image = fit_image(image, options.image_size, options.fit)
-        return Reading(image, tuple(needs))
+        return Reading(in_form(image, options), tuple(needs))
 
 
 @dataclass
