@@ -234,7 +234,11 @@ class RunFolder:
         place, own, option = path.resolve(), self.path.resolve(), Parameter(name)
         if place.is_relative_to(own):
             if place.relative_to(own).parts[:1] and place.relative_to(own).parts[0] in _OWN_NAMES:
-                problem = ("expected ", option, f" beside the files of the run, got {str(path)!r}, which is one of them")
+                problem = (
+                    "expected ",
+                    option,
+                    f" beside the files of the run, got {str(path)!r}, which is one of them",
+                )
                 raise InputError(problem, "choose another name")
         elif _is_among(place, self.config.data):
             problem = ("expected ", option, f" outside of the training images {self.config.data!r}, got {str(path)!r}")

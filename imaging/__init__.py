@@ -4,8 +4,9 @@ NumPy and Pillow only. Every function that takes images takes uint8 or uint16, (
 """
 
 from imaging.animations import ANIMATION_SUFFIXES, save_animation, to_display
+from imaging.file_errors import ImageFileError
 from imaging.grids import image_grid
-from imaging.reading import MAX_PIXELS, ImageFileError, frame_count, load_image, with_alpha
+from imaging.reading import MAX_PIXELS, frame_count, load_image, with_alpha
 from imaging.resizing import FITS, fit_image
 from imaging.transparency import as_rgba, on_checkers, on_ground, without_hidden_colors
 from imaging.writing import EXACT_SUFFIXES, check_format, save_image, save_images, stretch_values

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from files import atomic_path
 from imaging.checks import check_dtype, checked_set
-from imaging.reading import ImageFileError
+from imaging.file_errors import ImageFileError
 from imaging.transparency import on_checkers
 from imaging.writing import check_place
 

@@ -9,8 +9,6 @@ import io
 import math
 import os
 import re
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -18,20 +16,15 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from command_line import import_tensorflow as quiet_tensorflow
-from errors import InputError, Parameter, words
+from errors import Parameter, words
 from files import UnreadableFile, brief, open_regular
 from files.kinds import FIRST_BYTES, PICTURE_KINDS, Kind, kind_by_ending, kind_of
+from imaging.file_errors import ImageFileError, check_size, checked_image_shape, several_frames
 from imaging.floats import are_eight_bits, likely_range, on_levels
-from imaging.tiff_files import (
-    BITS_PER_SAMPLE,
-    COMPRESSION,
-    PHOTOMETRIC,
-    SAMPLE_FORMAT,
-    complaints_of_libtiff,
-    has_float_samples,
-    missing_pixels,
-)
+from imaging.orientation import ORIENTATION, exif_orientation, upright
+from imaging.png_files import check_png_sums, decode_deep_png, is_deep_color_png
+from imaging.tiff_files import COMPRESSION, PHOTOMETRIC, complaints_of_libtiff, missing_pixels
+from imaging.tiff_pixels import check_tiff, count_pages, decode_deep_tiff, decode_floats, is_deep_rgb_tiff
 from imaging.transparency import as_rgba, on_ground
 
 MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB; above it, Pillow warns of a decompression bomb
@@ -39,16 +32,9 @@ MAX_PIXELS = 89_478_485  # 256 MiB of 8-bit RGB; above it, Pillow warns of a dec
 _PILLOW_FORMATS = tuple(kind.pillow for kind in PICTURE_KINDS if kind.pillow and kind.starts)
 _READABLE = ", ".join(kind.name for kind in PICTURE_KINDS[:-1]) + f" or {PICTURE_KINDS[-1].name}"
 _NPY_SIGNATURE = b"\x93NUMPY"
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION, _COLOR_MAP, _EXTRA_SAMPLES = 274, 320, 338
 # Pixels above both limits count as a bomb: photographs have ratios below 100, flat pictures up to 1,000.
 LARGE_PICTURE = 2**26
 HIGHEST_RATIO = 200
-MOST_PAGES = 1000  # counted in a TIFF, since each takes longer than the one before
-
-
-class ImageFileError(InputError):
-    """An image file that cannot be read or written exactly; one line: the file, expected, got, what to do."""
 
 
 def load_image(
@@ -121,7 +107,7 @@ def _load(source: str | os.PathLike | BinaryIO, name: str, wanted: _Wanted) -> n
         data = _read_bytes(source)
         if data.startswith(_NPY_SIGNATURE):
             return with_alpha(_leveled(_decode_array(data, wanted.max_pixels), wanted.value_range), wanted.alpha)
-        floats = _decode_floats(data, wanted.frame, wanted.max_pixels)
+        floats = decode_floats(data, wanted.frame, wanted.max_pixels)
         if floats is not None:
             return with_alpha(_leveled(floats, wanted.value_range), wanted.alpha)
         return _decode_picture(data, name, wanted)
@@ -184,30 +170,13 @@ def _decode_array(data: bytes, max_pixels: int | None) -> np.ndarray:
     if dtype.kind != "f" and (dtype.kind != "u" or dtype.itemsize > 2):
         raise ImageFileError(f"expected uint8, uint16 or floats, got {dtype}; save it with .astype(np.uint16)")
     height, width, channels = checked_image_shape(shape, "the array")
-    _check_size(width, height, max_pixels)
+    check_size(width, height, max_pixels)
     size = height * width * channels * dtype.itemsize
     if len(data) - file.tell() < size:
         raise ImageFileError(f"expected {size} bytes of values, got {len(data) - file.tell()}; the file is truncated")
     file.seek(0)
     array = np.lib.format.read_array(file, allow_pickle=False)
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("=")).reshape(height, width, channels)
-
-
-def _decode_floats(data: bytes, frame: int | None, max_pixels: int | None) -> np.ndarray | None:
-    """The bytes of a TIFF of floating-point pixels -> floats (H, W, 1, 3 or 4), upright; None for any other file."""
-    if not has_float_samples(data):
-        return None
-    tifffile = import_tifffile("read")
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        count = len(file.pages)
-        if frame is None and count > 1:
-            raise _several_frames(count)
-        page = file.pages[frame or 0]
-        height, width, channels = checked_image_shape(page.shape, "the page")
-        _check_size(width, height, max_pixels)
-        pixels = page.asarray().reshape(height, width, channels)
-        orientation = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else 1
-    return _upright(pixels, orientation)
 
 
 def _leveled(pixels: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
@@ -242,19 +211,9 @@ def _leveled(pixels: np.ndarray, value_range: tuple[float, float] | None) -> np.
     return np.rint(on_levels(pixels, value_range, np.iinfo(dtype).max)).astype(dtype)
 
 
-def _check_size(width: int, height: int, max_pixels: int | None) -> None:
-    if max_pixels is not None and width * height > max_pixels:
-        raise ImageFileError(
-            f"expected at most {max_pixels} pixels, got {width} x {height} = {width * height}, which may be a"
-            " decompression bomb",
-            ("pass ", Parameter("max_pixels", width * height), " if the file is trusted"),
-            "make the picture smaller",
-        )
-
-
 def _check_ratio(picture: Image.Image, data: bytes) -> None:
     """Raises ImageFileError for a small file that would take a lot of memory."""
-    deep = picture.mode.startswith("I") or _is_deep_color_png(data)
+    deep = picture.mode.startswith("I") or is_deep_color_png(data)
     bands = 3 if picture.mode == "P" else len(picture.getbands())
     size = math.prod(picture.size) * bands * (2 if deep else 1)
     if size > max(LARGE_PICTURE, HIGHEST_RATIO * len(data)):
@@ -278,12 +237,12 @@ def _open_picture(data: bytes, name: str) -> Image.Image:
 
 def _decode_picture(data: bytes, name: str, wanted: _Wanted) -> np.ndarray:
     with _open_picture(data, name) as picture:
-        _check_size(*picture.size, wanted.max_pixels)
+        check_size(*picture.size, wanted.max_pixels)
         if wanted.max_pixels is not None and wanted.max_pixels <= MAX_PIXELS:  # who names more trusts the file
             _check_ratio(picture, data)
         _choose_frame(picture, wanted.frame)
         if picture.format == "TIFF":
-            _check_tiff(picture, wanted.alpha)
+            check_tiff(picture, wanted.alpha)
             missing = missing_pixels(picture, data)
             if missing is not None:
                 raise ImageFileError(
@@ -291,25 +250,25 @@ def _decode_picture(data: bytes, name: str, wanted: _Wanted) -> np.ndarray:
                     " leave it out"
                 )
         elif picture.format == "PNG":
-            _check_png_sums(data)
+            check_png_sums(data)
         elif picture.format in ("AVIF", "JPEG2000"):
             _check_depth(picture, data)
         orientation = 1
-        if _is_deep_rgb_tiff(picture):
-            orientation = picture.tag_v2.get(_ORIENTATION, 1)
-            pixels = _decode_deep_tiff(data, wanted.frame or 0)
+        if is_deep_rgb_tiff(picture):
+            orientation = picture.tag_v2.get(ORIENTATION, 1)
+            pixels = decode_deep_tiff(data, wanted.frame or 0)
         elif picture.format == "PPM" and data[:2] in (b"P2", b"P3", b"P5", b"P6"):
             pixels = _decode_portable(picture, data)
-        elif _is_deep_color_png(data):
-            pixels = _decode_deep_png(data, wanted.frame or 0)
+        elif is_deep_color_png(data):
+            pixels = decode_deep_png(data, wanted.frame or 0)
         elif picture.format == "TIFF":
             pixels = _decode_tiff(picture, wanted.cmyk)
         else:
             pixels = _decode_with_pillow(picture, wanted.cmyk)
         pixels = with_alpha(_with_opacity(pixels, _transparent_color(picture, data)), wanted.alpha)
         if picture.format != "TIFF":  # Pillow rotates a TIFF itself, in load()
-            orientation = _exif_orientation(picture)
-    return _upright(pixels, orientation)
+            orientation = exif_orientation(picture)
+    return upright(pixels, orientation)
 
 
 def _unidentified_reason(data: bytes) -> str:
@@ -375,99 +334,22 @@ def _frames_of(picture: Image.Image) -> int:
     # A phone's MPO is a JPEG followed by previews and depth maps; its first image is the photograph.
     if picture.format == "MPO":
         return 1
-    return _count_pages(picture) if picture.format == "TIFF" else _frames(picture)
+    return count_pages(picture) if picture.format == "TIFF" else _frames(picture)
 
 
 def _choose_frame(picture: Image.Image, frame: int | None) -> None:
     count = _frames_of(picture)
     if frame is None:
         if count > 1:
-            raise _several_frames(count)
+            raise several_frames(count)
     elif frame >= count:
         raise ImageFileError(f"expected a frame from 0 to {count - 1}, got {frame}")
     else:
         picture.seek(frame)
 
 
-def _several_frames(count: int) -> ImageFileError:
-    return ImageFileError(
-        f"expected one image, got {count} frames",
-        ("choose one with ", Parameter("frame", 0), " to ", Parameter("frame", count - 1)),
-        "save one of them as a separate file",
-    )
-
-
 def _frames(picture: Image.Image) -> int:
     return getattr(picture, "n_frames", 1)
-
-
-def _count_pages(picture: Image.Image) -> int:
-    """The number of pages of a TIFF, up to `MOST_PAGES`, since Pillow takes longer for each than for the one before."""
-    count = 1
-    while count < MOST_PAGES:
-        try:
-            picture.seek(count)
-        except EOFError:
-            break
-        count += 1
-    picture.seek(0)
-    return count
-
-
-def _check_tiff(picture: Image.Image, alpha: str | None) -> None:
-    """Raises ImageFileError for pixels that Pillow would silently reduce to 8 bits, wrap around, or leave out."""
-    tags = picture.tag_v2
-    bits = max(tags.get(BITS_PER_SAMPLE, (1,)))
-    sample_format = max(tags.get(SAMPLE_FORMAT, (1,)))
-    if sample_format != 1 or bits > 16:
-        kind = {1: "unsigned integer", 2: "signed integer", 3: "floating-point"}.get(sample_format, "unknown")
-        raise ImageFileError(
-            f"expected unsigned integer pixels of at most 16 bits, got {bits}-bit {kind} pixels;"
-            " convert them with tifffile to uint16"
-        )
-    if bits == 16 and picture.mode == "CMYK":
-        raise ImageFileError("expected gray or RGB, got CMYK of 16 bits; convert it to RGB first")
-    if 0 in tags.get(_EXTRA_SAMPLES, ()) and alpha != "drop":
-        raise ImageFileError(
-            "expected gray or RGB, got an extra channel beside the colors",
-            words("pass {alpha=drop} to leave it out"),
-            "save it without the extra channel",
-        )
-    if picture.mode in ("P", "PA"):
-        colors = np.asarray(tags.get(_COLOR_MAP, (0,)))
-        # Palettes of 8-bit colors are stored as v * 257 or, by older programs, v * 256.
-        if (colors % 257).any() and (colors % 256).any():
-            raise ImageFileError(
-                "expected a palette of 8-bit colors, got one of 16-bit colors; convert it to RGB first"
-            )
-
-
-def _check_png_sums(data: bytes) -> None:
-    """Raises ImageFileError if the pixels of a PNG do not match their checksum, which Pillow does not check."""
-    position = len(_PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
-        checksum = data[end : end + 4]
-        if name in (b"IDAT", b"fdAT") and checksum != struct.pack(">I", zlib.crc32(data[position + 4 : end])):
-            raise ImageFileError(
-                "expected a whole PNG file, got one that is truncated or damaged (wrong checksum of the pixels);"
-                " copy it again or leave it out"
-            )
-        position = end + 4
-
-
-def _is_deep_rgb_tiff(picture: Image.Image) -> bool:
-    return (
-        picture.format == "TIFF"
-        and picture.tag_v2.get(PHOTOMETRIC) == 2
-        and max(picture.tag_v2.get(BITS_PER_SAMPLE, (1,))) == 16
-    )
-
-
-def _is_deep_color_png(data: bytes) -> bool:
-    """16 bits and color or alpha (types 2, 4, 6), by the bytes of the IHDR chunk; Pillow would return 8 bits."""
-    return data.startswith(_PNG_SIGNATURE) and data[24] == 16 and data[25] in (2, 4, 6)
 
 
 def _decode_tiff(picture: Image.Image, cmyk: str | None) -> np.ndarray:
@@ -488,38 +370,6 @@ def _decode_tiff(picture: Image.Image, cmyk: str | None) -> np.ndarray:
     if failure is not None:
         raise failure
     return pixels
-
-
-def _decode_deep_tiff(data: bytes, frame: int) -> np.ndarray:
-    """The bytes of a 16-bit RGB or RGBA TIFF -> uint16 (H, W, 3 or 4), not yet rotated upright."""
-    tifffile = import_tifffile("read")
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages[frame]
-        if 1 in page.extrasamples:
-            raise ImageFileError("expected plain alpha, got 16-bit colors multiplied by their alpha; convert it first")
-        try:
-            pixels = page.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            raise ImageFileError(
-                f"expected 16-bit RGB without compression or with deflate, got {page.compression.name}, which tifffile"
-                " reads only with its companion: pip install imagecodecs, or save the file again without compression"
-            ) from None
-        if page.planarconfig == 2:  # one plane after the other
-            pixels = np.moveaxis(pixels, 0, -1)
-        if 0 in page.extrasamples:
-            pixels = pixels[..., :3]
-    return np.ascontiguousarray(pixels, dtype=np.uint16)
-
-
-def _decode_deep_png(data: bytes, frame: int) -> np.ndarray:
-    """The bytes of a 16-bit RGB, RGBA or gray-alpha PNG -> uint16 (H, W, 2, 3 or 4)."""
-    if frame:
-        raise ImageFileError(f"expected frame 0 of an animated PNG of 16 bits, got {frame}; convert it to .tif")
-    tf = import_tensorflow("read")
-    with tf.device("CPU"):
-        return tf.io.decode_png(data, channels=0, dtype=tf.uint16).numpy()
 
 
 def _decode_with_pillow(picture: Image.Image, cmyk: str | None) -> np.ndarray:
@@ -593,67 +443,3 @@ def with_alpha(pixels: np.ndarray, alpha: str | None) -> np.ndarray:
             "save it as opaque gray or RGB",
         )
     return on_ground(pixels, maximum if alpha == "white" else 0)
-
-
-def _exif_orientation(picture: Image.Image) -> int:
-    """1 to 8; 1 without EXIF or with unreadable EXIF, because then no reader rotates the picture."""
-    if not any(key in picture.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
-        return 1
-    try:
-        return picture.getexif().get(_ORIENTATION, 1)
-    except Exception:
-        return 1
-
-
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Rotates and flips (H, W, C) as the EXIF orientation 1 to 8 says; other values have no meaning and no effect."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
-
-
-def checked_image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:
-    """The shape of one image, (H, W) or (H, W, 1, 3 or 4) -> (H, W, C); raises ImageFileError for any other."""
-    expected = f"{name}: expected one image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {shape}"
-    if any(length < 1 for length in shape):
-        raise ImageFileError(f"{expected}, which has no pixels; check how the array was sliced")
-    if len(shape) == 2:
-        return (*shape, 1)
-    if len(shape) == 3 and shape[2] in (1, 3, 4):
-        return shape
-    if len(shape) == 3 and shape[0] in (1, 3):
-        raise ImageFileError(f"{expected}, which is channels-first; pass np.moveaxis(array, 0, -1)")
-    if len(shape) == 3 and shape[2] == 2:
-        raise ImageFileError(
-            f"{expected}, whose last channel is alpha; repeat the gray for RGBA: array[..., [0, 0, 0, 1]]"
-        )
-    if len(shape) == 4:
-        raise ImageFileError(f"{expected}, which is a set of images; take one, or make a grid with image_grid")
-    raise ImageFileError(f"{expected}; reshape it to rows, columns and channels")
-
-
-def import_tensorflow(action: str):
-    try:
-        quiet_tensorflow()
-        import tensorflow as tf
-    except ImportError as error:
-        raise ImageFileError(
-            f"expected TensorFlow to be installed, because 16-bit RGB PNG is {action} by tf.io, got {error};"
-            " install it, or use .npy"
-        ) from error
-    return tf
-
-
-def import_tifffile(action: str):
-    try:
-        import tifffile
-    except ImportError as error:
-        raise ImageFileError(
-            f"expected tifffile to be installed, because 16-bit RGB TIFF is {action} by it, got {error}; run pip"
-            " install tifffile, or use .png"
-        ) from error
-    return tifffile

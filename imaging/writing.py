@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from files import atomic_path, atomic_paths
-from imaging.reading import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile, load_image
+from imaging.file_errors import ImageFileError, checked_image_shape, import_tensorflow, import_tifffile
+from imaging.reading import load_image
 
 EXACT_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".webp")
 

@@ -72,7 +72,7 @@ def test_strips_that_are_cut_short_are_refused(name, capfd):
 
 
 def test_pages_are_counted_to_an_end(monkeypatch):
-    monkeypatch.setattr("imaging.reading.MOST_PAGES", 3)
+    monkeypatch.setattr("imaging.tiff_pixels.MOST_PAGES", 3)
     file = io.BytesIO()
     pages = [Image.fromarray(GRAY + np.uint8(index)) for index in range(5)]
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
