@@ -42,9 +42,8 @@ def load_images(
             Sub-folders that contain all images are classes.
         options: the size, the channels, how many, and what to do with transparency.
         check_shape: called with the shape of the first image file, to refuse a size before all files are read.
-        visit: called with all images in order, as one array or several, so that files that do not fit into memory need
-            not be decoded again; its `forget` is called if they come once more, in another form. For example
-            `LevelsSeen(scaler)`.
+        visit: called with all images in order, as one array or several, so that files need not be decoded again, for
+            example `LevelsSeen(scaler)`; its `forget` is called if they come once more, in another form.
 
     Returns an ImageSet of uint8 or uint16 images.
 
