@@ -33,7 +33,7 @@ BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")
 DIVIDING_SCALINGS = ("normalize", "tanh", "center")
 
 # Radford, Metz, Chintala 2015
-DCGAN = {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5}
+DCGAN = {"r1": 0.0, "penalty_interval": 1, "learning_rate": 2e-4, "beta_1": 0.5, "smooth": False}
 
 # The recipe for each pair of networks. Lists only differences from the defaults below.
 PRESETS: dict[str, dict] = {
@@ -60,7 +60,7 @@ WEIGHT = Number("WEIGHT", least=0, below=1e6, usual="0 is off")
 
 # What runs did before a setting existed, if that differs from today's default. A new setting that changes the default
 # behavior gets a line here, so that older runs continue as they started.
-BEFORE_IT_WAS_THERE = {"r1": 0.0, "penalty_interval": 1, "xla": "off"}
+BEFORE_IT_WAS_THERE = {"r1": 0.0, "penalty_interval": 1, "xla": "off", "smooth": False}
 # The settings of a run that generate.py and evaluate.py need.
 NEEDED_FOR_DRAWING = (
     "data",
@@ -187,6 +187,7 @@ class TrainingConfig:
         Whole("N", 1),
         rare=True,
     )
+    smooth: bool = True  # whether r1gan's generator averages neighbors; no option, for older runs alone are without
     loss: str = option(
         "non_saturating", RECIPE, "the loss both networks are trained with (default {default})", Choice(LOSSES)
     )

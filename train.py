@@ -133,13 +133,19 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
     if not arguments.resume:
         if arguments.run_dir is not None and is_chief:
             check_new(arguments.run_dir)
-        config = TrainingConfig.of(**choices)
+        config = TrainingConfig.of(**choices, **inherited(choices))
         check_outside(arguments.run_dir, config.data)
         return None, config
     if arguments.run_dir is None:
         raise ValueError("expected --run-dir with --resume, got none; name the run to continue")
     run = RunFolder.open(arguments.run_dir)
     return run, run.config_to_resume(choices)
+
+
+def inherited(choices: dict) -> dict:
+    """What a run that starts from another has from its config: the kind of layers, so that their weights fit."""
+    source, preset = choices.get("start_from"), choices.get("preset", TrainingConfig.preset)
+    return {"smooth": RunFolder.open(source).config.smooth} if source and preset == TrainingConfig.preset else {}
 
 
 def check_start(arguments: argparse.Namespace, config: TrainingConfig) -> None:

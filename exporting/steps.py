@@ -80,8 +80,14 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid")
 def steps_of(network: "keras.Sequential") -> list[Step]:
     """The steps of a Sequential generator. Raises a one-line ValueError for an unsupported layer."""
     steps: list[Step] = []
-    for layer in network.layers:
-        _add_layer(steps, layer)
+    left = list(network.layers)
+    while left:
+        layer = left.pop(0)
+        if left and _is_smooth_doubling(layer, left[0]):
+            steps.append(_smooth_doubling(layer))
+            left.pop(0)
+        else:
+            _add_layer(steps, layer)
     return steps
 
 
@@ -215,7 +221,33 @@ def _transposed(layer: "keras.layers.Conv2DTranspose") -> Convolve:
     stride = layer.strides[0]
     if layer.strides != (stride, stride) or layer.dilation_rate != (1, 1) or layer.padding != "same":
         raise _unknown(layer, "with unequal strides, dilation or without padding")
-    kernel = layer.kernel.numpy()  # (height, width, channels_out, channels_in)
+    return _transposed_with(layer.kernel.numpy(), stride, _bias(layer, layer.filters))
+
+
+def _is_smooth_doubling(layer: "keras.layers.Layer", next_layer: "keras.layers.Layer") -> bool:
+    """Whether this is a 3×3 transposed convolution with stride 2, and the mean of 2×2 neighbors after it."""
+    from keras import layers
+
+    return (
+        isinstance(layer, layers.Conv2DTranspose)
+        and (layer.kernel_size, layer.strides, layer.dilation_rate) == ((3, 3), (2, 2), (1, 1))
+        and layer.padding == "valid"
+        and layer.activation.__name__ == "linear"
+        and isinstance(next_layer, layers.AveragePooling2D)
+        and (next_layer.pool_size, next_layer.strides, next_layer.padding) == ((2, 2), (1, 1), "valid")
+    )
+
+
+def _smooth_doubling(layer: "keras.layers.Conv2DTranspose") -> Convolve:
+    """Both layers are one transposed convolution, whose 4×4 kernel is the 3×3 one with the mean in it."""
+    kernel = layer.kernel.numpy()
+    around = np.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
+    mean = (around[1:, 1:] + around[1:, :-1] + around[:-1, 1:] + around[:-1, :-1]) / np.float32(4)
+    return _transposed_with(mean, 2, _bias(layer, layer.filters))
+
+
+def _transposed_with(kernel: np.ndarray, stride: int, bias: np.ndarray) -> Convolve:
+    """kernel: float32 (height, width, channels_out, channels_in), padded to "same"."""
     phases = []
     for row in range(stride):
         for column in range(stride):
@@ -226,7 +258,7 @@ def _transposed(layer: "keras.layers.Conv2DTranspose") -> Convolve:
             if not parts:  # with a kernel shorter than the stride, no input reaches this phase
                 taps, parts = [(0, 0)], [np.zeros_like(kernel[0, 0].T)]
             phases.append(Phase(row, column, taps, np.stack(parts)))
-    return Convolve(stride, phases, _bias(layer, layer.filters))
+    return Convolve(stride, phases, bias)
 
 
 def _taps(length: int, stride: int, at: int) -> list[tuple[int, int]]:

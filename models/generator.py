@@ -123,12 +123,18 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
         dense = layers.Dense(units, use_bias=False, kernel_initializer=weights(), dtype=dtype)
         return [dense, *normalize_and_activate()]
 
-    def doubled(filters: int) -> list[layers.Layer]:
-        # 4×4 with a stride of 2: every pixel is reached by equally many weights, so there is no checkerboard pattern.
+    def doubled(level: int) -> list[layers.Layer]:
+        # 4×4 with a stride of 2: every pixel is reached by equally many weights (Odena et al. 2016).
+        size, padding, mean = 4, "same", []
+        if layout.is_smooth(level):
+            # Those weights still differ between odd and even pixels, which is seen as a checkerboard next to the image.
+            # The mean of 2×2 neighbors after a 3×3 kernel makes their sums equal: what is flat stays flat. Karras et
+            # al. 2020 filter after the doubling, too.
+            size, padding, mean = 3, "valid", [layers.AveragePooling2D(2, 1, dtype=dtype)]  # (batch, 16, 16, 64), …
         doubling = layers.Conv2DTranspose(
-            filters, 4, 2, "same", use_bias=False, kernel_initializer=weights(), dtype=dtype
+            layout.filters[level], size, 2, padding, use_bias=False, kernel_initializer=weights(), dtype=dtype
         )
-        return [doubling, *normalize_and_activate()]
+        return [doubling, *mean, *normalize_and_activate()]
 
     return keras.Sequential(
         [
@@ -138,8 +144,8 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
             layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 4, 4, 256)
             *(
                 layer
-                for filters in reversed(layout.filters)  # (batch, 8, 8, 128), (batch, 16, 16, 64), (batch, 32, 32, 32)
-                for layer in doubled(filters)
+                for level in reversed(range(layout.doublings))
+                for layer in doubled(level)  # (batch, 8, 8, 128), (batch, 16, 16, 64), (batch, 32, 32, 32)
             ),
             layers.Conv2DTranspose(layout.channels, 3, padding="same", kernel_initializer=weights(), dtype=dtype),
             layers.Activation(output_activation, dtype="float32", name="images"),  # (batch, 32, 32, 3)

@@ -10,6 +10,7 @@ FEWEST_DOUBLINGS = 2
 WIDEST = 512  # the most filters
 R1GAN_FILTERS, FEWEST_R1GAN_FILTERS = 32, 8  # next to images of up to three doublings, and next to the largest
 DCGAN_FILTERS = 64
+SMOOTH_ABOVE = 8  # pixels
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class ImageLayout:
     same at every size: 32 for up to three doublings, 16 at 64×64, 8 at 128×128. So each doubling costs the same, and a
     64×64 network is a 32×32 network with one more doubling, from which it can start.
 
+    If `smooth` is set, r1gan's generator averages neighbors in each doubling to more than `SMOOTH_ABOVE` pixels.
+
     Raises ValueError for an unsupported size or number of channels, naming the nearest supported one.
 
     >>> ImageLayout.of((32, 32, 3)).base_grid, ImageLayout.of((32, 32, 3), "dcgan").base_grid
@@ -36,6 +39,7 @@ class ImageLayout:
     channels: int
     largest_base: int = 4
     narrowest: int = R1GAN_FILTERS
+    smooth: bool = False
 
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
@@ -47,15 +51,21 @@ class ImageLayout:
             )
 
     @classmethod
-    def of(cls, image_shape: tuple[int, int, int], preset: str = "r1gan", filters: int | None = None) -> "ImageLayout":
-        """The layout of a preset. filters: next to the image; None for the preset's own number at this size."""
+    def of(
+        cls, image_shape: tuple[int, int, int], preset: str = "r1gan", filters: int | None = None, smooth: bool = True
+    ) -> "ImageLayout":
+        """The layout of a preset.
+
+        filters: next to the image; None for the preset's own number at this size.
+        smooth: as the preset is today; False for r1gan as it was up to commit 9d728dd.
+        """
         if len(image_shape) != 3:
             raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
         shape = tuple(int(length) for length in image_shape)
         if preset in ("dcgan", "tutorial"):
             return cls(*shape, 8, filters or DCGAN_FILTERS)
         doublings = cls(*shape).doublings
-        return cls(*shape, 4, filters or max(FEWEST_R1GAN_FILTERS, R1GAN_FILTERS >> max(0, doublings - 3)))
+        return cls(*shape, 4, filters or max(FEWEST_R1GAN_FILTERS, R1GAN_FILTERS >> max(0, doublings - 3)), smooth)
 
     @property
     def doublings(self) -> int:
@@ -73,6 +83,10 @@ class ImageLayout:
     def filters(self) -> tuple[int, ...]:
         """Filters from the image inward, one per halving, such as (32, 64, 128) at 32×32 images."""
         return tuple(min(self.narrowest << level, WIDEST) for level in range(self.doublings))
+
+    def is_smooth(self, level: int) -> bool:
+        """Whether the generator's doubling to the image's size halved `level` times averages neighbors."""
+        return self.smooth and min(self.height, self.width) >> level > SMOOTH_ABOVE
 
     @property
     def base_filters(self) -> int:

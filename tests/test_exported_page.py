@@ -57,6 +57,17 @@ NETWORKS = {
         layers.BatchNormalization(),
         layers.Conv2D(1, 5, padding="same", activation="sigmoid"),
     ],
+    "doublings that average neighbors": [
+        layers.Dense(3 * 5 * 6),
+        layers.Reshape((3, 5, 6)),
+        layers.Conv2DTranspose(5, 3, 2, use_bias=False),
+        layers.AveragePooling2D(2, 1),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Conv2DTranspose(3, 3, 2),
+        layers.AveragePooling2D(2, 1),
+        layers.Activation("tanh"),
+    ],
     "fully connected only": [
         layers.Dense(20, activation="relu"),
         layers.Dense(48),

@@ -123,7 +123,9 @@ HOSTILE = [
 def test_a_trap_is_one_line_and_touches_nothing(run, run_script, monkeypatch, script, trap, words):
     from models import ImageLayout
 
-    narrow = classmethod(lambda cls, shape, preset="r1gan", filters=None: cls(*shape, largest_base=4, narrowest=4))
+    narrow = classmethod(
+        lambda cls, shape, preset="r1gan", filters=None, smooth=True: cls(*shape, largest_base=4, narrowest=4)
+    )
     monkeypatch.setattr(ImageLayout, "of", narrow)  # as wide as the networks of the frozen run
     trap(run)
     before = outside_of(run)

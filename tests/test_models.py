@@ -87,6 +87,35 @@ def test_filters_beside_the_image_are_halved_for_each_doubling_more_and_can_be_c
     assert ImageLayout.of((64, 64, 3), filters=24).filters == (24, 48, 96, 192)
 
 
+def spread_of_a_flat_image(smooth: bool) -> float:
+    """The last doubling's largest difference between pixels, relative to them, away from edges, which see zeros."""
+    network = build_generator(ImageLayout.of((32, 32, 3), smooth=smooth), latent_dim=8)
+    steps = [layer for layer in network.layers if layer.name.startswith(("conv2d_transpose", "average"))][
+        -3 if smooth else -2 : -1
+    ]
+    images = np.ones((1, 16, 16, 64), np.float32)
+    for step in steps:
+        images = step(images)
+    inside = images.numpy()[0, 2:-2, 2:-2]
+    assert inside.shape == (28, 28, 32)
+    return np.ptp(inside, axis=(0, 1)).max() / np.abs(inside).max()
+
+
+def test_what_is_flat_stays_flat_where_neighbors_are_averaged():
+    assert spread_of_a_flat_image(smooth=True) < 1e-5
+    assert spread_of_a_flat_image(smooth=False) > 0.5, "a checkerboard"
+
+
+def test_doublings_to_more_than_eight_pixels_average_neighbors():
+    means = [
+        [layer.output.shape[1] for layer in build_generator((side, side, 1)).layers if "pooling" in layer.name]
+        for side in (16, 28, 32, 64)
+    ]
+    assert means == [[16], [14, 28], [16, 32], [16, 32, 64]]
+    presets = [build_generator((32, 32, 3), preset=preset) for preset in ("dcgan", "tutorial")]
+    assert not [layer for network in presets for layer in network.layers if "pooling" in layer.name]
+
+
 @pytest.mark.parametrize("side", [32, 64, 128])
 def test_signals_keep_their_size_through_an_untrained_discriminator(side):
     """From N(0, 0.02) the logits had a deviation of 0.0002 at 64x64: no slope, so nobody learned (He et al. 2015)."""

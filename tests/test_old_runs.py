@@ -35,7 +35,7 @@ draws = pytest.mark.skipif(
 def narrow_networks(monkeypatch):
     """The networks as wide as those of the frozen runs, their statistics of as many batches."""
 
-    def of(cls, image_shape, preset="r1gan", filters=None):
+    def of(cls, image_shape, preset="r1gan", filters=None, smooth=True):
         return cls(*image_shape, largest_base=8 if preset in ("dcgan", "tutorial") else 4, narrowest=4)
 
     monkeypatch.setattr(ImageLayout, "of", classmethod(of))
@@ -80,11 +80,13 @@ def test_a_run_of_an_earlier_commit_goes_on_to_the_same_images(name, copied_run,
     assert_draws_what_it_drew(run, run_script)
 
 
-@pytest.mark.parametrize(("missing", "held"), [("maximum", None), ("r1", 0.0), ("xla", "off"), ("averaging", 0.05)])
+@pytest.mark.parametrize(
+    ("missing", "held"), [("maximum", None), ("r1", 0.0), ("xla", "off"), ("averaging", 0.05), ("smooth", False)]
+)
 def test_a_setting_that_is_missing_is_what_was_done_before_it_was_there(missing, held, copied_run, run_script):
     from runs import RunFolder
 
-    run = RunFolder.open(copied_run("plain", change=lambda config: config.pop(missing)))
+    run = RunFolder.open(copied_run("plain", change=lambda config: config.pop(missing, None)))
     assert getattr(run.config, missing) == held and run.unknown_settings == ()
 
 

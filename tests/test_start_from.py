@@ -1,6 +1,7 @@
 """A run that begins from another: what both have is taken over bit for bit, the rest begins anew; resume is exact."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +13,8 @@ from config import TrainingConfig
 from runs import RunFolder
 from training.networks import build_networks
 from training.start import begin_from, take_over
+
+OLD_RUN = Path(__file__).resolve().parent / "frozen_runs" / "db04404" / "plain"
 
 
 def networks(side: int, filters: int, seed: int, channels: int = 3, classes: int = 0):
@@ -73,6 +76,13 @@ def test_networks_of_another_width_stay_as_they_were_built():
     fresh = weights(new.generator)
     assert take_over(new, old.generator, old.discriminator, 8).startswith("generator 0 of ")
     assert all(map(equal, weights(new.generator), fresh))
+
+
+def test_a_run_from_before_doublings_were_smooth_keeps_its_layers():
+    """Their kernels are 4×4, and fit no others."""
+    choices = train.explicit_choices(train.build_parser().parse_args(["--start-from", str(OLD_RUN)]))
+    assert not TrainingConfig.of(**choices, **train.inherited(choices)).smooth
+    assert TrainingConfig.of().smooth and not TrainingConfig.of(preset="dcgan").smooth
 
 
 def test_weights_other_than_those_it_began_from_are_refused(trained_run):

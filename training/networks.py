@@ -117,7 +117,7 @@ def build_networks(
     classes = class_count if config.conditional else 0
     counts = np.bincount(np.arange(classes) if labels is None else labels, minlength=classes)[:classes]
     class_shares = counts / max(1, counts.sum())
-    layout = ImageLayout.of(image_shape, config.preset, config.filters)
+    layout = ImageLayout.of(image_shape, config.preset, config.filters, config.smooth)
     shape = (layout, config.latent_dim, config.preset, output_activation)
     generator = build_generator(*shape, dtype, classes)
     discriminator = build_discriminator(layout, config.preset, dtype, classes, config.spectral_normalization)
