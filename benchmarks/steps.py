@@ -176,7 +176,7 @@ def our_step(
 
 
 def graph_of(train_step: TrainStep, batch: Batch, penalize: bool):
-    return train_step.graph.get_concrete_function(batch, tf.constant(0), tf.constant(1.0), penalize)
+    return train_step.compiled_step.get_concrete_function(batch, tf.constant(0), tf.constant(1.0), penalize)
 
 
 # The peers: their steps, reimplemented from their published texts, on our networks

@@ -4,7 +4,7 @@
 """
 
 from image_datasets.arrays import load_arrays, load_image_array
-from image_datasets.image_set import ImageSet, LevelsSeen, epoch_order
+from image_datasets.image_set import ImagesChanged, ImageSet, LevelsSeen, epoch_order
 from image_datasets.keras_datasets import KERAS_DATASETS
 from image_datasets.loading import DATASET_NAMES, load_images
 from image_datasets.options import ChoicesNeeded, ReadingOptions
@@ -15,6 +15,7 @@ __all__ = [
     "KERAS_DATASETS",
     "ChoicesNeeded",
     "ImageSet",
+    "ImagesChanged",
     "ImagesNotAlike",
     "LevelsSeen",
     "ReadingOptions",

@@ -17,6 +17,10 @@ CLASSES_SHOWN = 20
 CHANNEL_NAMES = {1: "gray", 3: "RGB", 4: "RGBA"}
 
 
+class ImagesChanged(ValueError):
+    """Images that were found are not what they were: a file is gone, cut, or another one; the message names it."""
+
+
 class Learner(Protocol):
     """What `LevelsSeen` needs of a PixelScaler."""
 
@@ -70,7 +74,7 @@ class ImageSet:
     def take(self, indices: np.ndarray) -> np.ndarray:
         """The images with these numbers, int (k,), in a new array: (k, h, w, c).
 
-        Raises ValueError if they can no longer be read, because a file is gone, changed or truncated.
+        Raises ImagesChanged if they can no longer be read, because a file is gone, changed or truncated.
         """
         check_not_cut(self.images, self.name)
         return self.images[indices]
@@ -79,7 +83,7 @@ class ImageSet:
         """All images in order, as consecutive arrays, for example for `PixelScaler.fit_batches`.
 
         Images in memory come as one array, memory-mapped ones as small arrays that are read on use, and others as small
-        arrays that are decoded ahead. Raises ValueError as `take` does.
+        arrays that are decoded ahead. Raises ImagesChanged as `take` does.
         """
         if isinstance(self.images, ImagesOnDemand):
             yield from self.images.blocks()
@@ -179,13 +183,13 @@ class LevelsSeen:
 
 
 def check_not_cut(images: np.ndarray | ImagesOnDemand, name: object) -> None:
-    """Raises ValueError if images are mapped from a file that was truncated since: reading past its end would crash.
+    """Raises ImagesChanged if images are mapped from a file that was truncated since: reading past its end would crash.
 
     name: the name of the data, for the message.
     """
     file = mapped_file(images)
     if file is not None and file.size() < len(file):
-        raise ValueError(f"expected the file of {name} as it was, got a truncated one; restore it")
+        raise ImagesChanged(f"expected the file of {name} as it was, got a truncated one; restore it")
 
 
 def mapped_file(images: np.ndarray | ImagesOnDemand) -> mmap.mmap | None:

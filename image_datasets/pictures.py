@@ -17,7 +17,15 @@ from files.opening import reason_of
 from image_datasets.account import Account
 from image_datasets.channels_and_sizes import in_form, with_channels
 from image_datasets.classes import FolderClasses, classes_by_folder
-from image_datasets.image_set import CHANNEL_NAMES, ImageSet, ReadingReport, name_of, new_digest, some_of
+from image_datasets.image_set import (
+    CHANNEL_NAMES,
+    ImagesChanged,
+    ImageSet,
+    ReadingReport,
+    name_of,
+    new_digest,
+    some_of,
+)
 from image_datasets.labels import labels_of_names
 from image_datasets.on_demand import ImagesOnDemand, block_ranges, in_order
 from image_datasets.options import ChoicesNeeded, ReadingOptions
@@ -140,11 +148,11 @@ class PictureReader:
                 yield name, self._read(open_file, f"{self.files.path}/{name}", int(frame))
 
     def decode_into(self, numbers: np.ndarray, out: np.ndarray) -> None:
-        """Raises ValueError for a file that has changed since the first reading."""
+        """Raises ImagesChanged for a file that has changed since the first reading."""
         for target, (name, reading) in zip(out, self.read(numbers), strict=True):
             image = reading.image
             if reading.error or reading.needs or image is None or not _can_become(image, target):
-                raise ValueError(
+                raise ImagesChanged(
                     f"expected the files of {self.files.path} as they were, got {name} of another size or kind; "
                     f"restore the files and resume, or start again{reading.error and f' ({reading.error})'}"
                 )

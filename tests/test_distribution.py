@@ -107,7 +107,7 @@ def trained(recipe, replicas, steps_per_execution=1):
         "moments": moments,
         "samples": samples.shape,
         "stock": set(kinds) == {"keras"} and bool(np.array_equal(stored, live)),
-        "traces": [graph.experimental_get_tracing_count() for graph in (step.graph, step.execution)],
+        "traces": [graph.experimental_get_tracing_count() for graph in (step.compiled_step, step.compiled_steps)],
     }
 
 results = {name: [trained(recipe, one) for one in (ONE_DEVICE, two)] for name, recipe in recipes.items()}

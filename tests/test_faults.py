@@ -13,7 +13,7 @@ import pytest
 
 import train
 from files import check_keras_file
-from image_datasets import ImageSet, ReadingOptions, load_images
+from image_datasets import ImagesChanged, ImageSet, ReadingOptions, load_images
 from progress import ProgressLines
 from runs import RunFolder
 
@@ -34,7 +34,7 @@ def test_images_of_a_file_that_was_cut_are_not_read(tmp_path, dtype):
     os.truncate(tmp_path / "images.npy", 4096)
     readings = (lambda: loaded.take(np.array([60])), lambda: list(loaded.blocks()), loaded.fingerprint)
     for read in (*readings, lambda: changed.take(np.array([60]))):
-        with pytest.raises(ValueError, match="got a truncated one"):
+        with pytest.raises(ImagesChanged, match="got a truncated one"):
             read()
 
 
@@ -79,9 +79,37 @@ def test_losses_beyond_all_bounds_end_the_training(losses):
     from training.loop import Training, TrainingDiverged
 
     training = SimpleNamespace(history=SimpleNamespace(step=7), _way_back=lambda: "start anew")
-    Training._check_finite(training, (50.0, -50.0))
+    Training._check_losses(training, (50.0, -50.0))
     with pytest.raises(TrainingDiverged, match="in step 7"):
-        Training._check_finite(training, losses)
+        Training._check_losses(training, losses)
+
+
+def test_only_images_that_changed_ask_for_a_repair():
+    """Another ValueError is a mistake of the program, and is shown as one."""
+    from training.loop import ImagesUnreadable, Training
+
+    def feed(error):
+        yield 1
+        raise error
+
+    training = SimpleNamespace(_line_is_due=True)
+    assert Training._next_batches(training, feed(None), 1) == [1]
+    with pytest.raises(ImagesUnreadable, match=r"a\.png is gone; the state is saved; repair"):
+        Training._next_batches(training, feed(ImagesChanged("a.png is gone")), 2)
+    with pytest.raises(ValueError, match=r"^wrong shape$"):
+        Training._next_batches(training, feed(ValueError("wrong shape")), 2)
+
+
+def test_all_workers_end_alike():
+    from training.loop import GOES_ON, TIME_IS_UP, Training
+
+    in_time, too_late = SimpleNamespace(_time_is_up=False), SimpleNamespace(_time_is_up=True)
+    endings = [Training._own_ending(*one) for one in ((in_time, []), (too_late, []), (too_late, [15, 2]))]
+    assert endings == [GOES_ON, TIME_IS_UP, 15]
+    for other, common in ((GOES_ON, 15), (TIME_IS_UP, TIME_IS_UP)):
+        replicas = SimpleNamespace(gather=lambda own, other=other: np.array([own, other]))
+        worker = SimpleNamespace(replicas=replicas, _own_ending=lambda signals: signals[0])
+        assert Training._common_ending(worker, [15]) == common
 
 
 @pytest.fixture

@@ -58,10 +58,9 @@ def test_minutes_end_within_a_step_even_amid_an_epoch_and_count_on_when_resumed(
 def test_the_pace_of_a_run_with_a_time_follows_the_time():
     config = TrainingConfig(schedule="cosine", minutes=1.0)
     step = TrainStep.__new__(TrainStep)
-    step.config, step.total_steps, step.share_done = config, 10**6, 0.0
-    first, _ = step._pace(0)
-    step.share_done = 1.0
-    last, _ = step._pace(1)
+    step.config, step.total_steps = config, 10**6
+    first, _ = step._pace(0, share_done=0.0)
+    last, _ = step._pace(1, share_done=1.0)
     assert first == config.learning_rate and last == pytest.approx(0.25 * config.learning_rate)
 
 

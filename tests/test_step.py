@@ -156,8 +156,8 @@ def test_step_is_traced_once(recipe):
     config = config_of(**recipe)
     penalties = config.r1 + config.r2 + config.gradient_penalty > 0
     expected = int(not penalties or config.penalty_interval > 1) + int(penalties)
-    assert step.graph.experimental_get_tracing_count() == expected
-    assert step.execution.experimental_get_tracing_count() == 0
+    assert step.compiled_step.experimental_get_tracing_count() == expected
+    assert step.compiled_steps.experimental_get_tracing_count() == 0
 
 
 LONG_TO_COMPILE = ("wasserstein, conditional", "spectral, augmented")
@@ -184,7 +184,7 @@ def test_steps_of_one_execution_are_those_taken_one_by_one(recipe):
     assert found == expected
     one, other = networks.state(), others.state()
     assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert several.execution.experimental_get_tracing_count() == 1
+    assert several.compiled_steps.experimental_get_tracing_count() == 1
 
 
 def test_an_execution_begins_where_a_penalty_is_due():

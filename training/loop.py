@@ -5,12 +5,13 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from errors import Explained, Words, words
 from evaluation.yardstick import Yardstick
-from image_datasets import ImageSet
+from image_datasets import ImagesChanged, ImageSet
 from progress import ProgressBar, progress_bar
 from training.failures import STEPS_TO_SEE, blind_discriminator
 from training.feed import BatchPlan, Feed
@@ -19,8 +20,11 @@ from training.recorder import Recorder, Setup, SilentRecorder
 from training.step import Readings, TrainStep
 
 STOPPING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
-LARGEST_LOSS = 1e5  # healthy losses are below 100, and no run recovers from here
-TIME_IS_UP = 1_000  # used like the number of a signal: the minutes of the run are over
+# Far above every healthy loss, even those of wasserstein, which have no fixed level. No run recovers from here.
+LARGEST_LOSS = 1e5
+# How training ends: the number of a signal, or one of these.
+GOES_ON = 0
+TIME_IS_UP = 1_000  # the minutes of the run are over
 
 
 class TrainingDiverged(Explained, RuntimeError):
@@ -39,6 +43,13 @@ class TrainingStopped(Exception):
         self.signal_number = signal_number
 
 
+class Mark(NamedTuple):
+    """A step, and the seconds of training until then."""
+
+    step: int
+    seconds: float
+
+
 class Training:
     """A run in training: `train` takes it to its last epoch.
 
@@ -54,8 +65,9 @@ class Training:
         self.total_steps = self.run.config.epochs * self.run.steps_per_epoch
         low, high = self.scaler.output_range
         self.train_step = TrainStep(self.networks, self.run.config, self.total_steps, high - low)
-        self.warned, self.first_step = False, self.history.step
-        self.marks: list[tuple[int, float]] = []  # (steps, seconds), between which the speed is measured
+        self.warned = False
+        self.first_step = self.history.step
+        self.marks: list[Mark] = []  # two, between which the speed is measured
         self.recorder = Recorder(setup, yardstick) if self.replicas.is_chief else SilentRecorder()
 
     def train(self, tensorboard: bool = False, steps_per_execution: int = 1) -> None:
@@ -72,8 +84,8 @@ class Training:
         has ended.
         """
         history = self.history
-        ending = self._time_is_up * TIME_IS_UP
-        recorded = self._is_recorded or (bool(history.records) and history.records[-1]["step"] == history.step)
+        ending = self._own_ending([])
+        recorded = self._line_is_due or (bool(history.records) and history.records[-1]["step"] == history.step)
         with (
             self._open_feed(steps_per_execution) as feed,
             self.recorder.opened(tensorboard),
@@ -82,20 +94,35 @@ class Training:
         ):
             while history.step < self.total_steps and not ending:
                 self._take_steps(feed, self._steps_ahead(steps_per_execution), bar)
-                recorded = self._is_recorded or history.epoch_seconds >= LONGEST_WAIT
+                line_is_due = self._line_is_due
+                recorded = line_is_due or history.epoch_seconds >= LONGEST_WAIT
                 if recorded:
-                    self._record(bar, pictures=not signals, measured=self._is_recorded)
+                    self._record(bar, pictures=not signals, epoch_ends=line_is_due)
                 self._warn_if_blind()
                 self._say_what_it_takes(steps_per_execution)
-                ending = int(self.replicas.gather(signals[0] if signals else self._time_is_up * TIME_IS_UP).max())
+                ending = self._common_ending(signals)
             if ending == TIME_IS_UP and not recorded:
-                self._record(bar, pictures=False, measured=True)  # of the unfinished epoch
+                self._record(bar, pictures=False, epoch_ends=True)  # no step of this epoch will follow
             elif not recorded:
                 self.recorder.save_state(self._finite_state())
-            self.recorder.finish(complete=ending in (0, TIME_IS_UP))
+            complete = ending in (GOES_ON, TIME_IS_UP)
+            self.recorder.finish(complete)
             self.replicas.gather(0)  # all wait here, since a worker that ends counts as lost
-        if ending not in (0, TIME_IS_UP):
+        if not complete:
             raise TrainingStopped(ending)
+
+    def _own_ending(self, signals: list[int]) -> int:
+        """Why this worker should end after the last step: the number of a signal, TIME_IS_UP, or GOES_ON."""
+        if signals:
+            return signals[0]
+        return TIME_IS_UP if self._time_is_up else GOES_ON
+
+    def _common_ending(self, signals: list[int]) -> int:
+        """The ending of all workers: the largest of their own, so that all stop after the same step.
+
+        If the time is up in one worker, a signal in another is ignored: the run is complete in any case.
+        """
+        return int(self.replicas.gather(self._own_ending(signals)).max())
 
     @property
     def _length(self) -> tuple[float, str, float]:
@@ -106,12 +133,17 @@ class Training:
         return self.total_steps * batch_size, "images", self.history.step * batch_size
 
     @property
-    def _is_recorded(self) -> bool:
+    def _line_is_due(self) -> bool:
         """Whether an epoch ends here that gets a line in metrics.jsonl."""
         epoch, steps = divmod(self.history.step, self.run.steps_per_epoch)
         config = self.run.config
-        measured = config.evaluate_every and epoch % config.evaluate_every == 0
-        return steps == 0 and (epoch % config.save_every == 0 or epoch == config.epochs or bool(measured))
+        has_line = epoch % config.save_every == 0 or epoch == config.epochs or self._is_measured(epoch)
+        return steps == 0 and has_line
+
+    def _is_measured(self, epoch: int) -> bool:
+        """Whether the distance to the real images is measured at the end of this epoch."""
+        every = self.run.config.evaluate_every
+        return every is not None and epoch % every == 0
 
     @property
     def _time_is_up(self) -> bool:
@@ -132,16 +164,17 @@ class Training:
     def _say_what_it_takes(self, steps_per_execution: int) -> None:
         """Prints once how long the rest will take and what it needs, estimated from steps after those that compiled
         graphs."""
-        history, count = self.history, max(2 * self.run.config.penalty_interval, steps_per_execution)
-        marks = self.marks
+        history, marks = self.history, self.marks
         if len(marks) == 2 or not self.replicas.is_chief:
             return
-        if history.step >= (marks[-1] if marks else (self.first_step, 0.0))[0] + count:
-            marks.append((history.step, history.seconds))
+        steps_between = max(2 * self.run.config.penalty_interval, steps_per_execution)
+        last_step = marks[-1].step if marks else self.first_step
+        if history.step >= last_step + steps_between:
+            marks.append(Mark(history.step, history.seconds))
         if len(marks) < 2:
             return
-        (before, start), (after, end) = marks
-        seconds = (end - start) / (after - before)
+        before, after = marks
+        seconds = (after.seconds - before.seconds) / (after.step - before.step)
         rest, picture = forecast(self.run.config, self.run.steps_per_epoch, history, seconds)
         print(
             f"{rest} at {self.run.config.batch_size / seconds:.3g} images/s, a picture in {picture}; {most_memory()}, "
@@ -174,15 +207,16 @@ class Training:
     def _take_steps(self, feed: Feed, count: int, bar: ProgressBar) -> None:
         start = time.perf_counter()
         batches = self._next_batches(feed, count)
-        if self.run.config.minutes:  # the schedule of a timed run follows the clock
-            self.train_step.share_done = self.history.seconds / (60 * self.run.config.minutes)
+        minutes = self.run.config.minutes
+        share_done = self.history.seconds / (60 * minutes) if minutes else None
         with self.replicas.watched():
-            steps = [_read(readings) for readings in self.train_step.execute(batches, self.history.step)]
+            several = self.train_step.execute(batches, self.history.step, share_done)
+            steps = [_read(readings) for readings in several]
         seconds = time.perf_counter() - start
         self.history.add_seconds(seconds)
-        done = seconds / count if self.run.config.minutes else self.run.config.batch_size
+        done = seconds / count if minutes else self.run.config.batch_size
         for losses, scores, logits in steps:
-            self._check_finite(losses)
+            self._check_losses(losses)
             self.history.add_step(losses, scores)
             shown = "losses G {:.2f} D {:.2f}".format(*losses)
             bar.advance(done, self._epoch_words, shown)
@@ -191,17 +225,17 @@ class Training:
     def _next_batches(self, feed: Feed, count: int) -> list:
         try:
             return [next(feed) for _ in range(count)]
-        except ValueError as error:  # a file changed or disappeared since it was checked
-            if not self._is_recorded:
+        except ImagesChanged as error:
+            if not self._line_is_due:
                 self.recorder.save_state(self._finite_state())
             way_out = words("the state is saved; repair the file and continue with {resume}")
             raise ImagesUnreadable(str(error), way_out) from error
 
-    def _record(self, bar: ProgressBar, pictures: bool, measured: bool) -> None:
-        config = self.run.config
-        record = self.history.next_record(self.run.steps_per_epoch, config.batch_size)
+    def _record(self, bar: ProgressBar, pictures: bool, epoch_ends: bool) -> None:
+        """Writes the line of the epoch and all that goes with it; the distance only where the epoch ends."""
+        record = self.history.next_record(self.run.steps_per_epoch, self.run.config.batch_size)
         state = self._finite_state()  # before all else, so that nothing good is replaced by something broken
-        measured = measured and config.evaluate_every is not None and record["epoch"] % config.evaluate_every == 0
+        measured = epoch_ends and self._is_measured(record["epoch"])
         if measured:
             bar.advance(0, self._epoch_words, "measuring the distance")
         self.recorder.save_epoch(record, state, pictures, measured)
@@ -218,7 +252,8 @@ class Training:
                 )
         return state | self.history.state()
 
-    def _check_finite(self, losses: tuple[float, float]) -> None:
+    def _check_losses(self, losses: tuple[float, float]) -> None:
+        """Raises TrainingDiverged for a loss that is too large or not finite."""
         if not all(abs(loss) < LARGEST_LOSS for loss in losses):  # False for NaN as well
             raise TrainingDiverged(
                 f"expected losses below {LARGEST_LOSS:g}, got generator {losses[0]} and discriminator {losses[1]} in "
@@ -235,8 +270,13 @@ class Training:
 def _read(readings: Readings) -> tuple[tuple[float, ...], tuple[float, ...], tuple[np.ndarray, np.ndarray]]:
     """A step's losses and scores for `History`, and the logits of real and generated images."""
     losses = float(readings["generator_loss"]), float(readings["discriminator_loss"])
-    logits = np.asarray(readings["real_logits"]), np.asarray(readings["generated_logits"])
-    return losses, tuple(float(of(part)) for part in logits for of in (np.mean, np.std)), logits
+    real, generated = np.asarray(readings["real_logits"]), np.asarray(readings["generated_logits"])
+    scores = *_mean_and_spread(real), *_mean_and_spread(generated)
+    return losses, scores, (real, generated)
+
+
+def _mean_and_spread(logits: np.ndarray) -> tuple[float, float]:
+    return float(np.mean(logits)), float(np.std(logits))
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ class TrainStep:
         value_span: width of the range of the scaled pixels, 2 for [-1, 1]; augmentation needs it.
 
     Attributes:
-        graph, execution: the compiled functions of one step and of many.
+        compiled_step, compiled_steps: one step and many, each as a graph of TensorFlow.
 
     Raises ValueError for the cosine schedule without total_steps.
     """
@@ -75,9 +75,6 @@ class TrainStep:
             raise ValueError("expected total_steps with the cosine schedule, got none; pass the steps of the whole run")
         self.networks, self.config, self.loss = networks, config, gan_loss(config.loss)
         self.total_steps, self.value_span, self.replicas = total_steps, value_span, networks.replicas
-        self.share_done: float | None = (
-            None  # set in a timed run, whose schedule follows the clock; None: it follows the steps
-        )
         self.class_count = networks.generator.input_shape[-1] - config.latent_dim
         self.dropout_states = [
             layer.seed_generator.state
@@ -86,36 +83,38 @@ class TrainStep:
             if getattr(layer, "seed_generator", None) is not None
         ]
         xla = config.xla == "on" and self.replicas.is_one_device
-        self.graph = tf.function(self._step, autograph=False, jit_compile=xla)
-        self.execution = tf.function(self._steps, autograph=False)
+        self.compiled_step = tf.function(self._step, autograph=False, jit_compile=xla)
+        self.compiled_steps = tf.function(self._steps, autograph=False)
 
-    def __call__(self, batch: Batch, step: int) -> Readings:
+    def __call__(self, batch: Batch, step: int, share_done: float | None = None) -> Readings:
         """Takes one step. Each of several workers passes its own share of the batch; steps count from 0.
+
+        share_done: the share of a timed run that is over, for the cosine schedule; None: it follows the steps.
 
         Returns the scalars generator_loss, discriminator_loss, real_score and generated_score (the means of the
         logits), and real_logits and generated_logits, (batch, 1), of the whole batch, from the discriminator as it was
         before its update.
         """
-        learning_rate, penalty_scale = self._pace(step)
+        learning_rate, penalty_scale = self._pace(step, share_done)
         self._set_learning_rate(learning_rate)
         numbers = tf.constant(step, tf.int32), tf.constant(penalty_scale, tf.float32)
-        return self.graph(self.replicas.spread(batch), *numbers, self._penalty_is_due(step))
+        return self.compiled_step(self.replicas.spread(batch), *numbers, self._penalty_is_due(step))
 
-    def execute(self, batches: list[Batch], first_step: int) -> list[Readings]:
+    def execute(self, batches: list[Batch], first_step: int, share_done: float | None = None) -> list[Readings]:
         """Takes one step for each batch, from first_step on, in one call; same bits as separate calls.
 
         Raises ValueError for several steps that do not start at a multiple of config.penalty_interval.
         """
         if len(batches) == 1:
-            return [self(batches[0], first_step)]
+            return [self(batches[0], first_step, share_done)]
         if self._has_penalty and first_step % self.config.penalty_interval:
             raise ValueError(
                 f"expected many steps to start at a multiple of {self.config.penalty_interval}, where penalties are "
                 f"due, got step {first_step}; take them one by one until then"
             )
-        paces = [self._pace(first_step + index) for index in range(len(batches))]
+        paces = [self._pace(first_step + index, share_done) for index in range(len(batches))]
         shares = tuple(map(self.replicas.spread, batches))
-        return self.execution(shares, tf.constant(first_step, tf.int32), tf.constant(paces, tf.float32))
+        return self.compiled_steps(shares, tf.constant(first_step, tf.int32), tf.constant(paces, tf.float32))
 
     # The game
 
@@ -123,11 +122,14 @@ class TrainStep:
         """One step on one device: the discriminator is updated, then the generator (Goodfellow et al. 2014, k = 1)."""
         generator = self.networks.generator
         seed = tf.stack([self.config.seed, step])
+        # `split` draws the seeds of the passes from `seed`, and so are the latents drawn: some share their random bits.
+        # That does no harm, since each seed is scrambled again where it is used, and runs need it to keep their bits.
         seeds = Seeds(*tf.unstack(tf.random.split(seed, len(Seeds._fields))))
         self._seed_dropout(step)
         # Both updates use the same generated images, which saves a pass. The tape watches only the generator's weights,
         # so it does not record the discriminator's update in between.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
+            # A tape watches TensorFlow's variables; `value` takes them out of those of Keras.
             tape.watch([variable.value for variable in generator.trainable_variables])
             generated_images = self._generate(batch, seed)
             # The discriminator's loss must not send gradients to the generator: the two have opposite aims.
@@ -217,10 +219,9 @@ class TrainStep:
         self, tape: tf.GradientTape, loss: tf.Tensor, network: keras.Sequential, optimizer: keras.optimizers.Optimizer
     ) -> None:
         """Moves the weights of this network alone against the gradient of its loss."""
-        part = tf.constant(
-            1.0 / self.replicas.count
-        )  # the share in a mean over the whole batch; optimizers sum the parts
-        optimizer.apply(tape.gradient(loss, network.trainable_variables, part), network.trainable_variables)
+        # Optimizers sum the gradients of all devices, so each device gives its share of the mean over the whole batch.
+        share = tf.constant(1.0 / self.replicas.count)
+        optimizer.apply(tape.gradient(loss, network.trainable_variables, share), network.trainable_variables)
 
     def _average_generator(self, step: tf.Tensor) -> None:
         """Moves the averaged generator toward the live one: an exponential moving average with ramp-up.
@@ -243,11 +244,14 @@ class TrainStep:
         return readings
 
     def _steps(self, batches: tuple[Batch, ...], first_step: tf.Tensor, paces: tf.Tensor) -> list[Readings]:
+        """Many steps on all devices; paces float32 (steps, 2): the learning rate and the factor of the penalties."""
         readings = []
         for index, batch in enumerate(batches):
             learning_rate, penalty_scale = tf.unstack(paces[index])
             self._set_learning_rate(learning_rate)
-            readings.append(self.graph(batch, first_step + index, penalty_scale, self._penalty_is_due(index)))
+            # The index serves as the step: `execute` refuses a first step at which no penalty is due.
+            penalize = self._penalty_is_due(index)
+            readings.append(self.compiled_step(batch, first_step + index, penalty_scale, penalize))
         return readings
 
     def _seed_dropout(self, step: tf.Tensor) -> None:
@@ -267,11 +271,11 @@ class TrainStep:
     def _penalty_is_due(self, step: int) -> bool:
         return self._has_penalty and step % self.config.penalty_interval == 0
 
-    def _pace(self, step: int) -> tuple[float, float]:
+    def _pace(self, step: int, share_done: float | None) -> tuple[float, float]:
         """The learning rate of a step, and the factor of its penalties."""
         if self.config.schedule == "constant":
             return self.config.learning_rate, 1.0
-        share = step / self.total_steps if self.share_done is None else self.share_done
+        share = step / self.total_steps if share_done is None else share_done
         return self.config.learning_rate * cosine(1.0, FINAL_RATE, share), cosine(1.0, FINAL_PENALTY, share)
 
     def _set_learning_rate(self, learning_rate: float | tf.Tensor) -> None:
