@@ -26,7 +26,12 @@ from options import (
 )
 from preprocessing import MODES
 
-LOSSES = ("non_saturating", "hinge", "wasserstein", "relativistic")
+LOSSES = (
+    "non_saturating",
+    "hinge",
+    "wasserstein",
+    "relativistic",
+)
 AUGMENTATIONS = ("color", "translation", "cutout", "mirror")
 CHANGED_BY_RESUMING = ("epochs", "minutes", "data", "evaluate_every")
 BOUNDED_SCALINGS = ("normalize", "tanh", "positive_standardize")

@@ -250,10 +250,8 @@ def train_and_report(training, tensorboard: bool, steps_per_execution: int) -> i
         with run.locked() if is_chief else contextlib.nullcontext():
             training.train(tensorboard, steps_per_execution)
     except TrainingStopped as stopped:
-        print(
-            f"{PROGRAM}: stopped, the state is saved; continue with: {PROGRAM} --run-dir {run.path} --resume",
-            file=sys.stderr,
-        )
+        again = f"python {PROGRAM} --run-dir {shlex.quote(str(run.path))} --resume"
+        print(f"{PROGRAM}: stopped, the state is saved; continue with: {again}", file=sys.stderr)
         return INTERRUPTED if stopped.signal_number == signal.SIGINT else 128 + stopped.signal_number
     except (TrainingDiverged, WorkerLost) as failure:
         print(build_parser().error_line(failure), file=sys.stderr)

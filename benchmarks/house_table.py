@@ -45,9 +45,7 @@ def main() -> None:
     print("\n| to add | files of the recipe | places | of them lists that would go stale |\n|---|---|---|---|")
     print(f"| an option | | {places_of_an_option(root):g} in the median | |")
     for title, new, variables in ADDITIONS:
-        recipe, stale = try_addition(root, title, new, variables)
-        files, hunks = (len(re.findall(mark, recipe, re.MULTILINE)) for mark in (r"^\+\+\+ ", r"^@@ "))
-        print(f"| {title.lower()} | {files} | {hunks + len(stale)} | {', '.join(stale) or 'none'} |")
+        print(row_of_addition(root, title, new, variables))
 
 
 def project_files(root: Path) -> list[Path]:
@@ -103,15 +101,21 @@ def places(text: str, pattern: str) -> int:
     return sum(1 for before, line in zip([-9, *lines], lines, strict=False) if line - before > 2)
 
 
-def try_addition(root: Path, title: str, new: str, variables: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The recipe, and the places of the lists that it leaves out of date."""
+def row_of_addition(root: Path, title: str, new: str, variables: tuple[str, ...]) -> str:
+    """The row of an addition; without numbers if the project has it already."""
+    names = names_in(root, variables)
+    if new in names:
+        return f"| {title.lower()} | | | {new} is there already |"
     recipe = recipe_of(root, title)
+    files, hunks = (len(re.findall(mark, recipe, re.MULTILINE)) for mark in (r"^\+\+\+ ", r"^@@ "))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
         copy_project(root, copy)
-        subprocess.run(["git", "apply"], cwd=copy, input=recipe, text=True, check=True)
-        stale = stale_lists(copy, names_in(root, variables), new)
-    return recipe, stale
+        applied = subprocess.run(["git", "apply"], cwd=copy, input=recipe, capture_output=True, text=True)
+        if applied.returncode:
+            raise SystemExit(f"expected the recipe {title!r} of CONTRIBUTING.md to apply, got {applied.stderr}")
+        stale = stale_lists(copy, names, new)
+    return f"| {title.lower()} | {files} | {hunks + len(stale)} | {', '.join(stale) or 'none'} |"
 
 
 def recipe_of(root: Path, title: str) -> str:

@@ -11,7 +11,8 @@ INTRODUCTION = """# Every option
 
 From the scripts themselves, by `python docs/option_tables.py`. The options of `train.py` up to `--xla`, those of the
 discriminator, and `--evaluate-every` are kept in the run's `config.json`; each is a field of `TrainingConfig` in
-`config.py`, where its default, its bounds and its help are written once.
+`config.py`, where its default, its bounds and its help are written once. `--help` leaves out the rare ones, which an
+error message names when they are needed; they are marked here.
 """
 
 
@@ -37,7 +38,8 @@ def row(action: argparse.Action) -> str:
     name = ", ".join(action.option_strings) or str(action.metavar)
     value = f" {action.metavar}" if action.option_strings and action.metavar else ""
     escaped = (name + value).replace("|", "\\|")
-    return f"| `{escaped}` | {(action.help or '').replace('|', chr(92) + '|')} |"
+    mark = "*rare:* " if getattr(action, "rare", False) else ""
+    return f"| `{escaped}` | {mark}{(action.help or '').replace('|', chr(92) + '|')} |"
 
 
 if __name__ == "__main__":

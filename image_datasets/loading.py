@@ -23,7 +23,9 @@ from image_datasets.pictures import CheckShape, Visit, load_pictures
 from imaging import fit_image, with_alpha, without_hidden_colors
 
 # Data sets drawn by this project: functions of the number of images and their size; None for their own default.
-DRAWN_DATASETS = {"glyphs": glyph_set}
+DRAWN_DATASETS = {
+    "glyphs": glyph_set,
+}
 DATASET_NAMES = (*DRAWN_DATASETS, *KERAS_DATASETS)
 
 

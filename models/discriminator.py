@@ -82,7 +82,7 @@ def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.
         network.add(
             layers.Conv2D(filters, KERNEL, strides=2, padding="same", kernel_initializer=weights(), dtype=dtype)
         )
-        network.add(layers.LeakyReLU(0.2, dtype=dtype))
+        network.add(layers.LeakyReLU(SLOPE, dtype=dtype))
         network.add(layers.Dropout(0.1, dtype=dtype))
     network.add(layers.Flatten(dtype=dtype))  # (batch, 8 · 8 · 128)
     network.add(layers.Dense(logits, kernel_initializer=weights(), dtype="float32", name="logits"))

@@ -10,7 +10,15 @@ from pixels.affine import Affine
 from pixels.checks import INTEGER_TYPES, checked_range
 from pixels.scaling_statistics import ScalingStatistics, checked_constants
 
-MODES = ("normalize", "tanh", "center", "standardize", "positive_standardize", "pca", "zca")
+MODES = (
+    "normalize",
+    "tanh",
+    "center",
+    "standardize",
+    "positive_standardize",
+    "pca",
+    "zca",
+)
 SCOPES = ("image", "batch", "dataset")
 CENTERINGS = ("after_normalize", "before_normalize", "pixels")
 WHITENING_MODES = ("pca", "zca")

@@ -31,6 +31,7 @@ FORMULAS = {
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_equals_its_formula(name):
+    assert name in FORMULAS, f"add the formula of {name} to FORMULAS"
     discriminator, generator = FORMULAS[name]
     loss = gan_loss(name)
     np.testing.assert_allclose(loss.discriminator(REAL, GENERATED), discriminator, rtol=1e-5)

@@ -1,6 +1,7 @@
 """An option is written once: what the parser takes, what the config takes and what the page says are one."""
 
 import argparse
+import ast
 import dataclasses
 import importlib
 import json
@@ -12,7 +13,9 @@ import pytest
 import evaluate
 import generate
 import train
+from benchmarks.house_table import house_files
 from config import LOSSES, PRESETS, TrainingConfig
+from image_datasets import ReadingOptions
 from options import Choice, Flag, Level, Names, Number, Range, Size, Whole, converter, options_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,6 +80,22 @@ def test_every_field_is_an_option_of_its_name():
         elif field.default not in (None, ()):
             given = train.explicit_choices(parse(f"--{field.name.replace('_', '-')}", str(choice)))
             assert given == {field.name: choice} and type(given[field.name]) is type(choice)
+
+
+def test_every_option_is_read():
+    """One that nothing reads would be kept in config.json, and change nothing."""
+    read = {field.name for field in dataclasses.fields(ReadingOptions)}  # which takes them by name
+    for path in house_files(ROOT):
+        if path.name != "config.py":
+            read |= settings_read_in(path)
+    assert not set(OPTIONS) - read, "declared in config.py, and read nowhere"
+
+
+def settings_read_in(path: Path) -> set[str]:
+    """`config.name`, `self.config.name` and so on."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    return {node.attr for node in attributes if ast.unparse(node.value).endswith("config")}
 
 
 def test_names_in_messages_and_help_come_from_the_tuples(capsys):

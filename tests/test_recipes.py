@@ -7,10 +7,13 @@ import pytest
 from conftest import QUICKEST
 
 import train
+from config import LOSSES, TrainingConfig
 from imaging import load_image
 from runs import RunFolder
 
 RECIPES = {
+    # Each loss as it comes, unless more is said below; that of the default is in "small" and "conditional".
+    **{name: (["--loss", name], {"loss": name}) for name in LOSSES if name != TrainingConfig.loss},
     "wasserstein": (["--loss", "wasserstein"], {"gradient_penalty": 10.0, "beta_1": 0.0}),
     "relativistic": (["--loss", "relativistic", "--r2", "0.1"], {"r1": 0.5, "r2": 0.1}),
     "hinge": (["--loss", "hinge", "--spectral-normalization"], {"spectral_normalization": True}),

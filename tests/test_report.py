@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from config import RECIPE, REGULARIZERS, TrainingConfig
 from image_datasets import ImageSet
+from options import options_of
 from preprocessing import PixelScaler
 from runs import RunFolder
 from training import report
@@ -88,6 +90,9 @@ def test_the_card_has_front_matter_and_shows_no_path_and_no_training_image(run):
     card = (run.path / "README.md").read_text(encoding="utf-8")
     front = card.split("---\n")[1]
     assert "library_name: keras\n" in front and re.search(r"^license: ", front, re.MULTILINE)
+    for name, one in options_of(TrainingConfig).items():
+        if one.group in (RECIPE, REGULARIZERS):
+            assert f"| {name} |" in card.replace("\\", ""), "a reader cannot train the same without it"
     assert str(run.path.parent) not in card and run.config.data not in card
     pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", card)
     assert pictures == ["samples/epoch_0002.png"] and (run.path / pictures[0]).exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import TrainingConfig
+from config import LOSSES, TrainingConfig
 from training.losses import GanLoss, gan_loss
 from training.networks import Networks, build_networks
 from training.step import Batch, TrainStep
@@ -25,6 +25,8 @@ RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
     "spectral, augmented": {"loss": "hinge", "spectral_normalization": True, "augmentation": AUGMENTED},
     "lazy, r2": {"r1": 1.0, "r2": 1.0, "penalty_interval": 3},
 }
+TRIED = {TrainingConfig.loss, *(recipe.get("loss") for recipe in RECIPES.values())}
+RECIPES |= {name: {"loss": name} for name in LOSSES if name not in TRIED}
 
 
 def config_of(preset: str = "dcgan", **choices) -> TrainingConfig:

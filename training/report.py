@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from config import TrainingConfig
+from config import RECIPE, REGULARIZERS, TrainingConfig
 from errors import counted, option_text
 from files import write_text
 from image_datasets import ImageSet
+from options import options_of
 from progress import time_in_words
 from runs import RunFolder
 
@@ -215,7 +216,7 @@ def _image_facts(run: RunFolder, images: ImageSet) -> dict[str, str]:
         "size": f"{height}×{width} pixels, {KINDS[channels]}",
         "type": run.image_dtype,
         "classes": _classes(images),
-        "conditional": "yes: generate.py --class" if run.class_count else "no",
+        "conditional": "yes: python generate.py RUN --class NAME" if run.class_count else "no",
         "scaling": f"{run.config.scaling}, to {_bound(low)} … {_bound(high)}",
         "SHA-256 of the pixels": run.fingerprint,
     }
@@ -271,7 +272,8 @@ def _table(facts: dict[str, str]) -> str:
 LIMITS = """## Limits
 
 *Fill in what the images must not be used for.* A GAN reproduces what its data shows, including gaps and biases, and may
-reproduce single training images: `generate.py --nearest 5` puts generated images beside the nearest training images.
+reproduce single training images: `python generate.py RUN --nearest 5` puts generated images beside the nearest
+training images.
 """
 
 
@@ -358,8 +360,8 @@ def _sampling_code(run: RunFolder) -> str:
 
 
 def _training_lines(config: TrainingConfig) -> str:
-    names = ("preset", "loss", "epochs", "batch_size", "learning_rate", "beta_1", "schedule", "r1", "r2", "averaging",
-             "augmentation", "precision", "seed")  # fmt: skip
+    """A table of every setting that decides what the networks learn: a reader need not know the defaults."""
+    names = [name for name, one in options_of(TrainingConfig).items() if one.group in (RECIPE, REGULARIZERS)]
     rows = [f"| {name} | {_plain(_shown(getattr(config, name)))} |" for name in names]
     return "\n".join(["| setting | value |", "| --- | --- |", *rows])
 
