@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,27 @@ QUICKEST = ("--preset", "tutorial", *NARROW)  # fewer still, where the law is no
 # pictures amid a run, of which test_length.py has it.
 STATISTICS = ("training.networks.STATISTICS_BATCHES", 1)
 NO_PICTURES_AMID = ("training.recorder.SECONDS_BETWEEN_PICTURES", math.inf)
+# The files whose slow tests take longest together, longest first.
+LONG = (
+    *("notebooks", "documentation", "distribution", "recipe_starts", "soak", "resume", "projection", "step"),
+    *("benchmarks", "exported_page", "sharing", "transparency", "models"),
+)
+
+
+@pytest.hookimpl(trylast=True)  # when tests are chosen
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first, so that no core waits at the end for a file that another has just begun.
+
+    Of the quick tests those files are long that have many.
+    """
+    counts = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    ranks = {f"test_{name}.py": rank for rank, name in enumerate(LONG)}
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        return ranks.get(item.path.name, len(LONG)) if item.path in slow else len(LONG), -counts[item.path]
+
+    items.sort(key=place)
 
 
 @dataclass(frozen=True)
