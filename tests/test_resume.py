@@ -7,8 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -18,11 +16,11 @@ import h5py
 import numpy as np
 import pytest
 from conftest import NARROW, QUICK, QUICKEST, STATISTICS, train_here
+from processes import Process
 
 import train
 from progress import ProgressLines
 
-ROOT = Path(__file__).resolve().parent.parent
 EPOCHS = 4
 
 
@@ -32,21 +30,19 @@ def command(image_file: Path, run: Path, precision: str) -> list[str]:
     return [*map(str, arguments), *how]
 
 
-def start(arguments: list[str], sabotage: str = "") -> subprocess.Popen:
+def start(arguments: list[str], sabotage: str = "") -> Process:
     """train.py in a process of its own; `sabotage` is Python that runs before it."""
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'train.py'\n"
+    program = "import sys; sys.argv[0] = 'train.py'\n"
     program += "import train, command_line; command_line.import_tensorflow()\n"
     program += f"import {STATISTICS[0].rpartition('.')[0]}; {STATISTICS[0]} = {STATISTICS[1]}\n{sabotage}\n"
     program += "command_line.run_command(train.main)"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return Process(program, *arguments)
 
 
-def finish(process: subprocess.Popen) -> int:
-    _, errors = process.communicate(timeout=300)
-    assert "Traceback" not in errors, errors
-    return process.returncode
+def finish(process: Process) -> int:
+    ended = process.end()
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended.status
 
 
 def final_state(run: Path) -> dict[str, np.ndarray]:
@@ -174,16 +170,15 @@ def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
     killed_in_training = 0
     for _ in range(4):
         process = start([*arguments, *(["--resume"] if (run / "config.json").exists() else [])])
-        first_line = process.stdout.readline().strip()
+        first_line = process.first_line()
         if "is finished" in first_line:
-            process.communicate()
             break
         assert first_line == str(run)  # training begins now
         time.sleep(chance.uniform(0.0, 1.5))
         process.kill()
-        process.communicate()
-        killed_in_training += process.returncode == -signal.SIGKILL
-        print(f"stopped with {process.returncode} after {len(list((run / 'samples').iterdir()))} epochs")
+        status = process.end().status
+        killed_in_training += status == -signal.SIGKILL
+        print(f"stopped with {status} after {len(list((run / 'samples').iterdir()))} epochs")
     assert killed_in_training
     assert finish(start([*arguments, "--resume"])) == 0
     assert_same_bits(whole, run)
