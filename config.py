@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from errors import InputError, Parameter, option_text, words
 from image_datasets import DATASET_NAMES
 from imaging import FITS
+from models.layout import DCGAN_PRESETS
 from options import (
     Choice,
     Flag,
@@ -49,8 +50,6 @@ PRESETS: dict[str, dict] = {
 
 IMAGES_SHOWN, IMAGES_A_LINE = 100_000, 5_000  # in a run without --epochs, and from one line of it to the next
 MOST_EPOCHS = 1_000_000  # of a run that its minutes end
-
-DCGAN_PRESETS = ("dcgan", "tutorial")
 
 # Settings that come with a loss, unless they are chosen explicitly.
 LOSS_NEEDS: dict[str, dict] = {

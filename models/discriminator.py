@@ -43,7 +43,7 @@ def build_discriminator(
             network = _dcgan_discriminator(layout, dtype, logits)
         case "r1gan":
             network = _r1gan_discriminator(layout, dtype, logits)
-        case _:
+        case _:  # the names are in config.PRESETS, a floor above this one
             raise InputError(
                 words("expected a {preset} with a discriminator, got {!r}", preset), "choose one of config.PRESETS"
             )

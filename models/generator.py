@@ -46,6 +46,7 @@ def build_generator(
             return _dcgan_generator(layout, input_length, output_activation, dtype)
         case "r1gan":
             return _r1gan_generator(layout, input_length, output_activation, dtype)
+    # The names are in config.PRESETS, a floor above this one.
     raise InputError(words("expected a {preset} with a generator, got {!r}", preset), "choose one of config.PRESETS")
 
 
@@ -58,13 +59,21 @@ def _tutorial_generator(layout: ImageLayout, input_length: int, output_activatio
     network.add(layers.Dense(height * width * layout.base_filters, dtype=dtype))
     network.add(layers.Reshape((height, width, layout.base_filters), dtype=dtype))  # (batch, 8, 8, 256)
     network.add(layers.Conv2DTranspose(first, KERNEL, padding="same", dtype=dtype))  # (batch, 8, 8, 128)
-    for filters in rest:
-        network.add(
-            layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype)
-        )  # (batch, 16, 16, 64)
+    for filters in rest:  # (batch, 16, 16, 64)
+        network.add(layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype))
     network.add(layers.Conv2DTranspose(layout.channels, KERNEL, strides=2, padding="same", dtype=dtype))
     network.add(layers.Activation(output_activation, dtype="float32", name="images"))  # (batch, 32, 32, 3)
     return network
+
+
+def _weights() -> keras.initializers.Initializer:
+    """N(0, 0.02), as in Radford, Metz, Chintala 2015; each layer draws its own."""
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _normalize_and_activate(dtype: str) -> list[layers.Layer]:
+    """Batch normalization would subtract a bias again, so the layers before it have none."""
+    return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
 
 
 def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
@@ -72,56 +81,36 @@ def _dcgan_generator(layout: ImageLayout, input_length: int, output_activation: 
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
 
-    def weights() -> keras.initializers.Initializer:
-        return keras.initializers.RandomNormal(stddev=0.02)
-
-    def normalize_and_activate() -> list[layers.Layer]:
-        # A bias before batch normalization would be subtracted again, so the layers before it have none.
-        return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
+    def connected(units: int) -> layers.Layer:
+        return layers.Dense(units, use_bias=False, kernel_initializer=_weights(), dtype=dtype)
 
     def transposed(filters: int, strides: int, use_bias: bool = False) -> layers.Layer:
         return layers.Conv2DTranspose(
-            filters, KERNEL, strides, "same", use_bias=use_bias, kernel_initializer=weights(), dtype=dtype
+            filters, KERNEL, strides, "same", use_bias=use_bias, kernel_initializer=_weights(), dtype=dtype
         )
 
-    return keras.Sequential(
-        [
-            keras.Input((input_length,), name="latents"),
-            layers.Dense(
-                height * width * layout.base_filters, use_bias=False, kernel_initializer=weights(), dtype=dtype
-            ),
-            *normalize_and_activate(),
-            layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 8, 8, 256)
-            transposed(first, strides=1),  # (batch, 8, 8, 128)
-            *normalize_and_activate(),
-            *(
-                layer
-                for filters in rest
-                for layer in (transposed(filters, strides=2), *normalize_and_activate())  # (batch, 16, 16, 64)
-            ),
-            transposed(layout.channels, strides=2, use_bias=True),  # (batch, 32, 32, 3)
-            layers.Activation(output_activation, dtype="float32", name="images"),
-        ],
-        name="generator",
-    )
+    stack = [keras.Input((input_length,), name="latents")]
+    stack += [connected(height * width * layout.base_filters), *_normalize_and_activate(dtype)]
+    stack += [layers.Reshape((height, width, layout.base_filters), dtype=dtype)]  # (batch, 8, 8, 256)
+    stack += [transposed(first, strides=1), *_normalize_and_activate(dtype)]  # (batch, 8, 8, 128)
+    for filters in rest:  # (batch, 16, 16, 64)
+        stack += [transposed(filters, strides=2), *_normalize_and_activate(dtype)]
+    stack += [transposed(layout.channels, strides=2, use_bias=True)]  # (batch, 32, 32, 3)
+    stack += [layers.Activation(output_activation, dtype="float32", name="images")]
+    return keras.Sequential(stack, name="generator")
 
 
 def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
     """The convolutional network of Miyato et al. 2018 at half its width, from a 4×4 grid with 4×4 kernels.
 
-    Its first layer is like those of Karras et al. 2019: it can decide what to draw before where.
+    Its first layer is like a layer of the mapping network of Karras et al. 2019: it can decide what kind of image to
+    generate before anything has a position.
     """
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
 
-    def weights() -> keras.initializers.Initializer:
-        return keras.initializers.RandomNormal(stddev=0.02)
-
-    def normalize_and_activate() -> list[layers.Layer]:
-        return [layers.BatchNormalization(momentum=0.9, dtype=dtype), layers.ReLU(dtype=dtype)]
-
     def connected(units: int) -> list[layers.Layer]:
-        dense = layers.Dense(units, use_bias=False, kernel_initializer=weights(), dtype=dtype)
-        return [dense, *normalize_and_activate()]
+        dense = layers.Dense(units, use_bias=False, kernel_initializer=_weights(), dtype=dtype)
+        return [dense, *_normalize_and_activate(dtype)]
 
     def doubled(level: int) -> list[layers.Layer]:
         # 4×4 with a stride of 2: every pixel is reached by equally many weights (Odena et al. 2016).
@@ -132,23 +121,17 @@ def _r1gan_generator(layout: ImageLayout, input_length: int, output_activation: 
             # al. 2020 filter after the doubling, too.
             size, padding, mean = 3, "valid", [layers.AveragePooling2D(2, 1, dtype=dtype)]  # (batch, 16, 16, 64), …
         doubling = layers.Conv2DTranspose(
-            layout.filters[level], size, 2, padding, use_bias=False, kernel_initializer=weights(), dtype=dtype
+            layout.filters[level], size, 2, padding, use_bias=False, kernel_initializer=_weights(), dtype=dtype
         )
-        return [doubling, *mean, *normalize_and_activate()]
+        return [doubling, *mean, *_normalize_and_activate(dtype)]
 
-    return keras.Sequential(
-        [
-            keras.Input((input_length,), name="latents"),
-            *connected(layout.base_filters),  # (batch, 256)
-            *connected(height * width * layout.base_filters),
-            layers.Reshape((height, width, layout.base_filters), dtype=dtype),  # (batch, 4, 4, 256)
-            *(
-                layer
-                for level in reversed(range(layout.doublings))
-                for layer in doubled(level)  # (batch, 8, 8, 128), (batch, 16, 16, 64), (batch, 32, 32, 32)
-            ),
-            layers.Conv2DTranspose(layout.channels, 3, padding="same", kernel_initializer=weights(), dtype=dtype),
-            layers.Activation(output_activation, dtype="float32", name="images"),  # (batch, 32, 32, 3)
-        ],
-        name="generator",
-    )
+    stack = [keras.Input((input_length,), name="latents")]
+    stack += connected(layout.base_filters)  # (batch, 256)
+    stack += connected(height * width * layout.base_filters)
+    stack += [layers.Reshape((height, width, layout.base_filters), dtype=dtype)]  # (batch, 4, 4, 256)
+    for level in reversed(range(layout.doublings)):  # (batch, 8, 8, 128), (batch, 16, 16, 64), (batch, 32, 32, 32)
+        stack += doubled(level)
+    # Without a stride it is a convolution by a kernel that is turned around. Runs have its weights in this form.
+    stack += [layers.Conv2DTranspose(layout.channels, 3, padding="same", kernel_initializer=_weights(), dtype=dtype)]
+    stack += [layers.Activation(output_activation, dtype="float32", name="images")]  # (batch, 32, 32, 3)
+    return keras.Sequential(stack, name="generator")

@@ -9,6 +9,7 @@ SMALLEST_SIDE, LARGEST_SIDE, SIDE_STEP = 16, 256, 4
 FEWEST_DOUBLINGS = 2
 WIDEST = 512  # the most filters
 R1GAN_FILTERS, FEWEST_R1GAN_FILTERS = 32, 8  # next to images of up to three doublings, and next to the largest
+DCGAN_PRESETS = ("dcgan", "tutorial")  # those that start from a grid of 8×8, and are as wide at every size
 DCGAN_FILTERS = 64
 SMOOTH_ABOVE = 8  # pixels
 
@@ -62,7 +63,7 @@ class ImageLayout:
         if len(image_shape) != 3:
             raise ValueError(f"expected an image shape (height, width, channels), got {tuple(image_shape)}")
         shape = tuple(int(length) for length in image_shape)
-        if preset in ("dcgan", "tutorial"):
+        if preset in DCGAN_PRESETS:
             return cls(*shape, 8, filters or DCGAN_FILTERS)
         doublings = cls(*shape).doublings
         return cls(*shape, 4, filters or max(FEWEST_R1GAN_FILTERS, R1GAN_FILTERS >> max(0, doublings - 3)), smooth)
