@@ -48,7 +48,7 @@ def main() -> None:
     builders = {
         OURS: lambda: our_step(shape, precision="bfloat16"),
         "ours, float32": lambda: our_step(shape, precision="float32"),
-        "earlier": lambda: our_step(shape, precision="bfloat16", filters=32),
+        "earlier": lambda: our_step(shape, precision="bfloat16", filters=32, smooth=False),
         "PyTorch's example, in Keras": lambda: peer_step(shape),
         IN_PYTORCH: lambda: pytorch_step(shape),
     }
@@ -87,12 +87,14 @@ def pixels(batch_size: int, shape: tuple[int, int, int]) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (batch_size, *shape)).astype(np.float32)
 
 
-def our_step(shape: tuple[int, int, int], precision: str, filters: int | None = None) -> tuple[int, Step]:
+def our_step(
+    shape: tuple[int, int, int], precision: str, filters: int | None = None, smooth: bool = True
+) -> tuple[int, Step]:
     """The batch size and the step of the default recipe."""
     from training.networks import build_networks
     from training.step import Batch, TrainStep
 
-    config = TrainingConfig(precision=precision, filters=filters)
+    config = TrainingConfig(precision=precision, filters=filters, smooth=smooth)
     train_step = TrainStep(build_networks(config, shape, "tanh"), config)
     batch = Batch(pixels(config.batch_size, shape))
     return config.batch_size, lambda number: float(train_step(batch, number)["generator_loss"])

@@ -7,10 +7,11 @@ python benchmarks/recipes.py --data noto-emoji-64.zip --alpha white --channels 3
     --marks doubling --clock cpu --recipes default pytorch-example earlier
 
 A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), "earlier", or a preset
-with options: dcgan+loss=hinge+spectral_normalization=true. "earlier" has the networks of the default up to version
-db04404, equally wide at every size, with a discriminator from N(0, 0.02); its step is today's, which generates once for
-both networks. Every recipe and seed trains in its own process, and only training counts as time: wall-clock time, or
-with --clock cpu the processor time of the process divided by the number of cores, which does not depend on other work
+with options: dcgan+loss=hinge+spectral_normalization=true, or default+start_from=RUN with a run in the current folder.
+"earlier" has the networks of the default up to version db04404, equally wide at every size, with plain doublings and a
+discriminator from N(0, 0.02); its step is today's, which generates once for both networks. Every recipe and seed trains
+in its own process, and only training counts as time: wall-clock time, or with --clock cpu the processor time of the
+process divided by the number of cores, which does not depend on other work
 on the machine. Readings are appended to OUTPUT/readings.jsonl as they are taken. Finished ones are not repeated, so an
 interrupted command can be run again to continue. It ends with OUTPUT/distance.png, over minutes,
 OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, each recipe's last images with its first seed, and
@@ -245,9 +246,12 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, co
 
     from training.networks import build_networks
     from training.precision import faster_precision
+    from training.start import begin
     from training.step import Batch, TrainStep
 
-    config = dataclasses.replace(parse_recipe("default+filters=32" if recipe == EARLIER else recipe), seed=seed)
+    config = dataclasses.replace(
+        parse_recipe("default+filters=32+smooth=false" if recipe == EARLIER else recipe), seed=seed
+    )
     if config.schedule != "constant":
         raise SystemExit("expected a recipe with a constant schedule, got cosine, which must know its last step")
     if config.precision == "auto":
@@ -255,6 +259,7 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, co
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
     if recipe == EARLIER:
         make_faint(networks.discriminator, seed)
+    begin(config, None, networks)
     train_step = TrainStep(networks, config)
     classes = len(images.class_names) if config.conditional else 0
     inputs = with_classes(
