@@ -40,7 +40,7 @@ class Process:
         self._stdout, self._stderr = (Path(self._folder.name, name) for name in ("stdout", "stderr"))
         everything = {**os.environ, **(environment or {})}
         words = (program, arguments, everything, self._stdout, self._stderr)
-        self._process = _context().Process(target=_run, args=words)
+        self._process = _context().Process(target=_run, args=words, daemon=True)
         self._process.start()
 
     def first_line(self) -> str:
