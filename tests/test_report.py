@@ -66,6 +66,15 @@ def test_a_finished_run_has_a_page_that_needs_nothing_else(run):
     assert all(attributes.get("alt") for tag, attributes in elements.found if tag == "img")
 
 
+def test_a_run_that_its_minutes_end_goes_on_with_more_of_them(run):
+    """It has a million epochs to go, of which nobody wants to read."""
+    timed = dataclasses.replace(run, config=dataclasses.replace(run.config, minutes=6.0, epochs=1_000_000))
+    text = Elements(report.report_page(timed, images_of(run))).text
+    assert "--resume --minutes 12" in text and "epochs: 2 in" in text
+    page = text.split("Settings")[0]
+    assert "1000000" not in page and "2000000" not in page and "--epochs" not in page
+
+
 def test_names_from_files_are_words_and_no_markup(run):
     bad = ("<script>alert(1)</script>", "a & b", '"><img src=x>')
     images = images_of(run, class_names=bad)

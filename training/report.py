@@ -128,17 +128,23 @@ def _lead(run: RunFolder, records: list[dict]) -> str:
     kind = KINDS[channels]
     time = f" in {time_in_words(records[-1]['seconds'])}" if records else ""
     return (
-        f"A GAN trained on {run.image_total:,} {kind} images of {height}×{width} pixels: {len(records)} of "
-        f"{counted(run.config.epochs, 'epoch')}{time}."
+        f"A GAN trained on {run.image_total:,} {kind} images of {height}×{width} pixels; "
+        f"epochs: {_epochs_done(run.config, records)}{time}."
     )
+
+
+def _epochs_done(config: TrainingConfig, records: list[dict]) -> str:
+    """Such as "3 of 5"; a run that its minutes end has no number of epochs to reach."""
+    epoch = records[-1]["epoch"] if records else 0
+    return f"{epoch}" if config.minutes else f"{epoch} of {config.epochs}"
 
 
 def _key_numbers(run: RunFolder, records: list[dict]) -> dict[str, str]:
     if not records:
-        return {"epochs": f"0 of {run.config.epochs}"}
+        return {"epochs": _epochs_done(run.config, records)}
     last = records[-1]
     numbers = {
-        "epochs": f"{last['epoch']} of {run.config.epochs}",
+        "epochs": _epochs_done(run.config, records),
         "steps": f"{last['step']:,}",
         "images seen": f"{last['images_seen']:,}",
         "training time": time_in_words(last["seconds"]),
@@ -190,14 +196,16 @@ def _data_address(path: Path) -> str:
 
 def _commands(run: RunFolder) -> str:
     folder = shlex.quote(str(run.path))
+    config = run.config
+    longer = f"--minutes {2 * config.minutes:g}" if config.minutes else f"--epochs {2 * config.epochs}"
     commands = {
         "More images": f"python generate.py {folder} --rows 8 --columns 8 --seed 64",
         "One exact PNG per seed": f"python generate.py {folder} --seeds 0-99 --output images/",
         "Does it copy? Its images beside the nearest training images": f"python generate.py {folder} --nearest 5",
-        "Continue training": f"python train.py --run-dir {folder} --resume --epochs {2 * run.config.epochs}",
+        "Continue training": f"python train.py --run-dir {folder} --resume {longer}",
         "Measure how close it is to the real images": f"python evaluate.py {folder}",
     }
-    if run.config.schedule == "cosine":  # a schedule made for this number of epochs
+    if config.schedule == "cosine":  # a schedule made for this number of epochs
         del commands["Continue training"]
     return "".join(f"<p>{html.escape(words)}:</p><pre>{_unbroken(line)}</pre>" for words, line in commands.items())
 
@@ -294,7 +302,7 @@ def model_card(run: RunFolder, images: ImageSet) -> str:
 # {title}
 
 A generator of {height}×{width} {kind} images: a GAN, trained with Pixelwright on {run.image_total:,} images
-({counted(len(records), "epoch")}{time}).
+({counted(records[-1]["epoch"] if records else 0, "epoch")}{time}).
 
 {picture}{_how_to_use(run)}
 ## Training data
