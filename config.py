@@ -309,8 +309,8 @@ class TrainingConfig:
         None,
         RUN,
         "every EPOCHS epochs, measure the distance between up to 5,000 samples and real images, and keep the best "
-        "weights in generator_best.keras; with a classifier trained once on labeled images, or InceptionV3 "
-        "(default: never)",
+        "weights in generator_best.keras; with a classifier trained once on labeled images, else EfficientNet-Lite0 "
+        "if it is installed, or InceptionV3 (default: never)",
         Whole("EPOCHS", 1),
     )
 

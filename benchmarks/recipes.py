@@ -421,7 +421,7 @@ def draw_curves(entries: list[dict], recipes: list[str], against: str, words: st
     from matplotlib.figure import Figure
 
     judges = judges_of(entries)
-    figure = Figure(figsize=(5.5 * len(judges), 4.2), dpi=120, layout="constrained")
+    figure = Figure(figsize=(5.5 * len(judges), 4.8), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(judges), squeeze=False)[0]
     for axes, (field, title) in zip(panels, judges.items(), strict=True):
         for recipe, (color, style) in zip(recipes, styles(), strict=False):
@@ -435,7 +435,8 @@ def draw_curves(entries: list[dict], recipes: list[str], against: str, words: st
         distance_axis(axes)
         axes.locator_params(axis="x", nbins=6)
     panels[-1].set_ylabel(panels[0].get_ylabel() if len(panels) == 1 else "")
-    panels[0].legend(fontsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if len(panels) > 1 else 1, fontsize=8)
     figure.savefig(path)
 
 
