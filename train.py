@@ -37,7 +37,7 @@ from training.workers import find_workers
 PROGRAM = "train.py"
 DISTRIBUTE = Choice(("mirrored", "multi-worker"))
 EXAMPLES = """examples:
-  python train.py                                       built-in digits, five minutes on two CPU cores
+  python train.py                                       built-in digits, five to seven minutes on two cores
   python train.py --data cifar10 --epochs 30            downloaded once by Keras
   python train.py --data photos/ --image-size 64        your own images, cropped and resized
   python train.py --data photos/ --image-size 48x80     height x width
