@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import STATISTICS, small_images
 
+from imaging import image_grid
+
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ("default", "default+loss=relativistic+conditional=true", "tensorflow-tutorial", "pytorch-example")
 
@@ -83,3 +85,17 @@ def test_only_a_recipe_far_behind_at_a_quarter_of_its_time_is_dropped(recipes, t
     (tmp_path / "readings.jsonl").write_text(json.dumps(dropped) + "\n")
     assert recipes.finished(tmp_path / "readings.jsonl", "new", 0, 8)
     assert not recipes.finished(tmp_path / "readings.jsonl", "new", 1, 8)
+
+
+def test_a_checkerboard_is_measured_where_it_is(monkeypatch):
+    """A grid is taken apart again, and the pattern raises the power of its own place by far the most."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import checkerboard
+
+    smooth = small_images(16) // 2
+    rows, columns = np.indices((16, 16))
+    patterned = smooth + (8 * ((rows + columns) % 2))[np.newaxis, :, :, np.newaxis].astype(np.uint8)
+    grid = image_grid(patterned, 4, 4)
+    assert np.array_equal(checkerboard.from_grid(grid, 16, 16), patterned)
+    one_pixel, stripes, _ = checkerboard.powers(patterned) / checkerboard.powers(smooth)
+    assert one_pixel > 1.5 and one_pixel > 5 * abs(stripes - 1)

@@ -69,6 +69,7 @@ NOT_RUN = (
     ("benchmarks/scaling.py", "measures for minutes, with other libraries"),
     ("benchmarks/recipes.py", "many trainings, hours"),
     ("benchmarks/hour.py", "draws hours of training"),
+    ("benchmarks/checkerboard.py", "reads images that are not in the repository; test_benchmarks.py calls it"),
     ("benchmarks/streaming.py", "writes two million files, minutes"),
     ("benchmarks/feed.py", "measures for minutes"),
     ("benchmarks/steps.py", "measures for minutes, with PyTorch"),
