@@ -191,7 +191,7 @@ class TrainingConfig:
         Whole("N", 1),
         rare=True,
     )
-    smooth: bool = True  # whether r1gan's generator averages neighbors; no option, for older runs alone are without
+    smooth: bool = True  # whether r1gan's generator averages neighbors; not an option: only older runs go without
     loss: str = option(
         "non_saturating", RECIPE, "the loss both networks are trained with (default {default})", Choice(LOSSES)
     )

@@ -144,8 +144,11 @@ def find_run(arguments: argparse.Namespace, choices: dict, is_chief: bool) -> tu
 
 def inherited(choices: dict) -> dict:
     """What a run that starts from another has from its config: the kind of layers, so that their weights fit."""
-    source, preset = choices.get("start_from"), choices.get("preset", TrainingConfig.preset)
-    return {"smooth": RunFolder.open(source).config.smooth} if source and preset == TrainingConfig.preset else {}
+    if "start_from" not in choices:
+        return {}
+    source = RunFolder.open(choices["start_from"]).config
+    same = source.preset == choices.get("preset", TrainingConfig.preset)
+    return {"smooth": source.smooth} if same else {}
 
 
 def check_start(arguments: argparse.Namespace, config: TrainingConfig) -> None:

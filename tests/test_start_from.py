@@ -78,11 +78,13 @@ def test_networks_of_another_width_stay_as_they_were_built():
     assert all(map(equal, weights(new.generator), fresh))
 
 
-def test_a_run_from_before_doublings_were_smooth_keeps_its_layers():
+def test_a_run_from_before_doublings_were_smooth_keeps_its_layers(trained_run):
     """Their kernels are 4×4, and fit no others."""
     choices = train.explicit_choices(train.build_parser().parse_args(["--start-from", str(OLD_RUN)]))
     assert not TrainingConfig.of(**choices, **train.inherited(choices)).smooth
     assert TrainingConfig.of().smooth and not TrainingConfig.of(preset="dcgan").smooth
+    other = RunFolder.open(trained_run).config
+    assert other.preset == "dcgan" and train.inherited({"start_from": trained_run}) == {}, "its weights do not fit"
 
 
 def test_weights_other_than_those_it_began_from_are_refused(trained_run):
