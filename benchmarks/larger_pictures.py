@@ -113,22 +113,23 @@ def has_pytorch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def pytorch_step(shape: tuple[int, int, int]) -> tuple[int, Step]:
+def pytorch_step(shape: tuple[int, int, int], device: str = "cpu") -> tuple[int, Step]:
     """The example in its own framework, on one thread: several threads spin while they wait for each other, which would
     count as work."""
     import torch
 
     torch.set_num_threads(1)
     batch_size = peers.PEERS["pytorch-example"][1]
-    generator, discriminator = pytorch_networks(shape)
+    generator, discriminator = (network.to(device) for network in pytorch_networks(shape))
     optimizers = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (generator, discriminator)]
     real = torch.tensor(pixels(batch_size, shape).transpose(0, 3, 1, 2).copy())
-    cross_entropy, ones, zeros = torch.nn.BCEWithLogitsLoss(), torch.ones(batch_size), torch.zeros(batch_size)
+    ones, zeros = torch.ones(batch_size, device=device), torch.zeros(batch_size, device=device)
+    cross_entropy = torch.nn.BCEWithLogitsLoss()
 
     def step(number: int) -> None:
         optimizers[1].zero_grad()
-        cross_entropy(discriminator(real), ones).backward()
-        generated = generator(torch.randn(batch_size, peers.LATENT_DIM, 1, 1))
+        cross_entropy(discriminator(real.to(device)), ones).backward()
+        generated = generator(torch.randn(batch_size, peers.LATENT_DIM, 1, 1, device=device))
         cross_entropy(discriminator(generated.detach()), zeros).backward()
         optimizers[1].step()
         optimizers[0].zero_grad()

@@ -19,6 +19,7 @@ OUTPUT/table.md.
 
 Distances are Fréchet distances of --count images on the features of the project's classifier, and on those of a second
 network that was never used to choose anything: a classifier with other filters and another seed, or EfficientNet-Lite0.
+Images without classes have EfficientNet-Lite0 alone: --first efficientnet --second none.
 """
 
 import argparse
@@ -48,7 +49,7 @@ from preprocessing import PixelScaler  # noqa: E402
 
 COUNT = 10_000
 # What readings were made with before these could be chosen.
-BEFORE_IT_COULD_BE_CHOSEN = {"count": COUNT, "second": "classifier"}
+BEFORE_IT_COULD_BE_CHOSEN = {"count": COUNT, "first": "classifier", "second": "classifier"}
 RECALL_COUNT = 3_000
 CLOCKS = {"wall": time.perf_counter, "cpu": lambda: time.process_time() / len(os.sched_getaffinity(0))}
 EARLIER, EARLIER_DEVIATION = "earlier", 0.02
@@ -59,6 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10", metavar="NAME|PATH")
     parser.add_argument("--minutes", type=float, default=10.0, help="minutes of training (default 10)")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="train for N images in place of minutes, as on a GPU that is shared"
+    )
     parser.add_argument("--recipes", nargs="+", default=["default", *PEER_NAMES], metavar="RECIPE")
     parser.add_argument("--seeds", default="0,1,2", metavar="LIST")
     parser.add_argument(
@@ -76,9 +80,15 @@ def main() -> None:
         "--drop-behind",
         type=float,
         metavar="FACTOR",
-        help="end a recipe that at a quarter of its time is FACTOR times as far as another of its seed (default never)",
+        help="at a quarter of the length, end a recipe FACTOR times as far as another, same seed (default never)",
     )
     parser.add_argument("--count", type=int, default=COUNT, metavar="N", help="images judged (default 10000)")
+    parser.add_argument(
+        "--first",
+        choices=("classifier", "efficientnet"),
+        default="classifier",
+        help="the judge; images without classes need efficientnet (default classifier)",
+    )
     parser.add_argument(
         "--second",
         choices=("classifier", "efficientnet", "none"),
@@ -102,7 +112,7 @@ def main() -> None:
         int, arguments.seeds.split(",")
     ):  # seeds in the outer loop, so that all recipes run at all times of the day
         for recipe in arguments.recipes:
-            if finished(readings, recipe, seed, arguments.minutes):
+            if finished(readings, recipe, seed, arguments):
                 continue
             forget(readings, recipe, seed)
             subprocess.run([sys.executable, *sys.argv, "--one", recipe, str(seed)], check=True)
@@ -116,6 +126,7 @@ def conditions(arguments: argparse.Namespace) -> dict:
         "per_class": arguments.per_class,
         "clock": arguments.clock,
         "count": arguments.count,
+        "first": arguments.first,
         "second": arguments.second,
     }
 
@@ -132,9 +143,14 @@ def load(readings: Path) -> list[dict]:
     return [json.loads(line) for line in readings.read_text().splitlines()] if readings.exists() else []
 
 
-def finished(readings: Path, recipe: str, seed: int, minutes: float) -> bool:
+def finished(readings: Path, recipe: str, seed: int, arguments: argparse.Namespace) -> bool:
     mine = [entry for entry in load(readings) if (entry["recipe"], entry["seed"]) == (recipe, seed)]
-    return any(entry["minutes"] >= 0.999 * minutes or "dropped" in entry for entry in mine)
+    return any(share_done(entry, arguments) >= 0.999 or "dropped" in entry for entry in mine)
+
+
+def share_done(entry: dict, arguments: argparse.Namespace) -> float:
+    """The share of the whole training that was done when this was read."""
+    return entry["images"] / arguments.images if arguments.images else entry["minutes"] / arguments.minutes
 
 
 def forget(readings: Path, recipe: str, seed: int) -> None:
@@ -158,9 +174,9 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
     steps_per_epoch = len(images.images) // batch_size
     if not steps_per_epoch:
         raise SystemExit(f"expected at least {batch_size} images, a batch of {recipe}, got {len(images.images)}")
-    judges = open_judges(everything, arguments.count, arguments.second)
+    judges = open_judges(everything, arguments)
     number, seconds = 0, 0.0
-    marks = marks_in_seconds(arguments)
+    marks = when_to_read(arguments)
     while marks:
         epoch, place = divmod(number, steps_per_epoch)
         if place == 0:
@@ -170,7 +186,7 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
         step(images, chosen, number)
         seconds += (clock() - start) if number >= 4 else 0.0  # the first steps also compile
         number += 1
-        if seconds < marks[0]:
+        if (number * batch_size if arguments.images else seconds) < marks[0]:
             continue
         marks.pop(0)
         drawn = np.concatenate(list(generate_batches(sampler(), scaler, inputs)))
@@ -193,24 +209,25 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
     save_image(arguments.output / f"{recipe}-{seed}.png", image_grid(drawn[:64], 8, 8))
 
 
-def marks_in_seconds(arguments: argparse.Namespace) -> list[float]:
-    """When to read, in seconds of training, the last at the end."""
+def when_to_read(arguments: argparse.Namespace) -> list[float]:
+    """When to read, in seconds of training or with --images in images seen, the last at the end."""
+    length = arguments.images or 60 * arguments.minutes
     numbers = range(arguments.readings)
     if arguments.marks == "doubling":
-        return [arguments.minutes * 60 / 2**number for number in reversed(numbers)]
-    return [arguments.minutes * 60 * (number + 1) / arguments.readings for number in numbers]
+        return [length / 2**number for number in reversed(numbers)]
+    return [length * (number + 1) / arguments.readings for number in numbers]
 
 
 def best_of_others(arguments: argparse.Namespace, entry: dict) -> float | None:
-    """The smallest distance of another recipe with this seed in the same time, None but at a quarter of the time."""
-    if not 0.249 < entry["minutes"] / arguments.minutes < 0.3:
+    """The smallest distance of another recipe with this seed as far along, None but at a quarter of the training."""
+    if not 0.249 < share_done(entry, arguments) < 0.3:
         return None
     others = [
         other["distance"]
         for other in load(arguments.output / "readings.jsonl")
         if other["seed"] == entry["seed"]
         and other["recipe"] != entry["recipe"]
-        and other["minutes"] <= 1.02 * entry["minutes"]
+        and share_done(other, arguments) <= 1.02 * share_done(entry, arguments)
     ]
     return min(others, default=None)
 
@@ -310,7 +327,7 @@ def build_peer(recipe: str, images: ImageSet, seed: int, count: int):
 # Measuring
 
 
-def open_judges(images: ImageSet, count: int, second: str) -> list:
+def open_judges(images: ImageSet, arguments: argparse.Namespace) -> list:
     """Functions of generated images: the project's classifier, and a second one that was never used to choose."""
     from evaluation.classifier import open_classifier
     from evaluation.efficientnet import open_efficientnet
@@ -318,14 +335,14 @@ def open_judges(images: ImageSet, count: int, second: str) -> list:
 
     cache = Cache.open()
     fingerprint = images.fingerprint()
-    count = min(count, len(images.images))
+    count = min(arguments.count, len(images.images))
     chosen = np.random.default_rng(0).permutation(len(images.images))[:count]
-    first = open_classifier(images, cache)
+    first = open_efficientnet() if arguments.first == "efficientnet" else open_classifier(images, cache)
     others = {
         "classifier": lambda: [open_second_classifier(images, fingerprint, cache)],
         "efficientnet": lambda: [open_efficientnet()],
         "none": list,
-    }[second]()
+    }[arguments.second]()
 
     def judge(extractor, prefix: str, with_recall: bool):
         real = real_features(extractor, images, fingerprint, chosen, cache).values.astype(np.float64)
@@ -411,9 +428,11 @@ def draw(readings: Path, output: Path) -> None:
 
 def judges_of(entries: list[dict]) -> dict[str, str]:
     """By whom the distances were measured: the name of the entry, and words for it."""
-    second = (BEFORE_IT_COULD_BE_CHOSEN | entries[0])["second"]
-    names = {"classifier": "second classifier", "efficientnet": "EfficientNet-Lite0"}
-    return {"distance": "the project's classifier"} | ({"second_distance": names[second]} if second in names else {})
+    chosen = BEFORE_IT_COULD_BE_CHOSEN | entries[0]
+    names = {"classifier": "the project's classifier", "efficientnet": "EfficientNet-Lite0"}
+    judges = {"distance": names[chosen["first"]]}
+    names["classifier"] = "second classifier"
+    return judges | ({"second_distance": names[chosen["second"]]} if chosen["second"] in names else {})
 
 
 def draw_curves(entries: list[dict], recipes: list[str], against: str, words: str, path: Path) -> None:

@@ -59,15 +59,17 @@ def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, mon
 
 
 def test_readings_come_evenly_or_each_after_twice_the_time(recipes):
-    arguments = argparse.Namespace(minutes=8, readings=4, marks="even")
-    assert recipes.marks_in_seconds(arguments) == [120, 240, 360, 480]
+    arguments = argparse.Namespace(minutes=8, images=None, readings=4, marks="even")
+    assert recipes.when_to_read(arguments) == [120, 240, 360, 480]
     arguments.marks = "doubling"
-    assert recipes.marks_in_seconds(arguments) == [60, 120, 240, 480]
+    assert recipes.when_to_read(arguments) == [60, 120, 240, 480]
+    arguments.images = 8_000
+    assert recipes.when_to_read(arguments) == [1_000, 2_000, 4_000, 8_000]
 
 
 def test_only_a_recipe_far_behind_at_a_quarter_of_its_time_is_dropped(recipes, tmp_path):
     """Compared with what others of its seed had reached by then."""
-    arguments = argparse.Namespace(minutes=8, output=tmp_path)
+    arguments = argparse.Namespace(minutes=8, images=None, output=tmp_path)
     mine = {"recipe": "new", "seed": 0, "minutes": 2.001}
     others = [
         ("old", 0, 1.0, 9.0),
@@ -83,8 +85,8 @@ def test_only_a_recipe_far_behind_at_a_quarter_of_its_time_is_dropped(recipes, t
     assert recipes.best_of_others(arguments, mine | {"minutes": 4.0}) is None
     dropped = mine | {"dropped": "more than 3 times as far as 7.0"}
     (tmp_path / "readings.jsonl").write_text(json.dumps(dropped) + "\n")
-    assert recipes.finished(tmp_path / "readings.jsonl", "new", 0, 8)
-    assert not recipes.finished(tmp_path / "readings.jsonl", "new", 1, 8)
+    assert recipes.finished(tmp_path / "readings.jsonl", "new", 0, arguments)
+    assert not recipes.finished(tmp_path / "readings.jsonl", "new", 1, arguments)
 
 
 def test_a_checkerboard_is_measured_where_it_is(monkeypatch):
