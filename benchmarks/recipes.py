@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["default", *PEER_NAMES], metavar="RECIPE")
     parser.add_argument("--seeds", default="0,1,2", metavar="LIST")
     parser.add_argument(
-        "--per-class", type=int, metavar="N", help="train on N images per class; the classifiers know all (default all)"
+        "--per-class", type=int, metavar="N", help="train on N images per class; the judges know all (default all)"
     )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts as time (default wall)")
     parser.add_argument("--readings", type=int, default=10, metavar="N", help="evenly spaced readings (default 10)")
@@ -235,10 +235,11 @@ def best_of_others(arguments: argparse.Namespace, entry: dict) -> float | None:
 def few(images: ImageSet, per_class: int) -> ImageSet:
     """The same random images of each class every time."""
     order = np.random.default_rng(0).permutation(len(images.images))
-    labels = images.labels[order]
+    labels = np.zeros(len(order)) if images.labels is None else images.labels[order]
     chosen = np.concatenate([order[np.flatnonzero(labels == label)[:per_class]] for label in np.unique(labels)])
     chosen.sort()
-    return ImageSet(images.name, images.images[chosen], images.labels[chosen], images.class_names)
+    chosen_labels = None if images.labels is None else images.labels[chosen]
+    return ImageSet(images.name, images.images[chosen], chosen_labels, images.class_names)
 
 
 def parse_recipe(recipe: str) -> TrainingConfig:
