@@ -10,6 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from errno import ENOMEM
 from pathlib import Path
 
@@ -49,7 +50,18 @@ class ArgumentParser(argparse.ArgumentParser):
         kind, _, words = message.partition("unrecognized arguments: ")
         if not kind and any(Path(word).is_file() for word in words.split()):
             message = f"expected one path, got several (the shell expands *.png into names): {words}; name the folder"
+        elif not kind:
+            message += self._like(words.split())
         self.exit(BAD_INPUT, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
+
+    def _like(self, words: list[str]) -> str:
+        """A question about the first of these words that is part of an option or nearly one; "" if none is."""
+        options = self.option_strings()
+        for word in (word.partition("=")[0] for word in words if word.startswith("--")):
+            near = [option for option in options if word[2:] in option] or get_close_matches(word, options, 1, 0.8)
+            if near:
+                return f"; did you mean {near[0]}?"
+        return ""
 
     def option_strings(self) -> list[str]:
         """Every option, as typed."""

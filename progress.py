@@ -43,7 +43,8 @@ class ProgressLines:
         rate = (self._done - self._done_before) / (now - self._started)
         left = time_in_words((self._total - self._done) / rate)
         shown_rate = "" if self._unit == "s" else f"{rate:,.3g} {self._unit}/s"
-        parts = (f"{self._done / self._total:.0%}", shown_rate, f"{left} left", words)
+        of_what = " of the time" if self._unit == "s" else ""  # not of the epoch that the title names
+        parts = (f"{self._done / self._total:.0%}{of_what}", shown_rate, f"{left} left", words)
         print(f"{title or self._title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
 
 

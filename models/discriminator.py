@@ -60,7 +60,7 @@ def _spectrally_normalized(network: keras.Sequential) -> keras.Sequential:
 
 
 def _tutorial_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
-    """Text D's printed layers with nothing between them; logits instead of its sigmoid, which the loss applies."""
+    """The layers as text D prints them, nothing between; logits in place of its sigmoid, which a loss applies."""
     network = keras.Sequential(name="discriminator")
     network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
     for filters in layout.filters:

@@ -51,7 +51,7 @@ def build_generator(
 
 
 def _tutorial_generator(layout: ImageLayout, input_length: int, output_activation: str, dtype: str) -> keras.Sequential:
-    """Text D's printed layers, with nothing between them."""
+    """The layers as text D prints them, with nothing between them."""
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
     network = keras.Sequential(name="generator")

@@ -76,6 +76,15 @@ def test_errors_leave_a_command_in_one_line(capsys):
     assert left.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_mistyped_option_is_answered_with_the_one_that_is_like_it(capsys):
+    asked = {"--alhpa=white": "--alpha", "--size": "--image-size", "--epoch": "--epochs"}
+    answers = {typed: f"; did you mean {option}?; see " for typed, option in asked.items()} | {"--zzz": ": --zzz; see "}
+    for typed, answer in answers.items():
+        with pytest.raises(SystemExit):
+            parser("--seed", "--alpha", "--image-size", "--epochs").parse_args([typed])
+        assert answer in capsys.readouterr().err
+
+
 def library_files() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     beside = ("tests", "benchmarks", "docs", "notebooks")

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import signal
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 import train
 from files import check_keras_file
 from image_datasets import ImagesChanged, ImageSet, ReadingOptions, load_images
+from imaging import save_images
 from progress import ProgressLines
 from runs import RunFolder
 
@@ -36,6 +38,21 @@ def test_images_of_a_file_that_was_cut_are_not_read(tmp_path, dtype):
     for read in (*readings, lambda: changed.take(np.array([60]))):
         with pytest.raises(ImagesChanged, match="got a truncated one"):
             read()
+
+
+def test_pictures_of_an_archive_that_was_cut_are_not_what_they_were(tmp_path):
+    """Which a training answers by saving its state; another error would lose it."""
+    noise = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)  # more than a buffer holds
+    pictures = [tmp_path / f"{number}.png" for number in range(32)]
+    save_images(pictures, noise)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for picture in pictures:
+            archive.write(picture, picture.name)
+    images = load_images(tmp_path / "a.zip", ReadingOptions(in_memory_bytes=0))
+    np.testing.assert_array_equal(np.sort(images.take(np.arange(32)), axis=0), np.sort(noise, axis=0))
+    os.truncate(tmp_path / "a.zip", 100)
+    with pytest.raises(ImagesChanged, match=r"got \d+\.png of another size or kind; restore"):
+        images.take(np.arange(32))
 
 
 @pytest.mark.parametrize("cut", ["samples.npy", "real.npy"])

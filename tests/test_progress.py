@@ -29,3 +29,13 @@ def test_the_rate_is_that_of_steps_that_do_not_compile(monkeypatch, capsys):
             now[0] += seconds
             bar.advance(10)
     assert capsys.readouterr().err.splitlines() == ["training: 3%, 10 images/s, 2 min left"]
+
+
+def test_work_for_a_time_has_a_share_of_the_time(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.progress_bar("epoch 7", 60, "s") as bar:
+        for _ in range(20):
+            now[0] += 1.0
+            bar.advance(1)
+    assert capsys.readouterr().err == "epoch 7: 25% of the time, 45 s left\n"

@@ -11,7 +11,6 @@ import numpy as np
 
 from errors import Explained, Words, words
 from evaluation.yardstick import Yardstick
-from files import UnreadableFile
 from image_datasets import ImagesChanged, ImageSet
 from progress import ProgressBar, progress_bar
 from training.failures import STEPS_TO_SEE, blind_discriminator
@@ -226,7 +225,7 @@ class Training:
     def _next_batches(self, feed: Feed, count: int) -> list:
         try:
             return [next(feed) for _ in range(count)]
-        except (ImagesChanged, UnreadableFile, OSError) as error:  # the images, or the archive that holds them
+        except ImagesChanged as error:
             if not self._line_is_due:
                 self.recorder.save_state(self._finite_state())
             way_out = words("the state is saved; repair the file and continue with {resume}")
