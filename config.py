@@ -74,6 +74,7 @@ NEEDED_FOR_DRAWING = (
     "alpha",
     "cmyk",
     "fit",
+    "crops",
     "frames",
     "skip_damaged",
     "class_level",
@@ -111,6 +112,14 @@ class TrainingConfig:
         IMAGES,
         "to --image-size: cut around the center, pad the edges, or stretch (default {default})",
         Choice(FITS),
+    )
+    crops: int = option(
+        1,
+        IMAGES,
+        "images from each picture file, at --image-size: the center, then random parts of at least half its size "
+        "(default {default})",
+        Whole("N", 1),
+        rare=True,
     )
     image_count: int | None = option(
         None,

@@ -33,7 +33,7 @@ from streams import print_result
 PROGRAM = "evaluate.py"
 FEATURES = Choice(("classifier", "efficientnet", "inception"))
 COUNT = 10_000
-FOR_ODD_FILES = ("cmyk", "fit", "frames", "skip_damaged", "class_level", "labels", "value_range", "max_pixels")
+FOR_ODD_FILES = ("cmyk", "fit", "crops", "frames", "skip_damaged", "class_level", "labels", "value_range", "max_pixels")
 EXAMPLES = f"""examples:
   python evaluate.py runs/mine                              the run's images against its training images
   python evaluate.py runs/mine --data cifar10               against other images

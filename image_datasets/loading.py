@@ -59,13 +59,13 @@ def load_images(
     ((10, 28, 28, 1), (10,), ('0', '1', '2'))
     """
     name = _checked_name(data)
-    if name in DATASET_NAMES:
-        loaded = _named(name, options)
-    else:
-        path = _checked_path(Path(data).expanduser())  # shells do not expand --data=~/photos
-        if path.suffix.lower() not in ARRAY_SUFFIXES or path.is_dir():
-            return load_pictures(path, options, check_shape, visit)
-        loaded = _conform(load_array_set(path, options), options)
+    # Shells do not expand --data=~/photos.
+    path = None if name in DATASET_NAMES else _checked_path(Path(name).expanduser())
+    if path is not None and (path.is_dir() or path.suffix.lower() not in ARRAY_SUFFIXES):
+        return load_pictures(path, options, check_shape, visit)
+    if options.crops > 1:
+        raise InputError(words("expected a folder or a .zip of pictures for {crops}, got {}", name), "leave it out")
+    loaded = _named(name, options) if path is None else _conform(load_array_set(path, options), options)
     for block in () if visit is None else loaded.blocks():
         visit(block)
     return loaded

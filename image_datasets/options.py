@@ -38,6 +38,7 @@ class ReadingOptions:
         cmyk: "convert" turns CMYK files into RGB. None: an error.
         fit: how images get the size: "crop" cuts them to its aspect ratio around the center, "pad" adds edges in the
             color of the border, "stretch" changes the aspect ratio.
+        crops: how many images to cut from each picture file: the center, then random parts of at least half its size.
         frames: for files with several (GIF, animated PNG and WebP, TIFF): "first", or "all", each as an image. None:
             an error.
         skip_damaged: whether to leave out files that cannot be read; otherwise they are an error.
@@ -55,6 +56,7 @@ class ReadingOptions:
     alpha: str | None = None
     cmyk: str | None = None
     fit: str = "crop"
+    crops: int = 1
     frames: str | None = None
     skip_damaged: bool = False
     class_level: int | None = None
@@ -70,6 +72,11 @@ class ReadingOptions:
             raise ValueError(f"expected an image_count of at least 1, got {self.image_count}")
         if self.fit not in FITS:
             raise ValueError(f"expected fit {' or '.join(FITS)}, got {self.fit!r}")
+        if self.crops < 1:
+            raise ValueError(f"expected crops of at least 1, got {self.crops}")
+        if self.crops > 1 and (self.image_size is None or self.fit != "crop"):
+            got = "no size" if self.image_size is None else f"fit {self.fit!r}"
+            raise InputError(words("expected {image_size} and {fit=crop} beside {crops}, got {}", got))
         if self.frames not in (None, "first", "all"):
             raise ValueError(f"expected frames None, 'first' or 'all', got {self.frames!r}")
         if self.class_level is not None and self.class_level < 1:

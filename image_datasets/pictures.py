@@ -17,6 +17,7 @@ from files.opening import reason_of
 from image_datasets.account import Account
 from image_datasets.channels_and_sizes import in_form, with_channels
 from image_datasets.classes import FolderClasses, classes_by_folder
+from image_datasets.crops import random_crop
 from image_datasets.image_set import (
     CHANNEL_NAMES,
     ImagesChanged,
@@ -117,7 +118,7 @@ class Reading:
 class PictureReader:
     """Picture files as images.
 
-    places: int64 (n, 2), for each image the number of its file and of its frame.
+    places: int64 (n, 3), for each image the number of its file, of its frame, and of its crop, where 0 is the center.
     """
 
     files: PictureFolder | PictureZip
@@ -131,8 +132,9 @@ class PictureReader:
             ranges = list(block_ranges(len(files), 64, 64, 3, itemsize=1))
             counts = np.concatenate(list(in_order(lambda numbers: _frame_counts(files, numbers), ranges)))
         starts = np.repeat(np.cumsum(counts) - counts, counts)
-        places = np.stack([np.repeat(np.arange(len(files)), counts), np.arange(counts.sum()) - starts], axis=1)
-        return cls(files, options, places)
+        frames = np.stack([np.repeat(np.arange(len(files)), counts), np.arange(counts.sum()) - starts], axis=1)
+        crops = np.tile(np.arange(options.crops), len(frames))
+        return cls(files, options, np.column_stack([np.repeat(frames, options.crops, axis=0), crops]))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -141,11 +143,15 @@ class PictureReader:
         return PictureReader(self.files, self.options, self.places[chosen])
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[str, Reading]]:
-        """The names of these images, and the result of reading each."""
+        """The names of these images, and the result of reading each; crops of one picture in a row decode it once."""
         places = self.places[np.asarray(numbers)]
+        decoded, decoded_place = Reading(None), None
         with contextlib.closing(self.files.opened(places[:, 0])) as opened:
-            for (name, open_file), frame in zip(opened, places[:, 1], strict=True):
-                yield name, self._read(open_file, f"{self.files.path}/{name}", int(frame))
+            for (name, open_file), (file, frame, crop) in zip(opened, places.tolist(), strict=True):
+                if (file, frame) != decoded_place:
+                    decoded = self._decoded(open_file, f"{self.files.path}/{name}", frame)
+                    decoded_place = (file, frame)
+                yield name, self._in_form(decoded, name, crop)
 
     def decode_into(self, numbers: np.ndarray, out: np.ndarray) -> None:
         """Raises ImagesChanged for a file that has changed since the first reading."""
@@ -158,8 +164,8 @@ class PictureReader:
                 )
             target[...] = _widened(image, target.shape[2], target.dtype)
 
-    def _read(self, open_file: Callable, name: str, frame: int) -> Reading:
-        """Reads one file and resizes it immediately, so that large photographs do not fill the memory."""
+    def _decoded(self, open_file: Callable, name: str, frame: int) -> Reading:
+        """One file or frame of it, as it is."""
         options = self.options
         try:
             with open_file() as file:
@@ -185,7 +191,15 @@ class PictureReader:
                     return Reading(None, error=error)
                 chosen[need.name] = need.value
                 needs.append(Parameter("frames", "first") if need.name == "frame" else need)
-        return Reading(in_form(image, options), tuple(needs))
+        return Reading(image, tuple(needs))
+
+    def _in_form(self, decoded: Reading, name: str, crop: int) -> Reading:
+        """Brings a picture to its size immediately, so that large photographs do not fill the memory."""
+        if decoded.image is None:
+            return decoded
+        size = self.options.image_size
+        part = decoded.image if size is None or crop == 0 else random_crop(decoded.image, size, name, crop)
+        return Reading(in_form(part, self.options), decoded.needs)
 
 
 @dataclass
@@ -255,7 +269,8 @@ class Survey:
     def changes(self) -> tuple[str, ...]:
         """What was done to make the images alike, and which were left out."""
         gray = [kind for kind in self.kinds if kind[2] == 1]
-        changes = []
+        crops = self.reader.options.crops
+        changes = [f"cut {crops} images out of each picture"] if crops > 1 else []
         if gray and len({kind[2] for kind in self.kinds}) > 1:
             changes.append(self._changed(gray, "gray image", "became RGB"))
         shallow = [kind for kind in self.kinds if kind[3] == "uint8"]
@@ -272,14 +287,15 @@ class Survey:
         return f"{counted(sum(self.kinds[kind] for kind in kinds), thing)} {what} ({names})"
 
     def _note(self, numbers: range, readings: list[tuple[str, Reading]]) -> list[np.ndarray]:
-        for number, (name, reading) in zip(numbers, readings, strict=True):
-            for need in reading.needs:
+        is_first = self.reader.places[numbers, 2] == 0  # of the crops of a picture, which is counted once
+        for number, (name, reading), first in zip(numbers, readings, is_first, strict=True):
+            for need in reading.needs if first else ():
                 self.needs.add(need.name, name)
                 if need.name == "value_range":
                     self.ranges.append(need.value)
             if reading.image is None:
                 self.damaged.append((number, name, reading.error))
-            else:
+            elif first:
                 self.kinds[_kind(reading.image)] += 1
                 self.of_kind.add(_kind_words(_kind(reading.image)), name)
         return [reading.image for _, reading in readings if reading.image is not None]
@@ -289,7 +305,7 @@ class Survey:
         return bool(len(self.needs) or (self.damaged and not skipped) or len({kind[:2] for kind in self.kinds}) > 1)
 
     def _refuse_obstacles(self) -> None:
-        path, usable = self.reader.files.path, sum(self.kinds.values())
+        path, usable = self.reader.files.path, sum(self.kinds.values()) * self.reader.options.crops
         if not usable:
             raise LongInputError(
                 (f"expected pictures that can be read in {path}, got ", *self._damaged_words()), "check them"
@@ -347,9 +363,9 @@ class Survey:
         return f"{shown} and {len(self.kinds) - 5} more" if len(self.kinds) > 5 else shown
 
     def _damaged_words(self) -> tuple[str | Explained, ...]:
-        shown = ", ".join(name for _, name, _ in self.damaged[:20])
-        more = ", …" if len(self.damaged) > 20 else ""
-        return f"{len(self.damaged):,} that cannot be read ({shown}{more}), such as ", self.damaged[0][2]
+        names = list(dict.fromkeys(name for _, name, _ in self.damaged))
+        shown, more = ", ".join(names[:20]), ", …" if len(names) > 20 else ""
+        return f"{len(names):,} that cannot be read ({shown}{more}), such as ", self.damaged[0][2]
 
 
 def _plain(parts: tuple[str | Explained, ...]) -> str:
