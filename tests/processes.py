@@ -11,7 +11,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
+
+import pytest
 
 PATIENCE = 300.0  # seconds, on a busy machine
 
@@ -20,6 +23,10 @@ PATIENCE = 300.0  # seconds, on a busy machine
 def _context() -> BaseContext:
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     context.set_forkserver_preload(["with_tensorflow"])
+    if sys.platform == "linux":
+        with pytest.MonkeyPatch.context() as monkeypatch:  # it searches no path of this process, and fails in silence
+            monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+            ensure_running()
     return context
 
 
