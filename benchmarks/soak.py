@@ -29,7 +29,6 @@ import soak_mutations  # noqa: E402
 
 PARTS = ("mutations", "writes", "kills", "faults", "limits", "readers", "trainers", "crowd", "epochs")
 MOST_MEMORY_MIB = 1024  # while files are read, some 600 of them TensorFlow's
-MUTATIONS_AT_ONCE = 500  # of one kind of file, which are one trial
 
 
 def main() -> None:
@@ -39,6 +38,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("soak"), help="what is kept (default %(default)s)")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; several may be named (default all)")
     parser.add_argument("--trials", type=int, default=10**9, help="at most so many of each part (default: any number)")
+    parser.add_argument(
+        "--mutations", type=int, default=500, help="of one kind of file, which are one trial (default %(default)s)"
+    )
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,12 +48,12 @@ def main() -> None:
     end = time.monotonic() + 60 * arguments.minutes
     if "mutations" in parts and time.monotonic() < end:
         share = 1.0 if parts == ["mutations"] else 0.25
-        mutate(folder, arguments.seed, arguments.trials, time.monotonic() + 60 * arguments.minutes * share)
+        mutate(folder, arguments, time.monotonic() + 60 * arguments.minutes * share)
     if "writes" in parts and time.monotonic() < end and not read(folder, "writes"):
         import soak_faults
 
         soak_faults.preload(folder)
-        for record in list(soak_faults.writes(folder)):  # all of them or none
+        for record in list(soak_faults.writes(folder, arguments.trials)):  # all of them or none
             keep(folder, "writes", record)
     others = [part for part in parts if part not in ("mutations", "writes")]
     if others and time.monotonic() < end:
@@ -95,14 +97,14 @@ def keep(folder: Path, part: str, record: dict) -> None:
         file.write(json.dumps({"part": part, **record}) + "\n")
 
 
-def mutate(folder: Path, seed: int, most: int, end: float) -> None:
-    """Rounds through all kinds of files until the time is over or there are `most` trials."""
+def mutate(folder: Path, arguments: argparse.Namespace, end: float) -> None:
+    """Rounds through all kinds of files until the time is over or there are enough trials."""
     with tempfile.TemporaryDirectory() as work, quiet():
         kinds = soak_mutations.kinds(Path(work))
         number = count(folder, "mutations")
-        while number < most and time.monotonic() < end:
+        while number < arguments.trials and time.monotonic() < end:
             kind = kinds[number % len(kinds)]
-            record = soak_mutations.trial(kind, MUTATIONS_AT_ONCE, [seed, number], folder / "found")
+            record = soak_mutations.trial(kind, arguments.mutations, [arguments.seed, number], folder / "found")
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
             keep(folder, "mutations", record | {"kind": kind.name, "peak_mib": peak})
             number += 1

@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def soak(folder: Path, minutes: float, *parts: str, trials: int = 10**9) -> str:
+def soak(folder: Path, minutes: float, *parts: str, trials: int = 10**9, mutations: int = 500) -> str:
     command = [sys.executable, "benchmarks/soak.py", "--minutes", minutes, "--folder", folder, "--trials", trials]
+    command += ["--mutations", mutations]
     for part in parts:
         command += ["--only", part]
     outcome = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, env=os.environ)
@@ -29,8 +30,8 @@ def assert_nothing_found(folder: Path, table: str) -> None:
 
 @pytest.mark.slow
 def test_mutations_find_nothing_and_go_on_where_they_stopped(tmp_path):
-    first = soak(tmp_path, 10, "mutations", trials=2)
-    table = soak(tmp_path, 10, "mutations", trials=16)
+    first = soak(tmp_path, 10, "mutations", trials=2, mutations=150)
+    table = soak(tmp_path, 10, "mutations", trials=16, mutations=150)
     assert "| mutated PNG | " in first and "| mutated generator.keras | " in table
     assert_nothing_found(tmp_path, table)
     assert first.count("| mutated ") == 2 and len((tmp_path / "trials.jsonl").read_text().splitlines()) == 16
