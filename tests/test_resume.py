@@ -138,38 +138,37 @@ def test_many_steps_in_one_call_end_with_the_same_bits(precision, uninterrupted,
 
 
 @pytest.mark.parametrize(
-    ("precision", "sabotages"),
+    "sabotages",
     [
-        ("float32", [KILL_IN_HALF_A_CHECKPOINT]),
-        pytest.param(
-            "bfloat16",
-            [KILL_IN_HALF_A_CHECKPOINT, KILL_BEFORE_THE_CHECKPOINT, KILL_BETWEEN_CHECKPOINT_AND_CLEANING],
-            marks=pytest.mark.slow,
-        ),
+        [KILL_IN_HALF_A_CHECKPOINT],
+        pytest.param([KILL_BEFORE_THE_CHECKPOINT, KILL_BETWEEN_CHECKPOINT_AND_CLEANING], marks=pytest.mark.slow),
     ],
-    ids=["float32", "bfloat16"],
+    ids=["half", "around"],
 )
-def test_killed_at_the_worst_moments(precision, sabotages, uninterrupted, image_file, tmp_path, run_script):
-    """The quick suite kills one process; test_evaluate_while_training.py ends others by an exception."""
+def test_killed_at_the_worst_moments(sabotages, uninterrupted, image_file, tmp_path, run_script):
+    """Between epochs; test_many_steps_in_one_call resumes the default preset and bfloat16 there, too.
+
+    The quick suite kills one process; test_evaluate_while_training.py ends others by an exception.
+    """
     run = tmp_path / "run"
-    arguments = command(image_file, run, precision)
+    arguments = command(image_file, run, "float32")
     for sabotage in sabotages:
         resume = ["--resume"] if (run / "config.json").exists() else []
         assert finish(start([*arguments, *resume], sabotage)) == -signal.SIGKILL
     assert run_script(train, *arguments, "--resume").status == 0
-    assert_same_bits(uninterrupted(precision), run)
+    assert_same_bits(uninterrupted("float32"), run)
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
-    whole, precision = uninterrupted("float32"), "float32"
-    run = tmp_path / "run"
+    """Two moments each time; benchmarks/soak.py has many."""
+    whole, run = uninterrupted("float32"), tmp_path / "run"
     seed = random.randrange(2**32)
     print(f"moments drawn with seed {seed}")  # pytest shows it when the test fails
     chance = random.Random(seed)
-    arguments = command(image_file, run, precision)
+    arguments = command(image_file, run, "float32")
     killed_in_training = 0
-    for _ in range(4):
+    for _ in range(2):
         process = start([*arguments, *(["--resume"] if (run / "config.json").exists() else [])])
         first_line = process.first_line()
         if "is finished" in first_line:
@@ -328,7 +327,7 @@ def test_a_file_that_goes_while_training_costs_nothing(image_file, tmp_path, run
             raise ImagesChanged("photos/5.png: expected the image that was there, got none")
         return take(self)
 
-    arguments = command(image_file, tmp_path / "run", "float32")
+    arguments = [*command(image_file, tmp_path / "run", "float32"), *QUICKEST, "--epochs", 2]
     monkeypatch.setattr(Feed, "__next__", fail_at_the_sixth)
     outcome = run_script(train, *arguments)
     *_, error = outcome.stderr.splitlines()  # after the lines of what was read
