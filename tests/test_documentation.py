@@ -74,6 +74,7 @@ NOT_RUN = (
     ("benchmarks/feed.py", "measures for minutes"),
     ("benchmarks/steps.py", "measures for minutes, with PyTorch"),
     ("benchmarks/costs.py", "measures for minutes"),
+    ("benchmarks/gpu_rates.py", "measures for minutes, on a GPU"),
     ("benchmarks/sampling.py", "measures for minutes"),
     ("benchmarks/exports.py", "measures for minutes"),
     ("benchmarks/fidelity.py", "needs PyTorch"),
