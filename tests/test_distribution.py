@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUICK, small_images
+from conftest import QUICK, STATISTICS, small_images
+from processes import Ended, Process
 
 import train
 from image_datasets import ImageSet
@@ -45,7 +46,6 @@ RECIPES = {
 }
 ON_TWO_DEVICES = """
 import json, sys
-sys.path.insert(0, {root!r})
 from command_line import import_tensorflow
 import_tensorflow()
 import numpy as np
@@ -55,6 +55,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 """
 COMPARE = """
 import keras
+import training.networks
 from config import TrainingConfig
 from training.distribution import ONE_DEVICE, open_replicas
 from training.networks import build_networks
@@ -94,6 +95,7 @@ def trained(recipe, replicas, steps_per_execution=1):
         for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer)
         for variable in optimizer.variables
     ]
+    training.networks.STATISTICS_BATCHES = 1
     latents = np.zeros((64, networks.generator.input_shape[-1]), np.float32)
     networks.update_batch_statistics()
     samples = networks.averaged_generator.predict_on_batch(latents)
@@ -117,16 +119,15 @@ print(json.dumps(results))
 """
 
 
-def run_on_two_devices(program: str, *arguments: str) -> subprocess.CompletedProcess:
-    program = ON_TWO_DEVICES.format(root=str(ROOT)) + program
-    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+def run_on_two_devices(program: str, *arguments: str) -> Ended:
+    return Process(ON_TWO_DEVICES + program, *arguments).end()
 
 
 @functools.cache
 def compared(*names: str) -> dict[str, list[dict]]:
     """What these recipes come to on one device and on two, in one process."""
     result = run_on_two_devices(COMPARE, json.dumps([STEPS, {name: RECIPES[name] for name in names}]))
-    assert result.returncode == 0, result.stderr
+    assert result.status == 0, result.stderr
     return json.loads(result.stdout)
 
 
@@ -170,7 +171,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(image_file):
     arguments = ["--data", image_file, "--batch-size", 9, "--precision", "float32", "--distribute", "mirrored"]
     program = f"sys.argv = {['train.py', *map(str, arguments)]!r}\nimport train, command_line\n"
     result = run_on_two_devices(program + "command_line.run_command(train.main)")
-    assert result.returncode == 2 and not result.stdout
+    assert result.status == 2 and not result.stdout
     (line,) = result.stderr.strip().splitlines()
     assert "divisible by 2" in line and "got 9" in line and "--batch-size 8" in line
 
@@ -236,6 +237,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+LESS_TO_DO = f"import {STATISTICS[0].rpartition('.')[0]}; {STATISTICS[0]} = {STATISTICS[1]}\n"
 TELL_THE_WEIGHTS = """
 import hashlib, command_line
 command_line.import_tensorflow()
@@ -260,25 +262,17 @@ advance, progress.ProgressLines.advance = progress.ProgressLines.advance, tell
 """
 
 
-def run_workers(arguments: list[str], *sabotages: str, patience: int = 240) -> list[tuple[int, str, str]]:
-    """As many workers on loopback as there are programs to run before train.py; exit status, output and errors."""
+def run_workers(arguments: list[str], *sabotages: str) -> list[Ended]:
+    """As many workers on loopback as there are programs to run before train.py."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(len(sabotages))]
     processes = []
     for index, sabotage in enumerate(sabotages):
         place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'train.py'\n{sabotage}\n"
+        program = f"import sys; sys.argv[0] = 'train.py'\n{LESS_TO_DO}{sabotage}\n"
         program += "import train, command_line; command_line.run_command(train.main)"
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-c", program, *arguments, "--distribute", "multi-worker"],
-                env=os.environ | {"TF_CONFIG": json.dumps(place)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    outputs = [process.communicate(timeout=patience) for process in processes]
-    return [(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
+        words = (*arguments, "--distribute", "multi-worker")
+        processes.append(Process(program, *words, environment={"TF_CONFIG": json.dumps(place)}))
+    return [process.end() for process in processes]
 
 
 def said(errors: str) -> list[str]:
@@ -303,25 +297,25 @@ def test_two_workers_are_stopped_killed_resumed_and_end_as_one_device(image_file
     arguments = [*map(str, common), "--run-dir", str(run)]
 
     stopped = run_workers(arguments, "", SIGNAL_ITSELF.format(step=6, signal=int(signal.SIGTERM)))
-    for status, _, errors in stopped:
-        assert status == 143 and "--resume" in errors and len(said(errors)) == 1, errors
-    assert stopped[0][1].strip() == str(run) and not stopped[1][1]
+    for worker in stopped:
+        assert worker.status == 143 and "--resume" in worker.stderr and len(said(worker.stderr)) == 1, worker.stderr
+    assert stopped[0].stdout.strip() == str(run) and not stopped[1].stdout
     (checkpoint,) = (run / "checkpoints").glob("step_00000000[5-9].npz")
     assert checkpoint.stem in ("step_000000006", "step_000000007")
 
     start = time.monotonic()
     kill = SIGNAL_ITSELF.format(step=4, signal=int(signal.SIGKILL))
     chief, killed = run_workers([*arguments, "--resume"], "", kill)
-    assert killed[0] == -signal.SIGKILL
-    (line,) = said(chief[2])
-    assert chief[0] == 1 and "expected all 2 workers to continue" in line and "resume all of them" in line, chief
+    assert killed.status == -signal.SIGKILL
+    (line,) = said(chief.stderr)
+    assert chief.status == 1 and "expected all 2 workers to continue" in line and "resume all of them" in line, chief
     assert time.monotonic() - start < 120
 
     ended = run_workers([*arguments, "--resume"], TELL_THE_WEIGHTS, TELL_THE_WEIGHTS)
-    assert [status for status, *_ in ended] == [0, 0], ended
-    weights = [errors.split("weights ")[1].split()[0] for *_, errors in ended]
+    assert [worker.status for worker in ended] == [0, 0], ended
+    weights = [worker.stderr.split("weights ")[1].split()[0] for worker in ended]
     assert weights[0] == weights[1]
-    assert "done: look at" in ended[0][1] and not ended[1][1]
+    assert "done: look at" in ended[0].stdout and not ended[1].stdout
     np.testing.assert_allclose(losses_of(run), losses_of(tmp_path / "one"), rtol=1e-3, atol=1e-4)
     names = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in (tmp_path / "one", run)]
     assert names[0] == names[1], "one run folder, and nothing else in it"
