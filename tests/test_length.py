@@ -7,7 +7,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import QUICK
+from conftest import QUICKEST
 
 import generate
 import train
@@ -35,7 +35,7 @@ def small_run(image_file, tmp_path, run_script):
 
     def train_with(*options):
         return run_script(
-            train, "--data", image_file, "--run-dir", tmp_path / "run", "--batch-size", 16, *QUICK, *options
+            train, "--data", image_file, "--run-dir", tmp_path / "run", "--batch-size", 16, *QUICKEST, *options
         )
 
     return train_with
@@ -181,12 +181,12 @@ def test_a_long_epoch_leaves_a_picture_and_a_checkpoint_on_its_way_and_the_same_
     """Here a step takes a second, an epoch three, and two are the longest wait."""
     add_seconds = History.add_seconds
     monkeypatch.setattr(History, "add_seconds", lambda history, seconds: add_seconds(history, 1.0))
-    run = tmp_path / "run"
-    assert small_run("--epochs", 2).status == 0
+    run, with_statistics = tmp_path / "run", ("--epochs", 2, "--preset", "dcgan")
+    assert small_run(*with_statistics).status == 0
     whole = dict(np.load(run / "checkpoints" / "step_000000006.npz"))
     shutil.rmtree(run)
     monkeypatch.setattr(loop, "LONGEST_WAIT", 2.0)
-    assert small_run("--epochs", 2).status == 0
+    assert small_run(*with_statistics).status == 0
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [(record["step"], record["epoch"]) for record in records] == [(2, 1), (3, 1), (5, 2), (6, 2)]
     assert [path.name for path in sorted((run / "checkpoints").iterdir())] == [

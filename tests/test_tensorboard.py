@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import QUICK, train_here
+from conftest import QUICKEST, train_here
 from PIL import Image
 from test_resume import finish, start
 
@@ -20,7 +20,7 @@ EPOCHS, STEPS_PER_EPOCH = 4, 8
 def command(image_file):
     def arguments(run) -> list[str]:
         values = ["--data", image_file, "--run-dir", run, "--epochs", EPOCHS, "--batch-size", 6, "--seed", 5]
-        return list(map(str, [*values, *QUICK, "--tensorboard"]))
+        return list(map(str, [*values, *QUICKEST, "--tensorboard"]))
 
     return arguments
 

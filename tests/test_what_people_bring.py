@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import QUICKEST
 from PIL import Image
 
 import train
@@ -536,7 +537,7 @@ def test_what_was_read_is_said_and_low_levels_are_pointed_at(tmp_path, run_scrip
     images = RANDOM.integers(0, 4096, (12, 16, 16), np.uint16)
     images[0, 0, :2] = 0, 4095
     np.savez(tmp_path / "scans.npz", images=images, labels=np.arange(12) % 3, patient=np.arange(12))
-    common = ("--data", tmp_path / "scans.npz", "--batch-size", 4, "--dry-run", "--precision", "float32")
+    common = ("--data", tmp_path / "scans.npz", "--batch-size", 4, "--dry-run", *QUICKEST)
     lines = run_script(train, *common).stderr.splitlines()
     read = "read scans: 12 images of 16x16 gray uint16, levels 0 … 4095; classes: 0 4, 1 4, 2 4"
     hint = "the levels reach 4095 of 65535; --maximum data scales them to the whole range"
