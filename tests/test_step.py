@@ -18,12 +18,18 @@ IMAGES, OTHERS = np.random.default_rng(0).uniform(-1, 1, (2, 8, *SHAPE)).astype(
 BATCH = Batch(IMAGES, np.arange(8) % 3, OTHERS)
 TENSORS = Batch(*map(tf.constant, BATCH))  # as a step that is not compiled wants them
 AUGMENTED = ("color", "translation", "cutout")
-RECIPES = {  # of the preset dcgan, which has dropout, unless another is named
+FEW_LAYERS = {"preset": "tutorial"}
+RECIPES = {  # one of the preset dcgan, which has dropout; those that take longest to compile have few layers
     "r1gan": {"preset": "r1gan", "penalty_interval": 2},
-    "wasserstein, conditional": {"loss": "wasserstein", "gradient_penalty": 10.0, "conditional": True},
+    "wasserstein, conditional": {"loss": "wasserstein", "gradient_penalty": 10.0, "conditional": True, **FEW_LAYERS},
     "relativistic, cosine": {"loss": "relativistic", "schedule": "cosine"},
-    "spectral, augmented": {"loss": "hinge", "spectral_normalization": True, "augmentation": AUGMENTED},
-    "lazy, r2": {"r1": 1.0, "r2": 1.0, "penalty_interval": 3},
+    "spectral, augmented": {
+        "loss": "hinge",
+        "spectral_normalization": True,
+        "augmentation": AUGMENTED,
+        **FEW_LAYERS,
+    },
+    "lazy, r2": {"r1": 1.0, "r2": 1.0, "penalty_interval": 3, **FEW_LAYERS},
 }
 TRIED = {TrainingConfig.loss, *(recipe.get("loss") for recipe in RECIPES.values())}
 RECIPES |= {name: {"loss": name} for name in LOSSES if name not in TRIED}
