@@ -281,8 +281,12 @@ def test_read_only_folder(here, run_script):
 
 
 @pytest.mark.slow
-def test_what_a_message_tells_to_do_works_when_it_is_done(here, run_script, obey):
-    """Each message of train.py that names a command, code or options is obeyed, and the command then works."""
+def test_what_a_message_tells_to_do_works_when_it_is_done(here, run_script, obey, monkeypatch):
+    """Each message of train.py that names a command, code or options is obeyed, and the command then works.
+
+    Its steps are not timed, which needs them compiled.
+    """
+    monkeypatch.setattr("training.dry_run._seconds_per_step", lambda *_: 1.0)
     obeyed = 0
     for script, arguments, _ in MISTAKES:
         if script is not train or "--resume" in arguments:

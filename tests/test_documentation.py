@@ -44,6 +44,7 @@ BUDGET = {
     },
     "evaluate.py": {"--count": 24, "--cache": "cache"},
     "benchmarks/leaks.py": {"--count": 24},
+    "benchmarks/step_profile.py": {"--preset": "tutorial", "--precision": "float32", "--batch-size": 8, "--steps": 3},
 }
 SMALLER = {"--count": 24, "--epochs": 3}
 GLYPH_COUNT, CLASSIFIER_STEPS = 100, 15
@@ -188,6 +189,8 @@ def here(workplace, monkeypatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
     monkeypatch.setattr("image_datasets.glyphs.GLYPH_COUNT", GLYPH_COUNT)
     monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", CLASSIFIER_STEPS)
+    monkeypatch.setattr("drawing.projection.CANDIDATES", 32)
+    monkeypatch.setattr("drawing.projection.STEPS", 20)  # test_generate_command.py has the law of all of them
     monkeypatch.setattr("training.recorder.Recorder._draw", lambda self: None)  # half the time of so short a run
     images, labels = small_images(60, (32, 32)), np.arange(60).reshape(-1, 1) % 10
     for name in KERAS_DATASETS:  # test_datasets.py reads the files as they are

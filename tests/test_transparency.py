@@ -221,7 +221,8 @@ def test_a_run_draws_rgba_and_shows_it_on_checkers(rgba_run, tmp_path, run_scrip
     assert "RGBA images of 16×16" in (rgba_run / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_run_takes_what_it_drew_and_other_pictures(rgba_run, tmp_path, run_script):
+def test_a_run_takes_what_it_drew_and_other_pictures(rgba_run, tmp_path, run_script, monkeypatch):
+    monkeypatch.setattr("drawing.projection.STEPS", 20)  # test_projection.py has how close it comes
     save_image(tmp_path / "sprite.png", rgba_images(1)[0])
     Image.new("L", (16, 16), 7).save(tmp_path / "gray.png")
     for name in ("sprite.png", "gray.png"):
@@ -240,7 +241,8 @@ def test_exports_draw_four_channels(rgba_run, tmp_path, name, run_script):
 
 
 @pytest.mark.slow
-def test_evaluation_says_what_it_looked_at(rgba_run, tmp_path, run_script):
+def test_evaluation_says_what_it_looked_at(rgba_run, tmp_path, run_script, monkeypatch):
+    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 15)  # of a classifier that need not be good
     np.savez(tmp_path / "real.npz", images=rgba_images(40), labels=np.arange(40) % 2)
     arguments = ("--data", tmp_path / "real.npz", "--count", 20, "--cache", tmp_path / "cache")
     outcome = run_script(evaluate, rgba_run, *arguments)
