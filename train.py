@@ -58,7 +58,9 @@ def main() -> int:
         check_start(arguments, config)
         scaler = PixelScaler(config.scaling, maximum=config.maximum)
         if run is not None and run.is_finished(config):
-            print_result(f"{run.path} is finished; continue with more --epochs or --minutes")
+            minutes = run.config.minutes
+            way = f"--minutes than {minutes:g}" if minutes else "--epochs or --minutes"
+            print_result(f"{run.path} is finished; continue with more {way}")
             return DONE
         levels = LevelsSeen(scaler)
         images = load_data(config, levels if run is None else None)

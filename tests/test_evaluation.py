@@ -306,7 +306,7 @@ def test_inception_without_network_is_one_line(monkeypatch):
         raise Exception("URL fetch failure on https://example.com/weights.h5:\n None -- no route to host")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", fail)
-    with pytest.raises(ValueError, match=r"expected to download .* no route to host; connect .* features='classifier'"):
+    with pytest.raises(ValueError, match=r"expected to download .* no route to host; connect .* features='efficientnet'"):
         open_inception()
 
 
@@ -436,7 +436,7 @@ def test_classifier_takes_sides_of_any_length():
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"), [(None, "expected labels .* features='inception'"), ([0] * 8, "two classes")]
+    ("labels", "words"), [(None, "expected labels .* features='efficientnet'"), ([0] * 8, "two classes")]
 )
 def test_classifier_needs_labels(labels, words, tmp_path):
     from evaluation.classifier import open_classifier

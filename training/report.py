@@ -30,7 +30,7 @@ KINDS = {1: "grayscale", 3: "RGB", 4: "RGBA"}
 PICTURES = {
     "comparison.png": "Real images beside generated ones. Look at variety as well as sharpness: if many generated "
     "images look alike, the generator has collapsed.",
-    "progress.gif": "The same latent vectors after each epoch.",
+    "progress.gif": "The same latent vectors as training went on.",
     "distance.png": "Fréchet distance to the real images: lower is better. Recall and coverage fall when the generator "
     "makes fewer kinds of images.",
     "losses.png": "The losses of a GAN need not fall. Trouble is a loss that runs away, or a discriminator's loss "
@@ -248,7 +248,7 @@ def _settings_table(config: TrainingConfig) -> str:
     rows = []
     for name, value in dataclasses.asdict(config).items():
         chosen = ' class="chosen"' if value != defaults[name] and name != "data" else ""
-        shown = Path(value).name if name == "data" else _shown(value)
+        shown = Path(value).name if name == "data" else _shown(config, name)
         rows.append(f"<tr{chosen}><th>{html.escape(name)}</th><td>{html.escape(shown)}</td></tr>")
     return f"<table>{''.join(rows)}</table>"
 
@@ -259,7 +259,10 @@ def _versions(run: RunFolder) -> dict[str, str]:
     return {name: str(version) for name, version in document.get("versions", {}).items()}
 
 
-def _shown(value) -> str:
+def _shown(config: TrainingConfig, name: str) -> str:
+    value = getattr(config, name)
+    if name == "epochs" and config.minutes:
+        return "until the minutes are over"
     if value is None:
         return "not set"
     if isinstance(value, bool):
@@ -370,7 +373,7 @@ def _sampling_code(run: RunFolder) -> str:
 def _training_lines(config: TrainingConfig) -> str:
     """A table of every setting that decides what the networks learn: a reader need not know the defaults."""
     names = [name for name, one in options_of(TrainingConfig).items() if one.group in (RECIPE, REGULARIZERS)]
-    rows = [f"| {name} | {_plain(_shown(getattr(config, name)))} |" for name in names]
+    rows = [f"| {name} | {_plain(_shown(config, name))} |" for name in names]
     return "\n".join(["| setting | value |", "| --- | --- |", *rows])
 
 
