@@ -29,6 +29,7 @@ ARITHMETIC = ("float32", "TF32", "bfloat16")
 PYTORCH = "PyTorch's example"
 PYTORCH_SIZE = 64
 STEPS_PER_CALL = 8
+TOGETHER = f"{STEPS_PER_CALL} steps in one call"
 FIRST_STEPS = 2 * STEPS_PER_CALL  # with and without the penalty, which are compiled apart
 
 
@@ -49,7 +50,7 @@ def main() -> None:
         for size in arguments.sizes
         for arithmetic in ARITHMETIC
         for how in ("plain", "XLA")
-    ] + [f"{size} bfloat16 together" for size in arguments.sizes]
+    ] + [f"{size} bfloat16 {TOGETHER}" for size in arguments.sizes]
     if PYTORCH_SIZE in arguments.sizes and larger_pictures.has_pytorch():
         combinations += [f"{PYTORCH_SIZE} {arithmetic} {PYTORCH}" for arithmetic in ("float32", "TF32")]
     workers = {name: start(name) for name in combinations}
@@ -106,7 +107,7 @@ def our_call(size: int, arithmetic: str, how: str, batch_size: int):
     config = TrainingConfig(precision=precision, xla="on" if how == "XLA" else "off", batch_size=batch_size)
     shape = (size, size, 3)
     train_step = TrainStep(build_networks(config, shape, "tanh"), config)
-    steps = STEPS_PER_CALL if how == "together" else 1
+    steps = STEPS_PER_CALL if how == TOGETHER else 1
     batches = [Batch(larger_pictures.pixels(batch_size, shape))] * steps
 
     def call(number: int) -> None:

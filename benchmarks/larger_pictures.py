@@ -27,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
+from costs import EARLIER  # noqa: E402
 
 from config import TrainingConfig  # noqa: E402
 
@@ -48,7 +49,7 @@ def main() -> None:
     builders = {
         OURS: lambda: our_step(shape, precision="bfloat16"),
         "ours, float32": lambda: our_step(shape, precision="float32"),
-        "earlier": lambda: our_step(shape, precision="bfloat16", filters=32, smooth=False),
+        "earlier": lambda: our_step(shape, precision="bfloat16", **EARLIER),
         "PyTorch's example, in Keras": lambda: peer_step(shape),
         IN_PYTORCH: lambda: pytorch_step(shape),
     }

@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import compare_runs
+import costs
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -267,9 +268,8 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, co
     from training.start import begin
     from training.step import Batch, TrainStep
 
-    config = dataclasses.replace(
-        parse_recipe("default+filters=32+smooth=false" if recipe == EARLIER else recipe), seed=seed
-    )
+    config = TrainingConfig.of(**costs.EARLIER) if recipe == EARLIER else parse_recipe(recipe)
+    config = dataclasses.replace(config, seed=seed)
     if config.schedule != "constant":
         raise SystemExit("expected a recipe with a constant schedule, got cosine, which must know its last step")
     if config.precision == "auto":

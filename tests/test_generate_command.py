@@ -176,6 +176,12 @@ def test_walk_goes_through_its_seeds(draw, tmp_path):
         np.testing.assert_array_equal(walk[row : row + 16, column : column + 16], image)
 
 
+def test_a_walk_with_a_mistyped_ending_is_told_of_animations_too(trained_run, tmp_path, run_script):
+    outcome = run_script(generate, trained_run, "--walk", "0,5", "--output", tmp_path / "walk.gfi")
+    assert outcome.status == 2 and ".png" in outcome.stderr and ".gif" in outcome.stderr and "'.gfi'" in outcome.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_walk_may_pass_a_seed_twice(draw, tmp_path):
     draw("--walk", "3,8,3", "--steps", 2, "--scale", 1, "--output", tmp_path / "walk.png")
     walk = load_image(tmp_path / "walk.png")
