@@ -259,7 +259,9 @@ def batches_of_images(subject: ImageSet, arguments: argparse.Namespace) -> tuple
 
 
 def open_extractor(arguments: argparse.Namespace, labeled: ImageSet, cache: Cache):
-    features = arguments.features or ("efficientnet" if labeled.labels is None else "classifier")
+    from evaluation.yardstick import default_features
+
+    features = arguments.features or default_features(labeled)
     if features == "efficientnet":
         from evaluation.efficientnet import open_efficientnet
 

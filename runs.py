@@ -71,6 +71,10 @@ class RunFolder:
     def steps_per_epoch(self) -> int:
         return self.image_total // self.config.batch_size
 
+    def epoch_of(self, step: int) -> int:
+        """The epoch that ends with this step, or that it is within; 0 before the first step."""
+        return -(-step // self.steps_per_epoch)
+
     @property
     def board_folder(self) -> Path:
         """The folder of event files for TensorBoard; exists once they were requested."""

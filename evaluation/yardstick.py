@@ -62,8 +62,13 @@ def open_yardstick(config: TrainingConfig, images: ImageSet, cache: Cache) -> Ya
     return Yardstick(extractor, real, inputs)
 
 
+def default_features(images: ImageSet) -> str:
+    """The network to compare these images by: "classifier" if they have at least two classes, else "efficientnet"."""
+    return "classifier" if images.labels is not None and len(np.unique(images.labels)) > 1 else "efficientnet"
+
+
 def _open_extractor(images: ImageSet, cache: Cache) -> FeatureExtractor:
-    if images.labels is not None and len(np.unique(images.labels)) > 1:
+    if default_features(images) == "classifier":
         return open_classifier(images, cache)
     if is_installed():
         return open_efficientnet()

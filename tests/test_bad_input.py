@@ -120,6 +120,8 @@ MISTAKES = [
     (train, "--xla on --distribute mirrored", "expected --distribute or --xla on, got both"),
     (train, "--data missing/path", "'missing/path'; check the spelling"),
     (train, "--data cifar11", ", ".join(DATASET_NAMES)),
+    (train, "--data cifar11", "got 'cifar11'; did you mean cifar10?"),
+    (train, "--data mixd/", "got 'mixd'; did you mean mixed?"),
     (train, "--data empty", "in empty, got none; check the path"),
     (train, "--data texts", "got none among 1 file: 1 .txt (a.txt); check the path"),
     (train, "--data corrupt", "corrupt/2.png"),

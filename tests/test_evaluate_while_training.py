@@ -72,7 +72,9 @@ def test_a_conditional_run_is_measured_as_evaluate_py_does(image_file, cache, ru
     """Both draw the classes as often as they are in the real images."""
     common = ("--data", image_file, "--batch-size", 12, *QUICKEST, "--epochs", 1, "--conditional")
     run, scores = tmp_path / "run", tmp_path / "scores.json"
-    assert run_script(train, *common, "--run-dir", run, "--evaluate-every", 1, "--cache", cache).status == 0
+    outcome = run_script(train, *common, "--run-dir", run, "--evaluate-every", 1, "--cache", cache)
+    assert outcome.status == 0
+    assert f"epoch 1: distance {readings(run)[0]['frechet_distance']:.4g}, the smallest so far\n" in outcome.stderr
     assert run_script(evaluate, run, "--count", 48, "--no-floor", "--cache", cache, "--json", scores).status == 0
     found = json.loads(scores.read_text())["scores"]
     for name in ("frechet_distance", "recall", "coverage"):

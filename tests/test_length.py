@@ -69,6 +69,7 @@ def test_a_dry_run_says_time_memory_and_disk_and_writes_nothing(small_run, tmp_p
     assert outcome.status == 0
     for words in (
         r"time +\d+ \w+ at [\d.e+]+ images/s",
+        r"images seen +99,984\n",
         r"first picture +after",
         r"memory +\d\.\d GiB",
         r"disk +\d+ MB",

@@ -1,5 +1,6 @@
 """What a run would do, without doing it: sizes, and the time, estimated from a few steps."""
 
+import math
 import os
 import time
 
@@ -41,9 +42,12 @@ def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, network
     if not replicas.is_one_device:
         return [f"replicas       {replicas.count}, {config.batch_size // replicas.count} images per step each"]
     seconds = _seconds_per_step(config, images, scaler, networks)
-    whole, first = forecast(config, len(images.images) // config.batch_size, History(), seconds)
+    steps_per_epoch = len(images.images) // config.batch_size
+    whole, first = forecast(config, steps_per_epoch, History(), seconds)
+    steps = min(config.epochs * steps_per_epoch, 60 * (config.minutes or math.inf) / seconds)
     return [
         f"time           {whole} at {config.batch_size / seconds:.3g} images/s, measured just now",
+        f"images seen    {steps * config.batch_size:,.0f}",
         f"first picture  after {first}",
         f"memory         {most_memory()}",
     ]

@@ -40,13 +40,13 @@ class History:
         self.seconds += seconds
         self.epoch_seconds += seconds
 
-    def next_record(self, steps_per_epoch: int, batch_size: int) -> dict:
+    def next_record(self, epoch: int, batch_size: int) -> dict:
         """The next line of metrics.jsonl, about the epochs since its last line, before anything is measured."""
         epoch_seconds, self.epoch_seconds = self.epoch_seconds, 0.0
         steps = self.step - (self.records[-1]["step"] if self.records else 0)
         generator_loss, discriminator_loss = np.mean(self.losses[-steps:], axis=0)
         return {
-            "epoch": -(-self.step // steps_per_epoch),  # an unfinished epoch counts if a timed run ends in it
+            "epoch": epoch,
             "step": self.step,
             "images_seen": self.step * batch_size,
             "seconds": round(self.seconds, 3),

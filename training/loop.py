@@ -185,7 +185,7 @@ class Training:
     @property
     def _epoch_words(self) -> str:
         """The epoch of the last step, for the progress bar."""
-        epoch = (self.history.step - 1) // self.run.steps_per_epoch + 1
+        epoch = self.run.epoch_of(self.history.step)
         return f"epoch {epoch}" if self.run.config.minutes else f"epoch {epoch}/{self.run.config.epochs}"
 
     def _open_feed(self, steps_per_execution: int) -> Feed:
@@ -233,7 +233,8 @@ class Training:
 
     def _record(self, bar: ProgressBar, pictures: bool, epoch_ends: bool) -> None:
         """Writes the line of the epoch and all that goes with it; the distance only where the epoch ends."""
-        record = self.history.next_record(self.run.steps_per_epoch, self.run.config.batch_size)
+        epoch = self.run.epoch_of(self.history.step)  # an unfinished one counts if a timed run ends in it
+        record = self.history.next_record(epoch, self.run.config.batch_size)
         state = self._finite_state()  # before all else, so that nothing good is replaced by something broken
         measured = epoch_ends and self._is_measured(record["epoch"])
         if measured:

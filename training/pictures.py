@@ -61,7 +61,7 @@ def draw_real_beside_samples(
     cells = cells[: rows if run.class_count else side, :side].ravel()
     cells = cells[cells < len(chosen)]
     generated = generate_images(generator, scaler, sample_inputs(run)[cells])
-    title = f"generated, epoch {step / run.steps_per_epoch:.3g}"
+    title = f"generated, epoch {run.epoch_of(step)}"
     real = images.take(chosen[cells])
     names = drawable_names(run.class_names)[:rows] if run.class_count else ()
     sheet = comparison_sheet(real, generated, side, title, scaler.maximum_, names)

@@ -108,6 +108,8 @@ class Recorder(SilentRecorder):
         if measured:
             record |= self._yardstick.measure(generator, self._scaler)
             record["best"] = history.best is None or record["frechet_distance"] < history.best["frechet_distance"]
+            best = ", the smallest so far" if record["best"] else ""
+            print(f"epoch {record['epoch']}: distance {record['frechet_distance']:.4g}{best}", file=sys.stderr)
         history.records.append(record)
         samples = draw_samples(run, self._scaler, generator)
         self._warn_if_collapsed(samples)
