@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# With several tests at a time, each has its part of the cores: threads that wait for one another cost a seventh more.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+if WORKERS > 1:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
 NARROW = ("--precision", "float32", "--filters", "8")  # an eighth of the filters, less to store and to compute
 WHOLE = ("--preset", "dcgan", "--precision", "float32")  # all the filters, as many as the text has

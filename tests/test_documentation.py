@@ -43,6 +43,7 @@ BUDGET = {
         "--cache": "cache",
     },
     "evaluate.py": {"--count": 24, "--cache": "cache"},
+    "benchmarks/directions.py": {"--count": 2},
     "benchmarks/leaks.py": {"--count": 24},
     "benchmarks/step_profile.py": {"--preset": "tutorial", "--precision": "float32", "--batch-size": 8, "--steps": 3},
 }

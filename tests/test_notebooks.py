@@ -28,7 +28,11 @@ MEGABYTES = 2.5
 # Settings that are smaller in a shortened notebook, since they take most of its time: {module: (name, value)}. Python
 # runs this program at the start of the kernel and of each command that the notebook runs, and changes a module as soon
 # as it is imported.
-SMALLER = {"training.networks": ("STATISTICS_BATCHES", 1), "evaluation.classifier": ("FEWEST_STEPS", 15)}
+SMALLER = {
+    "training.networks": ("STATISTICS_BATCHES", 1),
+    "evaluation.classifier": ("FEWEST_STEPS", 15),
+    "drawing.projection": ("STEPS", 10),
+}
 MAKE_SMALLER = f"""
 import importlib.abc, importlib.util, sys
 

@@ -30,8 +30,8 @@ def assert_nothing_found(folder: Path, table: str) -> None:
 
 @pytest.mark.slow
 def test_mutations_find_nothing_and_go_on_where_they_stopped(tmp_path):
-    first = soak(tmp_path, 10, "mutations", trials=2, mutations=150)
-    table = soak(tmp_path, 10, "mutations", trials=16, mutations=150)
+    first = soak(tmp_path, 10, "mutations", trials=2, mutations=60)
+    table = soak(tmp_path, 10, "mutations", trials=16, mutations=60)
     assert "| mutated PNG | " in first and "| mutated generator.keras | " in table
     assert_nothing_found(tmp_path, table)
     assert first.count("| mutated ") == 2 and len((tmp_path / "trials.jsonl").read_text().splitlines()) == 16
@@ -41,7 +41,7 @@ def test_mutations_find_nothing_and_go_on_where_they_stopped(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
 def test_kills_faults_and_trainers_find_nothing(tmp_path):
-    table = soak(tmp_path, 10, "writes", "kills", "faults", "limits", "trainers", trials=2)
+    table = soak(tmp_path, 10, "writes", "kills", "faults", "limits", "trainers", trials=1)
     for words in ("SIGKILL at a call that writes", "SIGKILL at a random moment", "no space left at a write"):
         assert words in table
     assert "address space runs out" in table

@@ -58,26 +58,29 @@ def take_over(networks: Networks, generator: keras.Sequential, discriminator: ke
     networks: the new ones. latents: length of the latent vector in both pairs, 0 if it differs.
     """
     new, old = _weighted(networks.generator), _weighted(generator)
-    generator_words = _take(new, old, _with_other_classes(new[0], old[0], latents))
+    of_generator = _take(new, old, _with_other_classes(new[0], old[0], latents))
     networks.averaged_generator.set_weights(networks.generator.get_weights())
     new, old = _weighted(networks.discriminator)[::-1], _weighted(discriminator)[::-1]
-    discriminator_words = _take(new, old, _of_all_classes(new[0], old[0]))
-    return f"generator {generator_words}, discriminator {discriminator_words}; the others are new"
+    of_discriminator = _take(new, old, _of_all_classes(new[0], old[0]))
+    counts = (of_generator, len(_weighted(networks.generator))), (of_discriminator, len(new))
+    generator_words, discriminator_words = (f"{taken} of {count} layers" for taken, count in counts)
+    others = "; the others are new" if any(taken < count for taken, count in counts) else ""
+    return f"generator {generator_words}, discriminator {discriminator_words}{others}"
 
 
 def _weighted(network: keras.Sequential) -> list[keras.layers.Layer]:
     return [layer for layer in network.layers if layer.weights]
 
 
-def _take(new_layers: list[keras.layers.Layer], old_layers: list[keras.layers.Layer], first: list[np.ndarray]) -> str:
-    """Copies weights from pair to pair of layers, smallest grid first; `first` are the weights for the first one."""
+def _take(new_layers: list[keras.layers.Layer], old_layers: list[keras.layers.Layer], first: list[np.ndarray]) -> int:
+    """Copies weights from pair to pair of layers, smallest grid first, and counts them; `first`: those of the first."""
     taken = 0
     for number, (new, old) in enumerate(zip(new_layers, old_layers, strict=False)):
         weights = old.get_weights() if number else first
         if [value.shape for value in weights] == [tuple(variable.shape) for variable in new.weights]:
             new.set_weights(weights)
             taken += 1
-    return f"{taken} of {len(new_layers)} layers"
+    return taken
 
 
 def _with_other_classes(new: keras.layers.Layer, old: keras.layers.Layer, latents: int) -> list[np.ndarray]:
