@@ -27,8 +27,8 @@ STATISTICS = ("training.networks.STATISTICS_BATCHES", 1)
 NO_PICTURES_AMID = ("training.recorder.SECONDS_BETWEEN_PICTURES", math.inf)
 # The files whose slow tests take longest together, longest first.
 LONG = (
-    *("notebooks", "documentation", "distribution", "recipe_starts", "soak", "resume", "projection", "step"),
-    *("benchmarks", "exported_page", "sharing", "transparency", "models"),
+    *("notebooks", "documentation", "distribution", "recipe_starts", "benchmarks", "resume", "soak", "projection"),
+    *("step", "models", "sharing", "exported_page", "bad_input"),
 )
 
 

@@ -25,17 +25,23 @@ from training.workers import find_workers
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 20
-RECIPES = {  # those with R1 have it in every step, so that one graph is compiled and not two
-    # At its own rate, rounding grows past the tolerance within twenty steps.
-    "default": {"learning_rate": 1e-5, "penalty_interval": 1},
+RECIPES = {
+    "default": {"learning_rate": 1e-5},  # at their own rates rounding grows past the tolerance within twenty steps
     "dropout, augmented, conditional": {
         "preset": "dcgan",
         "augmentation": ("color", "translation", "cutout"),
         "conditional": True,
         "r1": 0.1,
-        "penalty_interval": 1,
+        "penalty_interval": 1,  # one graph to compile and not two
     },
-    "spectral": {"preset": "tutorial", "loss": "hinge", "spectral_normalization": True},
+    "spectral": {
+        "preset": "r1gan",
+        "loss": "hinge",
+        "r1": 0.0,
+        "beta_1": 0.5,
+        "spectral_normalization": True,
+        "learning_rate": 1e-5,
+    },
     "wasserstein": {"preset": "tutorial", "loss": "wasserstein"},
     "relativistic": {"preset": "tutorial", "loss": "relativistic", "schedule": "cosine"},
 }
