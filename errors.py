@@ -7,9 +7,8 @@ is kept in parts: text, and the parameters it mentions. `str(error)` names these
 
 import shlex
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
@@ -116,15 +115,6 @@ def counted(count: int, thing: str) -> str:
     ('1 image', '1,200 images')
     """
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def did_you_mean(word: str, names: Iterable[str]) -> tuple[str, ...]:
-    """A question about the name that is nearest to a mistyped word, as a way out; none if no name is near.
-
-    >>> did_you_mean("fotos", ("photos", "glyphs")), did_you_mean("x", ("photos", "glyphs"))
-    (('did you mean photos?',), ())
-    """
-    return tuple(f"did you mean {name}?" for name in get_close_matches(word, names, 1))
 
 
 def _parts(words: Words) -> tuple[str | Parameter, ...]:

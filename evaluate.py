@@ -23,7 +23,7 @@ from errors import InputError, words
 from evaluation.cache import Cache
 from evaluation.report import Evaluated, Reference, Report, as_json, as_table
 from evaluation.scores import FEWEST_IMAGES, choose_images
-from files import check_place, reason_of, write_text
+from files import check_place, paths_like, reason_of, write_text
 from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
 from models.sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
 from options import Choice, add_option, converter
@@ -163,8 +163,10 @@ def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
     """The run to evaluate, or None if the subject is a set of images."""
     if not is_run(arguments.subject):
         if not Path(arguments.subject).exists() and arguments.subject not in DATASET_NAMES:
+            near = [f"did you mean {name}?" for name in paths_like(Path(arguments.subject))]
             raise ValueError(
-                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; name one of them"
+                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; "
+                f"{(*near, 'name one of them')[0]}"
             )
         if arguments.data is None and arguments.against is None:
             raise ValueError(

@@ -20,6 +20,7 @@ from files import (
     brief,
     check_keras_file,
     load_arrays,
+    paths_like,
     read_json,
     read_json_lines,
     remove_partials,
@@ -112,7 +113,10 @@ class RunFolder:
         """Opens an existing run folder. Raises ValueError with the reason if `path` is not one."""
         path = Path(path)
         if not path.is_dir():
-            raise ValueError(f"expected a run folder, got {str(path)!r}, which is not a folder; train.py creates one")
+            near = [f"did you mean {name}?" for name in paths_like(path)]
+            raise ValueError(
+                f"expected a run folder, got {str(path)!r}, which is not a folder; {(*near, 'train.py creates one')[0]}"
+            )
         try:
             document = read_json(path / "config.json")
         except FileNotFoundError:

@@ -5,7 +5,7 @@ from files.documents import read_json, read_json_lines
 from files.names import plain_names
 from files.network_check import check_keras_file
 from files.opening import DamagedFile, UnreadableFile, brief, open_regular, reason_of
-from files.places import check_place
+from files.places import check_place, paths_like
 from files.writing import (
     PARTIAL_MARK,
     atomic_folder,
@@ -29,6 +29,7 @@ __all__ = [
     "check_place",
     "load_arrays",
     "open_regular",
+    "paths_like",
     "plain_names",
     "read_json",
     "read_json_lines",

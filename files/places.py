@@ -1,6 +1,7 @@
-"""Checks before the work begins whether a path can be written to."""
+"""Checks before the work begins whether a path can be written to; and finds what a mistyped one may have meant."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 from errors import InputError, Parameter
@@ -36,3 +37,12 @@ def check_place(output: Path, name: str, kind: str = "file") -> None:
         place = place.parent
     if not os.access(place, os.W_OK):
         raise InputError(("expected a writable path for ", option, f", got {str(output)!r}"), "choose another")
+
+
+def paths_like(path: Path, endings: tuple[str, ...] = ()) -> list[str]:
+    """The folder beside `path`, or file with one of these endings, whose name is nearest to its own; [] if none is."""
+    try:
+        beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in endings or entry.is_dir()]
+    except OSError:  # no such folder, or it cannot be listed
+        return []
+    return [str(path.parent / name) for name in get_close_matches(path.name, beside, 1)]

@@ -6,11 +6,13 @@ Data larger than memory stays on disk: `.npy` files are memory-mapped, and image
 import dataclasses
 import math
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
-from errors import InputError, LongInputError, did_you_mean, words
+from errors import InputError, LongInputError, words
+from files import paths_like
 from image_datasets.advice import advice_for
 from image_datasets.arrays import ARRAY_SUFFIXES, load_array_set
 from image_datasets.channels_and_sizes import with_channels, with_size
@@ -146,19 +148,11 @@ def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:
     return mapped_file(images) is not None
 
 
-def _similar(path: Path) -> tuple[str, ...]:
-    """A question about the data set, or data beside `path`, with nearly this name, as a way out; none if none has."""
-    try:
-        beside = [entry for entry in path.parent.iterdir() if entry.suffix.lower() in DATA_SUFFIXES or entry.is_dir()]
-    except OSError:  # no such folder, or it cannot be listed
-        beside = []
-    return did_you_mean(str(path), (*DATASET_NAMES, *map(str, beside)))
-
-
 def _checked_path(path: Path) -> Path:
     if not path.exists():
         problem = words("expected {data} to be one of {} or an existing path, got {!r}", ", ".join(DATASET_NAMES), path)
-        raise InputError(problem, *(_similar(path) or ("check the spelling",)))
+        near = [*paths_like(path, DATA_SUFFIXES), *get_close_matches(str(path), DATASET_NAMES, 1)]
+        raise InputError(problem, f"did you mean {near[0]}?" if near else "check the spelling")
     if not path.is_dir() and path.suffix.lower() not in DATA_SUFFIXES:
         raise LongInputError(advice_for(path))
     return path

@@ -206,6 +206,13 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(run_script
         assert words in refusal(run_script, trained_run, "--json", place)
 
 
+def test_a_mistyped_run_is_answered_with_the_nearest_folder(run_script, tmp_path):
+    (tmp_path / "digits").mkdir()
+    for name, answer in (("digit", f"did you mean {tmp_path / 'digits'}?"), ("photos", "name one of them")):
+        outcome = run_script(evaluate, tmp_path / name)
+        assert outcome.status == 2 and outcome.stderr.endswith(f"which does not exist; {answer}\n"), outcome.stderr
+
+
 @pytest.mark.parametrize("stdout_is_full", [False, True])
 def test_no_number_is_lost_when_a_write_fails(stdout_is_full, run_script, unlabeled, tmp_path, monkeypatch):
     """What the file does not take is printed after the table; the file is written where the table is lost."""
