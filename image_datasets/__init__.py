@@ -3,7 +3,8 @@
 `load_images` accepts names of data sets, folders, zips and NumPy files, and returns an `ImageSet`.
 """
 
-from image_datasets.arrays import load_arrays, load_image_array
+from image_datasets.array_files import load_arrays
+from image_datasets.arrays import load_image_array
 from image_datasets.image_set import ImagesChanged, ImageSet, LevelsSeen, epoch_order
 from image_datasets.keras_datasets import KERAS_DATASETS
 from image_datasets.loading import DATASET_NAMES, load_images

@@ -1,16 +1,14 @@
-"""NumPy files -> arrays, and the images and labels in them. Never loads anything that could run code."""
+"""The images and labels in NumPy files."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-import files
 from errors import LongInputError, LongInputTypeError
 from files import ArrayArchive
-from files.kinds import FIRST_BYTES, kind_of
-from image_datasets.advice import advice_for, choose_arrays, save_arrays, unflattened
+from image_datasets.advice import choose_arrays, save_arrays, unflattened
+from image_datasets.array_files import load_arrays
 from image_datasets.image_set import ImageSet, ReadingReport, check_not_cut, name_of
 from image_datasets.labels import as_labels, load_labels
 from image_datasets.on_demand import ImagesOnDemand
@@ -18,7 +16,6 @@ from image_datasets.options import ChoicesNeeded, ReadingOptions
 from imaging.floats import are_eight_bits, likely_range, on_levels
 from pixels.checks import CHANNEL_COUNTS, INTEGER_TYPES, validate_images
 
-ARRAY_SUFFIXES = (".npy", ".npz")
 _LABELS = ("labels", "label", "y", "targets", "target")
 # Common names for images in an .npz, in upper or lower case, and those of their labels.
 KEYS = {
@@ -36,23 +33,6 @@ KEYS = {
 CLASS_NAMES = ("class_names", "label_names", "target_names", "classes")
 _PIECE = 1024
 LONGEST_NAME, NAMES_SHOWN = 40, 8  # of arrays in a message
-
-
-def load_arrays(path: str | os.PathLike) -> np.ndarray | ArrayArchive:
-    """The array of an .npy file, memory-mapped, or the arrays of an .npz by name; the content decides which.
-
-    Reads an array of an archive only on access. Raises a one-line ValueError for a file that is missing, damaged, of
-    another kind, which it names, or with Python objects, which are never loaded.
-    """
-    try:
-        with files.open_regular(path) as file:
-            first = file.read(FIRST_BYTES)
-        kind = kind_of(first)
-        if kind is None or kind.name not in ("NPY", "a zip archive"):
-            raise LongInputError(advice_for(Path(path)))
-        return files.load_arrays(path)
-    except FileNotFoundError:
-        raise ValueError(f"expected an .npy file, got {str(path)!r}, which does not exist; check the name") from None
 
 
 def load_image_array(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

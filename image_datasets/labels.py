@@ -11,6 +11,7 @@ import numpy as np
 
 from files import open_regular
 from files.kinds import PICTURE_ENDINGS
+from image_datasets.array_files import load_arrays
 
 TABLES = (".csv", ".tsv")
 # What the first line of a table calls its columns, in any case
@@ -66,8 +67,6 @@ def load_labels(path: str | os.PathLike, count: int) -> Labels:
         classes = [label for _, label in _table(path)]
         classes = classes[1:] if len(classes) == count + 1 else classes
         return as_labels(_numbers_or_names(classes), count, str(path))
-    from image_datasets.arrays import load_arrays
-
     values = load_arrays(path)
     if not isinstance(values, np.ndarray):
         raise ValueError(f"{path}: expected labels in an .npy or a .csv, got several arrays; save them alone")

@@ -14,7 +14,8 @@ import numpy as np
 from errors import InputError, LongInputError, words
 from files import paths_like
 from image_datasets.advice import advice_for
-from image_datasets.arrays import ARRAY_SUFFIXES, load_array_set
+from image_datasets.array_files import ARRAY_SUFFIXES
+from image_datasets.arrays import load_array_set
 from image_datasets.channels_and_sizes import with_channels, with_size
 from image_datasets.glyphs import glyph_set
 from image_datasets.image_set import ImageSet, check_not_cut, mapped_file
