@@ -408,7 +408,7 @@ def draw(readings: Path, output: Path) -> None:
     draw_curves(entries, recipes, "images", "images seen", output / "distance-by-images.png")
     firsts = {recipe: min(entry["seed"] for entry in entries if entry["recipe"] == recipe) for recipe in recipes}
     grids = {recipe: output / f"{recipe}-{seed}.png" for recipe, seed in firsts.items()}
-    panels = [(recipe, load_image(path)) for recipe, path in grids.items() if path.exists()]
+    panels = [(recipe.replace("+", "\n+"), load_image(path)) for recipe, path in grids.items() if path.exists()]
     if panels:  # readings may have been kept without them
         compare_runs.draw(panels, output / "samples.png")
     judges = judges_of(entries)
