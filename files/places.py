@@ -1,10 +1,13 @@
 """Checks before the work begins whether a path can be written to; and finds what a mistyped one may have meant."""
 
 import os
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
 from errors import InputError, Parameter
+
+SIMILAR = 0.8  # of two names, as difflib's ratio
 
 
 def check_place(output: Path, name: str, kind: str = "file") -> None:
@@ -39,10 +42,11 @@ def check_place(output: Path, name: str, kind: str = "file") -> None:
         raise InputError(("expected a writable path for ", option, f", got {str(output)!r}"), "choose another")
 
 
-def paths_like(path: Path, endings: tuple[str, ...] = ()) -> list[str]:
-    """The folder beside `path`, or file with one of these endings, whose name is nearest to its own; [] if none is."""
+def nearest_path(path: Path, accepts: Callable[[Path], bool]) -> Path | None:
+    """The accepted path beside `path` whose name is nearest to its own, hidden ones left out; None if none is near."""
     try:
-        beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in endings or entry.is_dir()]
-    except OSError:  # no such folder, or it cannot be listed
-        return []
-    return [str(path.parent / name) for name in get_close_matches(path.name, beside, 1)]
+        names = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".") and accepts(entry)]
+    except (OSError, ValueError):  # no such folder, one that cannot be listed, or no possible name
+        return None
+    near = get_close_matches(path.name, names, 1, SIMILAR)
+    return path.parent / near[0] if near else None

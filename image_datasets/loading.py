@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from errors import InputError, LongInputError, words
-from files import paths_like
+from files import SIMILAR, nearest_path
 from image_datasets.advice import advice_for
 from image_datasets.array_files import ARRAY_SUFFIXES
 from image_datasets.arrays import load_array_set
@@ -149,11 +149,18 @@ def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:
     return mapped_file(images) is not None
 
 
+def similar_data(path: Path) -> str | None:
+    """The data set, or the folder or file of images beside `path`, whose name is nearly this one; None if none is."""
+    named = get_close_matches(str(path).lower(), DATASET_NAMES, 1, SIMILAR)
+    near = nearest_path(path, lambda entry: entry.is_dir() or entry.suffix.lower() in DATA_SUFFIXES)
+    return named[0] if named else near and str(near)
+
+
 def _checked_path(path: Path) -> Path:
     if not path.exists():
         problem = words("expected {data} to be one of {} or an existing path, got {!r}", ", ".join(DATASET_NAMES), path)
-        near = [*paths_like(path, DATA_SUFFIXES), *get_close_matches(str(path), DATASET_NAMES, 1)]
-        raise InputError(problem, f"did you mean {near[0]}?" if near else "check the spelling")
+        near = similar_data(path)
+        raise InputError(problem, f"did you mean {near}?" if near else "check the spelling")
     if not path.is_dir() and path.suffix.lower() not in DATA_SUFFIXES:
         raise LongInputError(advice_for(path))
     return path

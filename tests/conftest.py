@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# With several tests at a time, each has its part of the cores: threads that wait for one another cost a seventh more.
+# Tests that run side by side share the cores. With all cores for each, threads wait for one another, and all takes a
+# seventh longer.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
 if WORKERS > 1:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))

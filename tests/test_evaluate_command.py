@@ -208,8 +208,12 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(run_script
 
 def test_a_mistyped_run_is_answered_with_the_nearest_folder(run_script, tmp_path):
     (tmp_path / "digits").mkdir()
-    for name, answer in (("digit", f"did you mean {tmp_path / 'digits'}?"), ("photos", "name one of them")):
-        outcome = run_script(evaluate, tmp_path / name)
+    for name, answer in (
+        (tmp_path / "digit", f"did you mean {tmp_path / 'digits'}?"),
+        (tmp_path / "photos", "name one of them"),
+        ("cifar11", "did you mean cifar10?"),
+    ):
+        outcome = run_script(evaluate, name)
         assert outcome.status == 2 and outcome.stderr.endswith(f"which does not exist; {answer}\n"), outcome.stderr
 
 

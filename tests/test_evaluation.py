@@ -22,6 +22,7 @@ from evaluation.distances import (
     precision_recall,
 )
 from evaluation.scores import Features, compare
+from evaluation.yardstick import default_features
 from image_datasets import ImageSet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,14 @@ def test_frechet_distance_does_not_change_when_space_is_turned():
     cov1, cov2 = np.diag([1.0, 4.0, 9.0]), np.diag([4.0, 4.0, 1.0])
     found = frechet_distance(np.zeros(3), turn @ cov1 @ turn.T, np.zeros(3), turn @ cov2 @ turn.T)
     assert found == pytest.approx(1 + 0 + 4, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "features"), [(None, "efficientnet"), ([0] * 4, "efficientnet"), ([0, 0, 0, 1], "classifier")]
+)
+def test_images_of_one_class_have_no_classifier(labels, features):
+    images = ImageSet("images", np.zeros((4, 16, 16, 1), np.uint8), labels and np.array(labels), ("a", "b"))
+    assert default_features(images) == features
 
 
 @pytest.mark.parametrize("rows", [400, 20], ids=["full rank", "fewer images than features"])

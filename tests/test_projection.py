@@ -11,7 +11,7 @@ from preprocessing import PixelScaler
 from training.networks import build_networks
 from training.step import Batch, TrainStep
 
-BOUND = 20.0  # levels, root mean square; measured: 9 to 17
+BOUND = 20.0  # levels, root mean square; measured: 9 to 17, the mean image 38 to 50
 IMAGES, PROJECTED, STEPS, FILTERS = 64, 6, 1000, 32
 
 

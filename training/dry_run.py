@@ -1,6 +1,5 @@
 """What a run would do, without doing it: sizes, and the time, estimated from a few steps."""
 
-import math
 import os
 import time
 
@@ -44,10 +43,12 @@ def _cost(config: TrainingConfig, images: ImageSet, scaler: PixelScaler, network
     seconds = _seconds_per_step(config, images, scaler, networks)
     steps_per_epoch = len(images.images) // config.batch_size
     whole, first = forecast(config, steps_per_epoch, History(), seconds)
-    steps = min(config.epochs * steps_per_epoch, 60 * (config.minutes or math.inf) / seconds)
+    steps = config.epochs * steps_per_epoch
+    if config.minutes:
+        steps = min(steps, int(60 * config.minutes / seconds))
     return [
         f"time           {whole} at {config.batch_size / seconds:.3g} images/s, measured just now",
-        f"images seen    {steps * config.batch_size:,.0f}",
+        f"images seen    {steps * config.batch_size:,}",
         f"first picture  after {first}",
         f"memory         {most_memory()}",
     ]
