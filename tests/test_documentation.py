@@ -70,6 +70,7 @@ NOT_RUN = (
     ("benchmarks/sixteen_bits.py", "two trainings, minutes"),
     ("benchmarks/scaling.py", "measures for minutes, with other libraries"),
     ("benchmarks/recipes.py", "many trainings, hours"),
+    ("benchmarks/photograph_crops.py", "reads photographs that are not in the repository"),
     ("train.py --data noto-emoji-64.zip", "trains for minutes, on images that are not in the repository"),
     ("benchmarks/hour.py", "draws hours of training"),
     ("benchmarks/checkerboard.py", "reads images that are not in the repository; test_benchmarks.py calls it"),
