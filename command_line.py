@@ -10,7 +10,6 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from errno import ENOMEM
 from pathlib import Path
 
@@ -19,7 +18,7 @@ try:
 except ImportError:  # Windows has no such limits
     resource = None
 
-from errors import Explained, Parameter
+from errors import Explained, Parameter, nearest_name
 from files import reason_of
 from options import Whole, converter
 from streams import LONGEST_MESSAGE, OutputLost, one_line, usable_streams
@@ -58,9 +57,9 @@ class ArgumentParser(argparse.ArgumentParser):
         """A question about the first of these words that is part of an option or nearly one; "" if none is."""
         options = self.option_strings()
         for word in (word.partition("=")[0] for word in words if word.startswith("--")):
-            near = [option for option in options if word[2:] in option] or get_close_matches(word, options, 1, 0.8)
+            near = next((option for option in options if word[2:] in option), None) or nearest_name(word, options)
             if near:
-                return f"; did you mean {near[0]}?"
+                return f"; did you mean {near}?"
         return ""
 
     def option_strings(self) -> list[str]:

@@ -7,8 +7,9 @@ is kept in parts: text, and the parameters it mentions. `str(error)` names these
 
 import shlex
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,15 @@ def counted(count: int, thing: str) -> str:
     ('1 image', '1,200 images')
     """
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def nearest_name(word: str, names: Sequence[str]) -> str | None:
+    """The name that a mistyped word was probably meant to be; None if none is near.
+
+    >>> nearest_name("cifar11", ("mnist", "cifar10")), nearest_name("photos", ("mnist", "cifar10"))
+    ('cifar10', None)
+    """
+    return next(iter(get_close_matches(word, names, 1, 0.8)), None)
 
 
 def _parts(words: Words) -> tuple[str | Parameter, ...]:

@@ -5,7 +5,7 @@ from files.documents import read_json, read_json_lines
 from files.names import plain_names
 from files.network_check import check_keras_file
 from files.opening import DamagedFile, UnreadableFile, brief, open_regular, reason_of
-from files.places import SIMILAR, check_place, nearest_path
+from files.places import check_place, nearest_path
 from files.writing import (
     PARTIAL_MARK,
     atomic_folder,
@@ -18,7 +18,6 @@ from files.writing import (
 
 __all__ = [
     "PARTIAL_MARK",
-    "SIMILAR",
     "ArrayArchive",
     "DamagedFile",
     "UnreadableFile",

@@ -2,12 +2,9 @@
 
 import os
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
-from errors import InputError, Parameter
-
-SIMILAR = 0.8  # of two names, as difflib's ratio
+from errors import InputError, Parameter, nearest_name
 
 
 def check_place(output: Path, name: str, kind: str = "file") -> None:
@@ -48,5 +45,5 @@ def nearest_path(path: Path, accepts: Callable[[Path], bool]) -> Path | None:
         names = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".") and accepts(entry)]
     except (OSError, ValueError):  # no such folder, one that cannot be listed, or no possible name
         return None
-    near = get_close_matches(path.name, names, 1, SIMILAR)
-    return path.parent / near[0] if near else None
+    near = nearest_name(path.name, names)
+    return path.parent / near if near else None

@@ -6,13 +6,12 @@ Data larger than memory stays on disk: `.npy` files are memory-mapped, and image
 import dataclasses
 import math
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
-from errors import InputError, LongInputError, words
-from files import SIMILAR, nearest_path
+from errors import InputError, LongInputError, nearest_name, words
+from files import nearest_path
 from image_datasets.advice import advice_for
 from image_datasets.array_files import ARRAY_SUFFIXES
 from image_datasets.arrays import load_array_set
@@ -151,9 +150,9 @@ def _is_mapped(images: np.ndarray | ImagesOnDemand) -> bool:
 
 def similar_data(path: Path) -> str | None:
     """The data set, or the folder or file of images beside `path`, whose name is nearly this one; None if none is."""
-    named = get_close_matches(str(path).lower(), DATASET_NAMES, 1, SIMILAR)
+    named = nearest_name(str(path).lower(), DATASET_NAMES)
     near = nearest_path(path, lambda entry: entry.is_dir() or entry.suffix.lower() in DATA_SUFFIXES)
-    return named[0] if named else near and str(near)
+    return named or (str(near) if near else None)
 
 
 def _checked_path(path: Path) -> Path:

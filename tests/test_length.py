@@ -78,6 +78,12 @@ def test_a_dry_run_says_time_memory_and_disk_and_writes_nothing(small_run, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_says_how_many_images_its_minutes_will_show(small_run, monkeypatch):
+    monkeypatch.setattr("training.dry_run._seconds_per_step", lambda *_: 0.5)
+    outcome = small_run("--dry-run", "--minutes", 1)
+    assert "\nimages seen    1,920\n" in outcome.stdout  # 120 steps of 16
+
+
 def test_lines_come_every_save_every_epochs_and_at_the_end(small_run, tmp_path):
     assert small_run("--epochs", 5, "--save-every", 2).status == 0
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

@@ -12,7 +12,7 @@ from training.networks import build_networks
 from training.step import Batch, TrainStep
 
 BOUND = 20.0  # levels, root mean square; measured: 9 to 17, the mean image 38 to 50
-IMAGES, PROJECTED, STEPS, FILTERS = 64, 6, 1000, 32
+IMAGES, PROJECTED, STEPS = 64, 6, 1000
 
 
 @pytest.mark.slow  # half a minute of training; test_generate_command.py compares with a thousand seeds
@@ -20,7 +20,7 @@ def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     images = load_images("glyphs", ReadingOptions(image_size=(16, 16), image_count=IMAGES, channels=1)).images
     scaler = PixelScaler("tanh").fit(images)
     scaled = scaler.transform(images)
-    config = TrainingConfig.of(batch_size=16, precision="float32", filters=FILTERS)
+    config = TrainingConfig.of(batch_size=16, precision="float32")
     networks = build_networks(config, images.shape[1:], scaler.output_activation)
     train_step = TrainStep(networks, config)
     random = np.random.default_rng(0)

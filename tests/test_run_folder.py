@@ -41,6 +41,12 @@ def test_metrics_have_one_line_an_epoch(trained_run):
         assert record["images_per_second"] > 0 and np.isfinite(record["generator_loss"])
 
 
+def test_an_epoch_has_the_steps_from_its_first_to_its_last(trained_run):
+    run = RunFolder.open(trained_run)
+    last = run.steps_per_epoch
+    assert [run.epoch_of(step) for step in (0, 1, last, last + 1, 2 * last)] == [0, 1, 1, 2, 2]
+
+
 def test_config_tells_versions_and_rebuilds_the_run(trained_run):
     document = json.loads((trained_run / "config.json").read_text())
     assert set(document["versions"]) == {"tensorflow", "keras", "numpy"}

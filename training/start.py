@@ -62,25 +62,29 @@ def take_over(networks: Networks, generator: keras.Sequential, discriminator: ke
     networks.averaged_generator.set_weights(networks.generator.get_weights())
     new, old = _weighted(networks.discriminator)[::-1], _weighted(discriminator)[::-1]
     of_discriminator = _take(new, old, _of_all_classes(new[0], old[0]))
-    counts = (of_generator, len(_weighted(networks.generator))), (of_discriminator, len(new))
-    generator_words, discriminator_words = (f"{taken} of {count} layers" for taken, count in counts)
-    others = "; the others are new" if any(taken < count for taken, count in counts) else ""
-    return f"generator {generator_words}, discriminator {discriminator_words}{others}"
+    some_are_new = any(taken < count for taken, count in (of_generator, of_discriminator))
+    words_of_both = "generator {} of {} layers, discriminator {} of {} layers".format(*of_generator, *of_discriminator)
+    return words_of_both + ("; the others are new" if some_are_new else "")
 
 
 def _weighted(network: keras.Sequential) -> list[keras.layers.Layer]:
     return [layer for layer in network.layers if layer.weights]
 
 
-def _take(new_layers: list[keras.layers.Layer], old_layers: list[keras.layers.Layer], first: list[np.ndarray]) -> int:
-    """Copies weights from pair to pair of layers, smallest grid first, and counts them; `first`: those of the first."""
+def _take(
+    new_layers: list[keras.layers.Layer], old_layers: list[keras.layers.Layer], first: list[np.ndarray]
+) -> tuple[int, int]:
+    """Copies weights from pair to pair of layers, smallest grid first; `first` are the weights for the first one.
+
+    Returns how many layers were taken over, and of how many.
+    """
     taken = 0
     for number, (new, old) in enumerate(zip(new_layers, old_layers, strict=False)):
         weights = old.get_weights() if number else first
         if [value.shape for value in weights] == [tuple(variable.shape) for variable in new.weights]:
             new.set_weights(weights)
             taken += 1
-    return taken
+    return taken, len(new_layers)
 
 
 def _with_other_classes(new: keras.layers.Layer, old: keras.layers.Layer, latents: int) -> list[np.ndarray]:
