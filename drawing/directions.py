@@ -27,6 +27,7 @@ def latent_directions(network: "keras.Sequential", latent_dim: int) -> np.ndarra
     if isinstance(following, layers.BatchNormalization):
         factor = 1 / np.sqrt(following.moving_variance.numpy() + following.epsilon)
         kernel = kernel * factor * (following.gamma.numpy() if following.scale else 1.0)
-    directions = np.linalg.svd(kernel)[0].T
+    wide = kernel.shape[0] <= kernel.shape[1]  # has more right singular vectors than anyone needs, and large ones
+    directions = np.linalg.svd(kernel, full_matrices=not wide)[0].T
     largest = directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)]
     return (directions * np.where(largest < 0, -1.0, 1.0)[:, np.newaxis]).astype(np.float32)

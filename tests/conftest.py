@@ -26,6 +26,7 @@ QUICKEST = ("--preset", "tutorial", *NARROW)  # fewer still, where the law is no
 # pictures amid a run, of which test_length.py has it.
 STATISTICS = ("training.networks.STATISTICS_BATCHES", 1)
 NO_PICTURES_AMID = ("training.recorder.SECONDS_BETWEEN_PICTURES", math.inf)
+CURVES = ("training.pictures.plot_losses", "training.pictures.plot_scores")  # drawn where a run outlives a test
 # The files whose slow tests take longest together, longest first.
 LONG = (
     *("notebooks", "documentation", "distribution", "recipe_starts", "benchmarks", "resume", "soak", "projection"),
@@ -77,6 +78,8 @@ def run_script(capfd, monkeypatch):
         if script.__name__ == "train":
             monkeypatch.setattr(*STATISTICS)
             monkeypatch.setattr(*NO_PICTURES_AMID)
+            for name in CURVES:
+                monkeypatch.setattr(name, lambda *_: None)
         monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as left:

@@ -12,7 +12,7 @@ from conftest import STATISTICS, small_images
 from imaging import image_grid
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = ("default", "tutorial+loss=relativistic+conditional=true", "tensorflow-tutorial", "pytorch-example")
+RECIPES = ("tutorial+loss=relativistic+conditional=true", "tensorflow-tutorial", "pytorch-example")
 
 
 @pytest.fixture

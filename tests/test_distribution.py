@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUICK, STATISTICS, small_images
+from conftest import QUICK, STATISTICS, small_images, train_here
 from processes import Ended, Process
 
 import train
@@ -290,10 +290,10 @@ def losses_of(run: Path) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills processes by signals")
-def test_two_workers_are_stopped_killed_resumed_and_end_as_one_device(image_file, tmp_path, run_script):
+def test_two_workers_are_stopped_killed_resumed_and_end_as_one_device(image_file, tmp_path):
     """Three runs of two processes: a signal to one stops both, the death of one ends the other, and both go on."""
     common = ["--data", image_file, "--batch-size", 12, *QUICK, "--epochs", 4]
-    assert run_script(train, *common, "--run-dir", tmp_path / "one").status == 0
+    train_here(*common, "--run-dir", tmp_path / "one")
     run = tmp_path / "two"
     arguments = [*map(str, common), "--run-dir", str(run)]
 

@@ -381,7 +381,7 @@ def test_pickled_tensors_are_read_without_running_what_they_would_call():
 @pytest.fixture
 def bright_and_dark(monkeypatch) -> ImageSet:
     """Two classes that anybody can tell; and few steps."""
-    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 40)
+    monkeypatch.setattr("evaluation.classifier.FEWEST_STEPS", 20)
     images = small_images(80, (12, 20)) // 2
     labels = np.arange(80) % 2
     images[labels == 1] += 127

@@ -12,7 +12,7 @@ from training.networks import build_networks
 from training.step import Batch, TrainStep
 
 BOUND = 20.0  # levels, root mean square; measured: 9 to 17, the mean image 38 to 50
-IMAGES, PROJECTED, STEPS = 64, 6, 1000
+IMAGES, PROJECTED, STEPS = 64, 6, 600
 
 
 @pytest.mark.slow  # half a minute of training; test_generate_command.py compares with a thousand seeds
