@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import small_images
+from processes import Process
 
 import evaluate
 import export
@@ -91,6 +92,13 @@ NOT_RUN = (
 PYTHONS = ("python", "python3", ".venv/bin/python")
 INSTALLED = (".venv/bin/pip", ".venv/bin/pytest", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity")
 PROGRAMS = (*PYTHONS, *INSTALLED, ".ci/run")
+RUN_A_SCRIPT = """
+import os, runpy, sys
+os.chdir(sys.argv[1])
+sys.argv = sys.argv[2:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 LISTINGS = ("text", "json", "diff", "yaml")  # languages of blocks that are there to be read
 
 
@@ -237,8 +245,8 @@ def test_every_command_of_the_pages_runs(command, here, run_script):
         outcome = run_script(SCRIPTS[script], *arguments)
         assert outcome.status == 0, f"{COMMANDS[command]}: {command}\n{outcome.stderr}"
     else:
-        result = subprocess.run([sys.executable, ROOT / script, *arguments], capture_output=True, text=True)
-        assert result.returncode == 0, f"{COMMANDS[command]}: {command}\n{result.stderr}"
+        result = Process(RUN_A_SCRIPT, str(here), str(ROOT / script), *arguments).end()
+        assert result.status == 0, f"{COMMANDS[command]}: {command}\n{result.stderr}"
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if reason_not_to_run(command) is not None])
