@@ -195,6 +195,37 @@ def test_steps_of_one_execution_are_those_taken_one_by_one(recipe):
     assert several.compiled_steps.experimental_get_tracing_count() == 1
 
 
+def test_weights_are_read_before_they_move():
+    """In the graph that runs: its optimizer drops an order that seems to follow from others, then the others."""
+    from tensorflow.python.eager import context  # no public way leads to that graph
+
+    _, step = build_anew(**RECIPES["wasserstein, conditional"])
+    context.enable_run_metadata()
+    try:
+        step(BATCH, 0)
+        graphs = [function.post_optimization_graph for function in context.export_run_metadata().function_graphs]
+    finally:
+        context.disable_run_metadata()
+    graph = max(graphs, key=lambda graph: len(graph.node))
+    nodes = {node.name: node for node in graph.node}
+
+    @functools.cache
+    def before(name: str) -> frozenset[str]:
+        inputs = [word.removeprefix("^").partition(":")[0] for word in nodes[name].input]
+        known = [name for name in inputs if name in nodes]
+        return frozenset(known).union(*map(before, known))
+
+    moves = [node for node in graph.node if node.op == "AssignSubVariableOp"]
+    reads = [node for node in graph.node if node.op == "ReadVariableOp"]
+    used = {word.partition(":")[0] for node in graph.node for word in node.input}  # as data, not for an order alone
+    networks = step.networks.generator, step.networks.discriminator
+    assert len(moves) == sum(len(network.trainable_variables) for network in networks)
+    for move in moves:
+        of_this = [read.name for read in reads if read.input[0] == move.input[0] and read.name in used]
+        earlier = [name for name in of_this if move.name not in before(name)]
+        assert earlier and set(earlier) <= before(move.name), move.name
+
+
 def test_an_execution_begins_where_a_penalty_is_due():
     _, step = build(**RECIPES["lazy, r2"])
     with pytest.raises(ValueError, match="multiple of 3, where penalties are due, got step 2"):

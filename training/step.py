@@ -221,7 +221,12 @@ class TrainStep:
         """Moves the weights of this network alone against the gradient of its loss."""
         # Optimizers sum the gradients of all devices, so each device gives its share of the mean over the whole batch.
         share = tf.constant(1.0 / self.replicas.count)
-        optimizer.apply(tape.gradient(loss, network.trainable_variables, share), network.trainable_variables)
+        gradients = tape.gradient(loss, network.trainable_variables, share)
+        # No weight moves before the loss is known. The gradient of a Wasserstein loss does not need the logits, and
+        # TensorFlow's graph optimizer drops the order between reading a weight and moving it: once in 200 steps logits
+        # were of weights already moved.
+        with tf.control_dependencies([loss]):
+            optimizer.apply(gradients, network.trainable_variables)
 
     def _average_generator(self, step: tf.Tensor) -> None:
         """Moves the averaged generator toward the live one: an exponential moving average with ramp-up.
