@@ -6,16 +6,16 @@ python benchmarks/recipes.py --per-class 20 --recipes default 'default+augmentat
 python benchmarks/recipes.py --data noto-emoji-64.zip --alpha white --channels 3 --count 1500 --second efficientnet \
     --marks doubling --clock cpu --recipes default pytorch-example earlier
 
-A recipe is a preset, "default", one of the tutorials (tensorflow-tutorial, pytorch-example), "earlier", or a preset
-with options: dcgan+loss=hinge+spectral_normalization=true, or default+start_from=RUN with a run in the current folder.
-"earlier" has the networks of the default up to version db04404, equally wide at every size, with plain doublings and a
-discriminator from N(0, 0.02); its step is today's, which generates once for both networks. Every recipe and seed trains
-in its own process, and only training counts as time: wall-clock time, or with --clock cpu the processor time of the
-process divided by the number of cores, which does not depend on other work
-on the machine. Readings are appended to OUTPUT/readings.jsonl as they are taken. Finished ones are not repeated, so an
+A recipe is "default", a preset, "earlier", one of these with options (dcgan+loss=hinge+spectral_normalization=true,
+or default+start_from=RUN with a run in the current folder), or one of the tutorials (tensorflow-tutorial,
+pytorch-example). "earlier" has the networks of the default up to version db04404, equally wide at every size, with
+plain doublings and a discriminator from N(0, 0.02); its step is today's, which generates once for both networks.
+Every recipe and seed trains in its own process, and only training counts as time: wall-clock time, or with --clock
+cpu the processor time of the process divided by the number of cores, which does not depend on other work on the
+machine. Readings are appended to OUTPUT/readings.jsonl as they are taken. Finished ones are not repeated, so an
 interrupted command can be run again to continue. It ends with OUTPUT/distance.png, over minutes,
-OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, each recipe's last images with its first seed, and
-OUTPUT/table.md.
+OUTPUT/distance-by-images.png, over images seen, OUTPUT/samples.png, each recipe's last images with its first seed,
+and OUTPUT/table.md.
 
 Distances are Fréchet distances of --count images on the features of the project's classifier, and on those of a second
 network that was never used to choose anything: a classifier with other filters and another seed, or EfficientNet-Lite0.
@@ -245,8 +245,8 @@ def few(images: ImageSet, per_class: int) -> ImageSet:
 
 def parse_recipe(recipe: str) -> TrainingConfig:
     preset, *options = recipe.split("+")
-    choices = {} if preset == "default" else {"preset": preset}
-    if preset not in ("default", *PRESETS):
+    choices = {"default": {}, EARLIER: dict(costs.EARLIER)}.get(preset, {"preset": preset})
+    if preset not in ("default", EARLIER, *PRESETS):
         raise SystemExit(
             f"expected a recipe of default, {EARLIER}, {', '.join((*PRESETS, *PEER_NAMES))}, got {preset!r}"
         )
@@ -268,14 +268,14 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, co
     from training.start import begin
     from training.step import Batch, TrainStep
 
-    config = TrainingConfig.of(**costs.EARLIER) if recipe == EARLIER else parse_recipe(recipe)
+    config = parse_recipe(recipe)
     config = dataclasses.replace(config, seed=seed)
     if config.schedule != "constant":
         raise SystemExit("expected a recipe with a constant schedule, got cosine, which must know its last step")
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=faster_precision()[0])
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
-    if recipe == EARLIER:
+    if recipe.partition("+")[0] == EARLIER:
         make_faint(networks.discriminator, seed)
     begin(config, None, networks)
     train_step = TrainStep(networks, config)
