@@ -86,6 +86,7 @@ NOT_RUN = (
     ("benchmarks/signals.py", "trains for a minute"),
     ("benchmarks/failures.py", "trains for minutes"),
     ("benchmarks/larger_pictures.py", "measures for minutes"),
+    ("benchmarks/repeats.py", "repeats steps for minutes"),
     ("benchmarks/soak.py", "an hour; test_soak.py runs its short form"),
     ("benchmarks/keras_versions.py", "makes five environments, needs the network"),
 )
