@@ -62,7 +62,7 @@ SETTINGS = {
     "extensions": ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"],
     "autodoc_default_options": {"members": True},
     "autodoc_member_order": "bysource",
-    "autodoc_use_type_comments": False,  # there are none, and looking for them takes a tenth of the time
+    "autodoc_use_type_comments": False,  # there are none to look for
     "napoleon_numpy_docstring": False,
     "napoleon_use_ivar": True,  # shows the fields of a dataclass as a list
     "default_role": "code",  # one backtick, as in Markdown

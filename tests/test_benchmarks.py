@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import STATISTICS, small_images
 
+from config import TrainingConfig
 from imaging import image_grid
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +57,14 @@ def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, mon
     ).read_text(encoding="utf-8")
     with pytest.raises(SystemExit, match="choose another --output"):
         run("--clock", "cpu")
+
+
+def test_a_recipe_is_a_name_with_options(recipes):
+    assert recipes.parse_recipe("default") == TrainingConfig.of()
+    expected = TrainingConfig.of(**recipes.costs.EARLIER, augmentation=("color", "mirror"), loss="hinge")
+    assert recipes.parse_recipe('earlier+augmentation=["color","mirror"]+loss=hinge') == expected
+    with pytest.raises(SystemExit, match=r"expected a recipe of default, earlier, .*, got 'later'"):
+        recipes.parse_recipe("later+loss=hinge")
 
 
 def test_readings_come_evenly_or_each_after_twice_the_time(recipes):
