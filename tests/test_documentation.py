@@ -87,6 +87,7 @@ NOT_RUN = (
     ("benchmarks/failures.py", "trains for minutes"),
     ("benchmarks/larger_pictures.py", "measures for minutes"),
     ("benchmarks/repeats.py", "repeats steps for minutes"),
+    ("benchmarks/same_bits.py", "four trainings, minutes; test_same_bits.py reads runs with it"),
     ("benchmarks/soak.py", "an hour; test_soak.py runs its short form"),
     ("benchmarks/keras_versions.py", "makes five environments, needs the network"),
 )

@@ -1,5 +1,7 @@
 """benchmarks/same_bits.py tells runs apart by every bit of their weights, and by nothing that a clock measured."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +32,24 @@ def test_one_bit_is_another_fingerprint_and_a_clock_is_not(fingerprint):
     others = [{"generator/0": changed}, {"generator/0": weights.reshape(4, 3)}, {"generator/1": weights}]
     others.append({"generator/0": weights.astype(np.float64)})
     assert len({first, *(fingerprint(**arrays) for arrays in others)}) == 5
+
+
+def test_runs_are_told_apart_by_their_weights(fingerprint, trained_run, tmp_path, monkeypatch, capsys):
+    """A copy has the fingerprints of the run, and one with another bit in its last checkpoint has not."""
+    import same_bits
+
+    runs = [tmp_path / name / trained_run.name for name in ("same", "other")]
+    for run in runs:
+        shutil.copytree(trained_run, run)
+    checkpoint = max((runs[1] / "checkpoints").glob("step_*.npz"))
+    with np.load(checkpoint) as archive:
+        arrays = dict(archive)
+    name = next(name for name in arrays if name.startswith("generator/"))
+    arrays[name].view(np.uint32).flat[0] ^= 1
+    np.savez(checkpoint, **arrays)
+    monkeypatch.setattr(sys, "argv", ["same_bits.py", "--runs", *map(str, [trained_run, *runs])])
+    same_bits.main()
+    original, same, other = capsys.readouterr().out.splitlines()[2:]
+    assert same == original
+    assert other.split("|")[3] != original.split("|")[3]
+    assert other.split("|")[4] == original.split("|")[4]
