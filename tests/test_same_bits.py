@@ -11,10 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def fingerprint(monkeypatch, tmp_path):
-    """A function of the arrays of a checkpoint."""
+def same_bits(monkeypatch):
+    """The module."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import same_bits
+
+    return same_bits
+
+
+@pytest.fixture
+def fingerprint(same_bits, tmp_path):
+    """A function of the arrays of a checkpoint."""
 
     def of(**arrays) -> str:
         np.savez(tmp_path / "step_000000001.npz", **arrays)
@@ -34,10 +41,8 @@ def test_one_bit_is_another_fingerprint_and_a_clock_is_not(fingerprint):
     assert len({first, *(fingerprint(**arrays) for arrays in others)}) == 5
 
 
-def test_runs_are_told_apart_by_their_weights(fingerprint, trained_run, tmp_path, monkeypatch, capsys):
+def test_runs_are_told_apart_by_their_weights(same_bits, trained_run, tmp_path, monkeypatch, capsys):
     """A copy has the fingerprints of the run, and one with another bit in its last checkpoint has not."""
-    import same_bits
-
     runs = [tmp_path / name / trained_run.name for name in ("same", "other")]
     for run in runs:
         shutil.copytree(trained_run, run)

@@ -223,7 +223,7 @@ class TrainStep:
         share = tf.constant(1.0 / self.replicas.count)
         gradients = tape.gradient(loss, network.trainable_variables, share)
         # No weight moves before the loss is known. The gradient of a Wasserstein loss does not need the logits, and
-        # TensorFlow's graph optimizer drops the order between reading a weight and moving it: once in some hundred
+        # TensorFlow's graph optimizer drops the order between reading a weight and moving it: once in several hundred
         # steps, logits were of a weight already moved (docs/reliability.md).
         with tf.control_dependencies([loss]):
             optimizer.apply(gradients, network.trainable_variables)
