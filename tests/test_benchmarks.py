@@ -33,7 +33,7 @@ def recipes(monkeypatch):
 def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data, output = tmp_path / "small.npz", tmp_path / "out"
-    np.savez(data, images=small_images(256, (32, 32)), labels=np.arange(256) % 2)
+    np.savez(data, images=small_images(256), labels=np.arange(256) % 2)
 
     def run(*more) -> None:
         words = ["--data", data, "--minutes", 1e-4, "--readings", 1, "--seeds", 0, "--output", output, *more]
