@@ -1,10 +1,12 @@
 """Small images and a small trained run, shared by the tests; scripts run inside the test process."""
 
+import contextlib
 import math
 import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +99,18 @@ def small_images(count: int = 48, size: tuple[int, int] = (16, 16), channels: in
     images, _ = draw_glyphs(count, size)
     images = images[..., :channels]
     return images if dtype == np.uint8 else images.astype(dtype) * 257
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """The same operations without compiling them, for a step that is taken once. It takes tensors, not arrays."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """The train step: randomness follows from (seed, step), each network is trained against the other, traced once."""
 
-import contextlib
 import functools
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import eagerly
 
 from config import LOSSES, TrainingConfig
 from training.losses import GanLoss, gan_loss
@@ -59,16 +58,6 @@ def build(copy: int = 0, **choices) -> tuple[Networks, TrainStep]:
     networks, step, state = built(copy, **choices)
     networks.restore(state)
     return networks, step
-
-
-@contextlib.contextmanager
-def eagerly() -> Iterator[None]:
-    """The same operations without compiling them, for a step that is taken once."""
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("choices", [{}, {"precision": "bfloat16"}], ids=["float32", "bfloat16"])
