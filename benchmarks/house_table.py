@@ -152,18 +152,21 @@ def stale_lists(root: Path, names: set[str], new: str) -> list[str]:
         (str(path.relative_to(root)), line)
         for path in root.rglob("*.py")
         if path.parent.name != "benchmarks"  # benchmarks compare a fixed set of recipes
-        for line, text in lists_of(path)
+        for line, text in lists_of(path, names)
         if names <= {*re.findall(r"\w+", text)} and new not in re.findall(r"\w+", text)
     }
     return [f"{name}:{line}" for name, line in sorted(found)]
 
 
-def lists_of(path: Path) -> Iterator[tuple[int, str]]:
-    """The line and the words of each tuple, list, dictionary and string of a file, docstrings too.
+def lists_of(path: Path, names: set[str]) -> Iterator[tuple[int, str]]:
+    """The line and the words of each tuple, list, dictionary and string of a file with all `names`, docstrings too.
 
     Leaves out dictionaries in tests: they hold what is expected for each name, and a test looks up every name.
     """
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    if not all(name in source for name in names):  # parsing is what takes time
+        return
+    for node in ast.walk(ast.parse(source)):
         parts = [node]
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
             parts = node.elts
