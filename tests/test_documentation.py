@@ -410,7 +410,10 @@ def test_the_page_of_recipes_has_a_row_for_each(title, names):
 def test_contributing_sets_up_and_checks_as_ci_does():
     setup, checks, *_ = (block.text.strip() for block in blocks_of(ROOT / "CONTRIBUTING.md"))
     check, slow_check = checks.splitlines()
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-2:] == [f"{setup} && {check}", slow_check]
+    create, install = setup.split(" && ")
+    created, *commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-3:]
+    assert created.partition(" # ")[0] == f"{create} && .venv/bin/pip install -qU pip"
+    assert commands == [f"{install} && {check}", slow_check]
     assert f"{setup} && {check}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
