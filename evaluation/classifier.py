@@ -76,21 +76,20 @@ def build_classifier(
 
     mean, deviation: per channel over the training images, in [0, 1]; the network standardizes its input with them.
     """
-    network = keras.Sequential(name="classifier")
-    network.add(keras.Input(image_shape, name="images"))  # (batch, 32, 32, 3)
-    network.add(layers.Normalization(mean=mean.tolist(), variance=np.square(deviation).tolist()))
+    stack = [keras.Input(image_shape, name="images")]  # (batch, 32, 32, 3)
+    stack += [layers.Normalization(mean=mean.tolist(), variance=np.square(deviation).tolist())]
     longest = max(image_shape[:2])
     while longest > LARGEST_SIDE:
-        _add_convolution(network, 32, strides=2)
+        stack += _convolution(32, strides=2)
         longest = -(-longest // 2)
-    _add_convolution(network, 32)  # (batch, 32, 32, 32)
-    _add_convolution(network, 64, strides=2)  # (batch, 16, 16, 64)
-    _add_convolution(network, 128, strides=2)  # (batch, 8, 8, 128)
-    _add_convolution(network, 128)  # (batch, 8, 8, 128)
-    _add_convolution(network, 128, strides=2)  # (batch, 4, 4, 128)
-    network.add(layers.GlobalAveragePooling2D(name="features"))  # (batch, 128)
-    network.add(layers.Dense(classes, name="logits"))  # (batch, 10)
-    return network
+    stack += _convolution(32)  # (batch, 32, 32, 32)
+    stack += _convolution(64, strides=2)  # (batch, 16, 16, 64)
+    stack += _convolution(128, strides=2)  # (batch, 8, 8, 128)
+    stack += _convolution(128)  # (batch, 8, 8, 128)
+    stack += _convolution(128, strides=2)  # (batch, 4, 4, 128)
+    stack += [layers.GlobalAveragePooling2D(name="features")]  # (batch, 128)
+    stack += [layers.Dense(classes, name="logits")]  # (batch, 10)
+    return keras.Sequential(stack, name="classifier")
 
 
 def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequential, float, int]:
@@ -133,10 +132,10 @@ def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequenti
     return trained, _accuracy(trained, images, held_out, scaler), held_out_count
 
 
-def _add_convolution(network: keras.Sequential, filters: int, strides: int = 1) -> None:
-    network.add(layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False))
-    network.add(layers.BatchNormalization(momentum=0.9))  # its statistics must settle in few steps
-    network.add(layers.ReLU())
+def _convolution(filters: int, strides: int = 1) -> list[layers.Layer]:
+    convolve = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)
+    # Its statistics must settle in few steps.
+    return [convolve, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
 
 
 def _shifted(batch: np.ndarray, draws: np.random.Generator) -> np.ndarray:

@@ -61,13 +61,12 @@ def _spectrally_normalized(network: keras.Sequential) -> keras.Sequential:
 
 def _tutorial_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
     """The layers as text D prints them, nothing between; logits in place of its sigmoid, which a loss applies."""
-    network = keras.Sequential(name="discriminator")
-    network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
+    stack = [keras.Input((layout.height, layout.width, layout.channels), name="images")]  # (batch, 32, 32, 3)
     for filters in layout.filters:
-        network.add(layers.Conv2D(filters, KERNEL, strides=2, padding="same", dtype=dtype))  # (batch, 16, 16, 64), …
-    network.add(layers.Flatten(dtype=dtype))  # (batch, 8 · 8 · 128)
-    network.add(layers.Dense(logits, dtype="float32", name="logits"))
-    return network
+        stack += [layers.Conv2D(filters, KERNEL, strides=2, padding="same", dtype=dtype)]  # (batch, 16, 16, 64), …
+    stack += [layers.Flatten(dtype=dtype)]  # (batch, 8 · 8 · 128)
+    stack += [layers.Dense(logits, dtype="float32", name="logits")]
+    return keras.Sequential(stack, name="discriminator")
 
 
 def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
@@ -76,17 +75,13 @@ def _dcgan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.
     def weights() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02)
 
-    network = keras.Sequential(name="discriminator")
-    network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
+    stack = [keras.Input((layout.height, layout.width, layout.channels), name="images")]  # (batch, 32, 32, 3)
     for filters in layout.filters:  # (batch, 16, 16, 64), (batch, 8, 8, 128)
-        network.add(
-            layers.Conv2D(filters, KERNEL, strides=2, padding="same", kernel_initializer=weights(), dtype=dtype)
-        )
-        network.add(layers.LeakyReLU(SLOPE, dtype=dtype))
-        network.add(layers.Dropout(0.1, dtype=dtype))
-    network.add(layers.Flatten(dtype=dtype))  # (batch, 8 · 8 · 128)
-    network.add(layers.Dense(logits, kernel_initializer=weights(), dtype="float32", name="logits"))
-    return network
+        stack += [layers.Conv2D(filters, KERNEL, 2, "same", kernel_initializer=weights(), dtype=dtype)]
+        stack += [layers.LeakyReLU(SLOPE, dtype=dtype), layers.Dropout(0.1, dtype=dtype)]
+    stack += [layers.Flatten(dtype=dtype)]  # (batch, 8 · 8 · 128)
+    stack += [layers.Dense(logits, kernel_initializer=weights(), dtype="float32", name="logits")]
+    return keras.Sequential(stack, name="discriminator")
 
 
 def _r1gan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.Sequential:
@@ -101,11 +96,9 @@ def _r1gan_discriminator(layout: ImageLayout, dtype: str, logits: int) -> keras.
         convolve = layers.Conv2D(filters, kernel, strides, "same", kernel_initializer=weights(SLOPE), dtype=dtype)
         return [convolve, layers.LeakyReLU(SLOPE, dtype=dtype)]
 
-    network = keras.Sequential(name="discriminator")
-    network.add(keras.Input((layout.height, layout.width, layout.channels), name="images"))  # (batch, 32, 32, 3)
+    stack = [keras.Input((layout.height, layout.width, layout.channels), name="images")]  # (batch, 32, 32, 3)
     for filters in layout.filters:  # (batch, 16, 16, 32), (batch, 8, 8, 64), (batch, 4, 4, 128)
-        for layer in (*convolution(filters, kernel=3, strides=1), *convolution(filters, kernel=4, strides=2)):
-            network.add(layer)
-    network.add(layers.Flatten(dtype=dtype))  # (batch, 4 · 4 · 128)
-    network.add(layers.Dense(logits, kernel_initializer=weights(slope=1.0), dtype="float32", name="logits"))
-    return network
+        stack += [*convolution(filters, kernel=3, strides=1), *convolution(filters, kernel=4, strides=2)]
+    stack += [layers.Flatten(dtype=dtype)]  # (batch, 4 · 4 · 128)
+    stack += [layers.Dense(logits, kernel_initializer=weights(slope=1.0), dtype="float32", name="logits")]
+    return keras.Sequential(stack, name="discriminator")

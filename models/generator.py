@@ -54,16 +54,15 @@ def _tutorial_generator(layout: ImageLayout, input_length: int, output_activatio
     """The layers as text D prints them, with nothing between them."""
     height, width = layout.base_grid  # shapes in the comments are those of 32×32×3 images
     first, *rest = reversed(layout.filters)
-    network = keras.Sequential(name="generator")
-    network.add(keras.Input((input_length,), name="latents"))
-    network.add(layers.Dense(height * width * layout.base_filters, dtype=dtype))
-    network.add(layers.Reshape((height, width, layout.base_filters), dtype=dtype))  # (batch, 8, 8, 256)
-    network.add(layers.Conv2DTranspose(first, KERNEL, padding="same", dtype=dtype))  # (batch, 8, 8, 128)
+    stack = [keras.Input((input_length,), name="latents")]
+    stack += [layers.Dense(height * width * layout.base_filters, dtype=dtype)]
+    stack += [layers.Reshape((height, width, layout.base_filters), dtype=dtype)]  # (batch, 8, 8, 256)
+    stack += [layers.Conv2DTranspose(first, KERNEL, padding="same", dtype=dtype)]  # (batch, 8, 8, 128)
     for filters in rest:  # (batch, 16, 16, 64)
-        network.add(layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype))
-    network.add(layers.Conv2DTranspose(layout.channels, KERNEL, strides=2, padding="same", dtype=dtype))
-    network.add(layers.Activation(output_activation, dtype="float32", name="images"))  # (batch, 32, 32, 3)
-    return network
+        stack += [layers.Conv2DTranspose(filters, KERNEL, strides=2, padding="same", dtype=dtype)]
+    stack += [layers.Conv2DTranspose(layout.channels, KERNEL, strides=2, padding="same", dtype=dtype)]
+    stack += [layers.Activation(output_activation, dtype="float32", name="images")]  # (batch, 32, 32, 3)
+    return keras.Sequential(stack, name="generator")
 
 
 def _weights() -> keras.initializers.Initializer:
