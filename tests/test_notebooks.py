@@ -25,13 +25,13 @@ SHARE_OF_TRAINING = 0.02  # of what the notebooks train for their committed outp
 SECONDS_PER_CELL = 600  # on a busy machine
 MEGABYTES = 2.5
 
-# Settings that are smaller in a shortened notebook, since they take most of its time: {module: (name, value)}. Python
+# Settings that are smaller in a shortened notebook, since they take most of its time: {module: {name: value}}. Python
 # runs this program at the start of the kernel and of each command that the notebook runs, and changes a module as soon
 # as it is imported.
 SMALLER = {
-    "training.networks": ("STATISTICS_BATCHES", 1),
-    "evaluation.classifier": ("FEWEST_STEPS", 15),
-    "drawing.projection": ("STEPS", 10),
+    "training.networks": {"STATISTICS_BATCHES": 1},
+    "evaluation.classifier": {"FEWEST_STEPS": 3},
+    "drawing.projection": {"CANDIDATES": 32, "STEPS": 10},
 }
 MAKE_SMALLER = f"""
 import importlib.abc, importlib.util, sys
@@ -42,14 +42,15 @@ class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, module, path, target=None):
         if module not in self.smaller:
             return None
-        name, value = self.smaller.pop(module)  # now the search goes past this finder
+        settings = self.smaller.pop(module)  # now the search goes past this finder
         spec = importlib.util.find_spec(module)
         execute = spec.loader.exec_module
 
         def execute_and_change(loaded):
             execute(loaded)
-            getattr(loaded, name)  # or it has another name by now
-            setattr(loaded, name, value)
+            for name, value in settings.items():
+                getattr(loaded, name)  # or it has another name by now
+                setattr(loaded, name, value)
 
         spec.loader.exec_module = execute_and_change
         return spec

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_documentation import ROOT, blocks_of, commands_of
+from test_documentation import EXPORTS, ROOT, SHARING, blocks_of
 
 import export
 import generate
@@ -44,18 +44,15 @@ def test_the_card_of_the_example_run_says_how_to_use_it(monkeypatch):
 def test_the_page_about_sharing_runs_from_top_to_bottom(trained_run, tmp_path, monkeypatch, run_script):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained_run, "runs/mine")
-    page = ROOT / "docs" / "sharing.md"
-    commands = [shlex.split(command) for command in commands_of(page)]
-    exports = [words for words in commands if words[:3] == ["python", "export.py", "runs/mine"]]
-    assert len(exports) == 6
-    for words in exports:
-        assert run_script(export, *words[2:]).status == 0, words
+    assert len(EXPORTS) == 6
+    for command in sorted(EXPORTS):
+        assert run_script(export, *shlex.split(command)[2:]).status == 0, command
     assert {path.name for path in Path("share").iterdir()} >= {"generator.keras", "page.html", "README.md", "grid.png"}
 
     namespace: dict = {"__name__": "page"}
-    for block in blocks_of(page):
+    for block in blocks_of(SHARING):
         if block.language == "python":
-            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+            exec(compile("\n" * (block.line - 1) + block.text, str(SHARING), "exec"), namespace)
 
     server = namespace["server"]
     thread = threading.Thread(target=server.serve_forever)
