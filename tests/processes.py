@@ -17,6 +17,13 @@ from pathlib import Path
 import pytest
 
 PATIENCE = 300.0  # seconds, on a busy machine
+RUN_A_SCRIPT = """
+import os, runpy, sys
+os.chdir(sys.argv[1])
+sys.argv = sys.argv[2:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @functools.cache
@@ -73,6 +80,11 @@ class Process:
     @staticmethod
     def _written(path: Path) -> str:
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def run_a_script(path: Path, *arguments: object, folder: Path) -> Ended:
+    """Runs a script with arguments and `folder` as its working directory, to its end."""
+    return Process(RUN_A_SCRIPT, str(folder), str(path), *map(str, arguments)).end()
 
 
 def _run(program: str, arguments: tuple[str, ...], environment: dict[str, str], stdout: Path, stderr: Path) -> None:

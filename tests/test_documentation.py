@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import eagerly, small_images
-from processes import Process
+from processes import run_a_script
 
 import evaluate
 import export
@@ -97,13 +97,6 @@ NOT_RUN = (
 PYTHONS = ("python", "python3", ".venv/bin/python")
 INSTALLED = (".venv/bin/pip", ".venv/bin/pytest", "pip", "jupyter", "tensorboard", "pre-commit", "fidelity")
 PROGRAMS = (*PYTHONS, *INSTALLED, ".ci/run")
-RUN_A_SCRIPT = """
-import os, runpy, sys
-os.chdir(sys.argv[1])
-sys.argv = sys.argv[2:]
-sys.path.insert(0, os.path.dirname(sys.argv[0]))
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 LISTINGS = ("text", "json", "diff", "yaml")  # languages of blocks that are there to be read
 
 
@@ -256,7 +249,7 @@ def test_every_command_of_the_pages_runs(command, here, run_script):
             outcome = run_script(SCRIPTS[script], *arguments)
         assert outcome.status == 0, f"{COMMANDS[command]}: {command}\n{outcome.stderr}"
     else:
-        result = Process(RUN_A_SCRIPT, str(here), str(ROOT / script), *arguments).end()
+        result = run_a_script(ROOT / script, *arguments, folder=here)
         assert result.status == 0, f"{COMMANDS[command]}: {command}\n{result.stderr}"
 
 

@@ -1,23 +1,21 @@
 """benchmarks/soak.py, shortened: every part of it runs, and finds nothing."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run_a_script
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def soak(folder: Path, minutes: float, *parts: str, trials: int = 10**9, mutations: int = 500) -> str:
-    command = [sys.executable, "benchmarks/soak.py", "--minutes", minutes, "--folder", folder, "--trials", trials]
-    command += ["--mutations", mutations]
+    arguments = ["--minutes", minutes, "--folder", folder, "--trials", trials, "--mutations", mutations]
     for part in parts:
-        command += ["--only", part]
-    outcome = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, env=os.environ)
-    assert outcome.returncode == 0, outcome.stderr
+        arguments += ["--only", part]
+    outcome = run_a_script(ROOT / "benchmarks" / "soak.py", *arguments, folder=ROOT)
+    assert outcome.status == 0, outcome.stderr
     return outcome.stdout
 
 
