@@ -345,9 +345,8 @@ def test_every_module_is_in_a_chapter_of_the_reference(monkeypatch):
 @pytest.mark.slow
 def test_the_reference_is_built_without_warnings_and_has_every_module(tmp_path):
     pytest.importorskip("sphinx")
-    command = [sys.executable, ROOT / "docs" / "reference.py", "--output", tmp_path]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = run_a_script(ROOT / "docs" / "reference.py", "--output", tmp_path, folder=ROOT)
+    assert result.status == 0, result.stdout + result.stderr
     pages = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html"))
     for name in {name for name in MODULES if f"{name}.py" not in SCRIPTS}:
         assert f'id="module-{name}"' in pages, f"{name} is in no chapter of docs/reference.py"
