@@ -265,7 +265,13 @@ def test_changed_data_is_refused_on_resume(tmp_path, monkeypatch, run_script):
     assert outcome.status == 2 and "other pixels" in outcome.stderr and left_behind(tmp_path) == before
 
 
-@pytest.mark.parametrize("arguments", ["train.py --data cifar11", "train.py --data mnist", "generate.py damaged"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train.py --data cifar11",
+        *(pytest.param(words, marks=pytest.mark.slow) for words in ("train.py --data mnist", "generate.py damaged")),
+    ],
+)
 def test_standard_error_of_a_real_process_is_one_line(here, arguments):
     """Nothing of what TensorFlow has to say at its start comes before the error."""
     script, *options = arguments.split()

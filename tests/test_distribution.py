@@ -108,8 +108,7 @@ def trained(recipe, replicas, steps_per_execution=1):
     }
 
 results = {name: [trained(recipe, one) for one in (ONE_DEVICE, two)] for name, recipe in recipes.items()}
-if "relativistic" in recipes:
-    results["many"] = trained(recipes["relativistic"], two, steps_per_execution=2)
+results["many"] = trained(recipes["relativistic"], two, steps_per_execution=2)
 print(json.dumps(results))
 """
 
@@ -119,26 +118,17 @@ def run_on_two_devices(program: str, *arguments: str) -> Ended:
 
 
 @functools.cache
-def compared(*names: str) -> dict[str, list[dict]]:
-    """What these recipes come to on one device and on two, in one process."""
-    result = run_on_two_devices(COMPARE, json.dumps([STEPS, {name: RECIPES[name] for name in names}]))
+def compared() -> dict[str, list[dict]]:
+    """What the recipes come to on one device and on two, in one process."""
+    result = run_on_two_devices(COMPARE, json.dumps([STEPS, RECIPES]))
     assert result.status == 0, result.stderr
     return json.loads(result.stdout)
 
 
-QUICK_RECIPES = ("relativistic",)
-SLOW_RECIPES = tuple(name for name in RECIPES if name not in QUICK_RECIPES)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "names"),
-    [
-        *((name, QUICK_RECIPES) for name in QUICK_RECIPES),
-        *(pytest.param(name, SLOW_RECIPES, marks=pytest.mark.slow) for name in SLOW_RECIPES),
-    ],
-)
-def test_two_replicas_have_the_losses_and_batch_statistics_of_one_device(recipe, names):
-    one, two = compared(*names)[recipe]
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_two_replicas_have_the_losses_and_batch_statistics_of_one_device(recipe):
+    one, two = compared()[recipe]
     for name in ("losses", "logits"):  # training magnifies what rounding leaves
         np.testing.assert_allclose(two[name][:4], one[name][:4], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(two[name], one[name], rtol=1e-2, atol=1e-2)
@@ -151,9 +141,10 @@ def test_two_replicas_have_the_losses_and_batch_statistics_of_one_device(recipe,
     assert two["stock"], "what is stored has the weights that train, in layers that Keras knows"
 
 
+@pytest.mark.slow
 def test_two_replicas_take_many_steps_in_one_call():
     """With the schedule of the recipe, whose rates then are set within the call."""
-    results = compared(*QUICK_RECIPES)
+    results = compared()
     _, expected = results["relativistic"]
     assert results["many"]["losses"] == expected["losses"]
     assert results["many"]["statistics"] == expected["statistics"]

@@ -259,6 +259,7 @@ def small_inception(monkeypatch):
     return asked
 
 
+@pytest.mark.slow  # builds 94 convolutions
 def test_inception_has_2048_features(monkeypatch):
     import keras
 

@@ -55,7 +55,7 @@ def sixteen_bits(make_run) -> Path:
 
 
 @pytest.mark.parametrize("name", ["model", "generator.onnx", "generator.tflite"])
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 def test_a_written_file_draws_what_generate_draws(name, precision, trained_run, tmp_path, run_script):
     outcome = run_script(export, trained_run, "--output", tmp_path / name, "--precision", precision)
     assert outcome.status == 0 and not outcome.stderr, outcome.stderr

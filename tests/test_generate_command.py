@@ -284,7 +284,7 @@ def test_projection_recovers_what_the_generator_drew(draw, tmp_path):
     np.testing.assert_allclose(np.sqrt(np.mean((own - again) ** 2, axis=(1, 2, 3))), errors, atol=0.06)
 
 
-def test_projection_reads_images_as_the_run_does(draw, trained_run, run_script, tmp_path):
+def test_projection_reads_images_as_the_run_does(draw, trained_run, run_script, tmp_path, monkeypatch):
     """From an .npz as generate.py writes it; from a file with transparency when the run was trained on such."""
     from PIL import Image
 
@@ -296,6 +296,7 @@ def test_projection_reads_images_as_the_run_does(draw, trained_run, run_script, 
     config = (run / "config.json").read_text()
     assert config.count('"alpha": null') == 1
     (run / "config.json").write_text(config.replace('"alpha": null', '"alpha": "white"'))
+    monkeypatch.setattr("drawing.projection.STEPS", 1)
     outcome = run_script(generate, run, "--project", tmp_path / "clear.png")
     assert outcome.status == 0, outcome.stderr
 

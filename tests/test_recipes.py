@@ -25,7 +25,12 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+QUICK_RECIPES = ("small", "conditional")
+
+
+@pytest.mark.parametrize(
+    "recipe", [name if name in QUICK_RECIPES else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+)
 def test_recipe_trains_and_is_kept(recipe, image_file, tmp_path, run_script):
     options, kept = RECIPES[recipe]
     path = tmp_path / "run"

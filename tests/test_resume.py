@@ -184,7 +184,9 @@ def test_killed_at_random_moments(uninterrupted, image_file, tmp_path):
     assert_same_bits(whole, run)
 
 
-@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signal_number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_signals_save_and_leave(uninterrupted, image_file, tmp_path, run_script, monkeypatch, signal_number, status):
     """The signal comes in the middle of an epoch: while the bar is told of step 6."""
     run, advance, told = tmp_path / "run", ProgressLines.advance, []
