@@ -11,8 +11,8 @@ from preprocessing import PixelScaler
 from training.networks import build_networks
 from training.step import Batch, TrainStep
 
-BOUND = 20.0  # levels, root mean square; measured: 9 to 17, the mean image 38 to 50
-IMAGES, PROJECTED, STEPS, BATCH = 64, 6, 400, 8
+BOUND = 20.0  # levels, root mean square; measured: 9 to 18 by four seeds, the mean image 38 to 50
+IMAGES, PROJECTED, STEPS = 64, 6, 400
 
 
 @pytest.mark.slow  # half a minute of training; test_generate_command.py compares with a thousand seeds
@@ -20,12 +20,12 @@ def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     images = load_images("glyphs", ReadingOptions(image_size=(16, 16), image_count=IMAGES, channels=1)).images
     scaler = PixelScaler("tanh").fit(images)
     scaled = scaler.transform(images)
-    config = TrainingConfig.of(batch_size=BATCH, precision="float32")
+    config = TrainingConfig.of(batch_size=16, precision="float32")
     networks = build_networks(config, images.shape[1:], scaler.output_activation)
     train_step = TrainStep(networks, config)
     random = np.random.default_rng(0)
     for step in range(STEPS):
-        train_step(Batch(scaled[random.integers(IMAGES, size=BATCH)]), step)
+        train_step(Batch(scaled[random.integers(IMAGES, size=16)]), step)
 
     networks.update_batch_statistics()
     generator, chosen = networks.averaged_generator, images[:PROJECTED].astype(np.float64)
