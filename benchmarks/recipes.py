@@ -195,7 +195,7 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
             "recipe": recipe,
             "seed": seed,
             **conditions(arguments),
-            "minutes": round(seconds / 60, 3),
+            "minutes": round(seconds / 60, 5),
             "images": number * batch_size,
             **{name: value for judge in judges for name, value in judge(drawn).items()},
         }

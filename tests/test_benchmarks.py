@@ -36,7 +36,7 @@ def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, mon
     np.savez(data, images=small_images(256), labels=np.arange(256) % 2)
 
     def run(*more) -> None:
-        words = ["--data", data, "--minutes", 0.002, "--readings", 1, "--seeds", 0, "--output", output, *more]
+        words = ["--data", data, "--minutes", 1e-4, "--readings", 1, "--seeds", 0, "--output", output, *more]
         monkeypatch.setattr(sys, "argv", ["recipes.py", *map(str, words)])
         recipes.main()
 
