@@ -134,7 +134,7 @@ def train_classifier(images: ImageSet, seed: int = SEED) -> tuple[keras.Sequenti
 
 def _convolution(filters: int, strides: int = 1) -> list[layers.Layer]:
     convolve = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)
-    # Its statistics must settle in few steps.
+    # The statistics of the normalization must settle in few steps.
     return [convolve, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
 
 

@@ -103,7 +103,7 @@ def small_images(count: int = 48, size: tuple[int, int] = (16, 16), channels: in
 
 @contextlib.contextmanager
 def eagerly() -> Iterator[None]:
-    """The same operations without compiling them, for a step that is taken once. It takes tensors, not arrays."""
+    """The same operations without compiling them, for a few steps; one with a penalty then wants tensors."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)

@@ -15,7 +15,7 @@ BOUND = 20.0  # levels, root mean square; measured: 9 to 18 by four seeds, the m
 IMAGES, PROJECTED, STEPS = 64, 6, 400
 
 
-@pytest.mark.slow  # half a minute of training; test_generate_command.py compares with a thousand seeds
+@pytest.mark.slow  # twenty seconds; test_generate_command.py compares with a thousand seeds
 def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     images = load_images("glyphs", ReadingOptions(image_size=(16, 16), image_count=IMAGES, channels=1)).images
     scaler = PixelScaler("tanh").fit(images)
