@@ -10,6 +10,7 @@ A recipe is "default", a preset, "earlier", one of these with options (dcgan+los
 or default+start_from=RUN with a run in the current folder), or one of the tutorials (tensorflow-tutorial,
 pytorch-example). "earlier" has the networks of the default up to version db04404, equally wide at every size, with
 plain doublings and a discriminator from N(0, 0.02); its step is today's, which generates once for both networks.
+With schedule=cosine, rates and penalties follow the share of the length that is done.
 Every recipe and seed trains in its own process, and only training counts as time: wall-clock time, or with --clock
 cpu the processor time of the process divided by the number of cores, which does not depend on other work on the
 machine. Readings are appended to OUTPUT/readings.jsonl as they are taken. Finished ones are not repeated, so an
@@ -183,8 +184,9 @@ def train_one(arguments: argparse.Namespace, recipe: str, seed: int) -> None:
         if place == 0:
             order = epoch_order(len(images.images), seed, epoch)
         chosen = order[place * batch_size : (place + 1) * batch_size]
+        share = share_done({"images": number * batch_size, "minutes": seconds / 60}, arguments)
         start = clock()
-        step(images, chosen, number)
+        step(images, chosen, number, share)
         seconds += (clock() - start) if number >= 4 else 0.0  # the first steps also compile
         number += 1
         if (number * batch_size if arguments.images else seconds) < marks[0]:
@@ -270,15 +272,13 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, co
 
     config = parse_recipe(recipe)
     config = dataclasses.replace(config, seed=seed)
-    if config.schedule != "constant":
-        raise SystemExit("expected a recipe with a constant schedule, got cosine, which must know its last step")
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=faster_precision()[0])
     networks = build_networks(config, images.image_shape, scaler.output_activation, len(images.class_names))
     if recipe.partition("+")[0] == EARLIER:
         make_faint(networks.discriminator, seed)
     begin(config, None, networks)
-    train_step = TrainStep(networks, config)
+    train_step = TrainStep(networks, config, total_steps=1)  # each step is told the share that is done
     classes = len(images.class_names) if config.conditional else 0
     inputs = with_classes(
         latents_from_seeds(range(count), config.latent_dim), np.arange(count) % max(1, classes), classes
@@ -286,14 +286,14 @@ def build_ours(recipe: str, images: ImageSet, scaler: PixelScaler, seed: int, co
     others = np.random.default_rng([seed, 1])
     everyone, members = np.arange(len(images.images)), [np.flatnonzero(images.labels == n) for n in range(classes)]
 
-    def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
+    def step(images: ImageSet, chosen: np.ndarray, number: int, share: float) -> None:
         labels = images.labels[chosen] if classes else None
         batch = Batch(scaler.transform(images.images[chosen]), labels)
         if train_step.loss.pairs:
             pools = [members[label] for label in labels] if classes else [everyone] * len(chosen)
             second = np.array([others.choice(pool) for pool in pools])
             batch = batch._replace(second_images=scaler.transform(images.images[second]))
-        float(train_step(batch, number)["generator_loss"])
+        float(train_step(batch, number, share)["generator_loss"])
 
     def sampler():
         networks.update_batch_statistics()
@@ -317,7 +317,7 @@ def build_peer(recipe: str, images: ImageSet, seed: int, count: int):
     build, batch_size = PEERS[recipe]
     generator, train_step = build(images.image_shape, seed)
 
-    def step(images: ImageSet, chosen: np.ndarray, number: int) -> None:
+    def step(images: ImageSet, chosen: np.ndarray, number: int, share: float) -> None:
         float(
             train_step(tf.constant(images.images[chosen].astype(np.float32) / 127.5 - 1.0))
         )  # float() waits for the device

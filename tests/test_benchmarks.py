@@ -13,7 +13,7 @@ from config import TrainingConfig
 from imaging import image_grid
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = ("tutorial+loss=relativistic+conditional=true", "tensorflow-tutorial", "pytorch-example")
+RECIPES = ("tutorial+loss=relativistic+conditional=true+schedule=cosine", "tensorflow-tutorial", "pytorch-example")
 
 
 @pytest.fixture
@@ -65,6 +65,35 @@ def test_a_recipe_is_a_name_with_options(recipes):
     assert recipes.parse_recipe('earlier+augmentation=["color","mirror"]+loss=hinge') == expected
     with pytest.raises(SystemExit, match=r"expected a recipe of default, earlier, .*, got 'later'"):
         recipes.parse_recipe("later+loss=hinge")
+
+
+def test_each_step_is_told_the_share_that_is_done_which_the_cosine_schedule_follows(recipes, tmp_path, monkeypatch):
+    shares = []
+
+    def build(*_):
+        network = argparse.Namespace(save=lambda path: path)
+        return 16, lambda images, chosen, number, share: shares.append(share), lambda: network, None
+
+    monkeypatch.setattr(recipes, "build_ours", build)
+    monkeypatch.setattr(recipes, "generate_batches", lambda *_: [small_images(64)])
+    monkeypatch.setattr(recipes, "open_judges", lambda *_: [])
+    np.savez(tmp_path / "small.npz", images=small_images(64))
+    words = [
+        "--data",
+        tmp_path / "small.npz",
+        "--images",
+        64,
+        "--readings",
+        1,
+        "--output",
+        tmp_path,
+        "--one",
+        "default",
+        0,
+    ]
+    monkeypatch.setattr(sys, "argv", ["recipes.py", *map(str, words)])
+    recipes.main()
+    assert shares == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_readings_come_evenly_or_each_after_twice_the_time(recipes):
