@@ -227,7 +227,7 @@ class TrainingConfig:
     schedule: str = option(
         "constant",
         RECIPE,
-        "how learning rate and penalties change; cosine decays both until the last epoch (default {default})",
+        "how learning rate and penalties change; cosine decays both until the end of the run (default {default})",
         Choice(("constant", "cosine")),
     )
     conditional: bool = option(
@@ -414,12 +414,13 @@ class TrainingConfig:
         """The explicit choices that differ from this config, as parts of an error; empty if there are none.
 
         Moved data is no difference: the images themselves are compared. Neither is what is measured during training,
-        nor the number of epochs, unless the schedule depends on it.
+        nor the length of the run, unless the schedule depends on it.
         """
-        fixed = ("epochs",) if self.schedule == "cosine" else ()
+        fixed = ("epochs", "minutes") if self.schedule == "cosine" else ()
         differing: list[str | Parameter] = []
         for name, value in choices.items():
-            if value != getattr(self, name) and (name not in CHANGED_BY_RESUMING or name in fixed) and value != "auto":
+            mine = getattr(self, name)
+            if value != mine and (name not in CHANGED_BY_RESUMING or name in fixed) and value != "auto":
                 differing += [", " if differing else "", Parameter(name, value)]
-                differing += [f" (the run has {option_text(getattr(self, name)) or 'none'})"]
+                differing += [f" (the run has {'none' if mine in (None, ()) else option_text(mine)})"]
         return differing

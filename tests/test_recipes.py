@@ -46,9 +46,15 @@ def test_recipe_trains_and_is_kept(recipe, image_file, tmp_path, run_script):
     assert np.isfinite([record["generator_loss"], record["discriminator_loss"]]).all()
 
 
-def test_cosine_schedule_fixes_the_number_of_epochs(image_file, tmp_path, run_script):
+def test_cosine_schedule_fixes_the_length(image_file, tmp_path, run_script):
     path = tmp_path / "run"
     how = ["--data", image_file, "--run-dir", path, "--batch-size", 16, *QUICKEST]
     assert run_script(train, *how, "--epochs", 1, "--schedule", "cosine").status == 0
-    outcome = run_script(train, "--run-dir", path, "--resume", "--epochs", 2)
-    assert outcome.status == 2 and "--epochs 2 (the run has 1)" in outcome.stderr
+    for longer, words in (
+        (("--epochs", 2), "--epochs 2 (the run has 1)"),
+        (("--minutes", 2), "--minutes 2 (the run has none)"),
+    ):
+        outcome = run_script(train, "--run-dir", path, "--resume", *longer)
+        assert outcome.status == 2 and words in outcome.stderr
+    outcome = run_script(train, "--run-dir", path, "--resume")
+    assert outcome.status == 0 and f"go on in a new run with --start-from {path}" in outcome.stdout
