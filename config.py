@@ -410,13 +410,18 @@ class TrainingConfig:
             needed = {name: value for name, value in values.items() if name in NEEDED_FOR_DRAWING}
             return cls(**needed), (*unknown, str(error))
 
+    @property
+    def length_is_fixed(self) -> bool:
+        """Whether the schedule was made for the length of the run, which resuming then cannot change."""
+        return self.schedule == "cosine"
+
     def contradictions(self, choices: dict) -> list[str | Parameter]:
         """The explicit choices that differ from this config, as parts of an error; empty if there are none.
 
         Moved data is no difference: the images themselves are compared. Neither is what is measured during training,
         nor the length of the run, unless the schedule depends on it.
         """
-        fixed = ("epochs", "minutes") if self.schedule == "cosine" else ()
+        fixed = ("epochs", "minutes") if self.length_is_fixed else ()
         differing: list[str | Parameter] = []
         for name, value in choices.items():
             mine = getattr(self, name)

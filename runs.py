@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,6 +219,13 @@ class RunFolder:
         if config.minutes is not None and minutes >= config.minutes:
             return True
         return steps == config.epochs * self.steps_per_epoch  # fewer epochs than are done are an error, reported later
+
+    def how_to_go_on(self) -> str:
+        """What to do with a finished run that should train for longer."""
+        if self.config.length_is_fixed:
+            return f"its schedule, too: go on in a new run with --start-from {shlex.quote(str(self.path))}"
+        minutes = self.config.minutes
+        return "continue with more " + (f"--minutes than {minutes:g}" if minutes else "--epochs or --minutes")
 
     def check_settings_known(self) -> None:
         """Raises ValueError if this version does not know all settings and could not train the run as it started."""

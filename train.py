@@ -58,7 +58,7 @@ def main() -> int:
         check_start(arguments, config)
         scaler = PixelScaler(config.scaling, maximum=config.maximum)
         if run is not None and run.is_finished(config):
-            print_result(f"{run.path} is finished; {how_to_go_on(run)}")
+            print_result(f"{run.path} is finished; {run.how_to_go_on()}")
             return DONE
         levels = LevelsSeen(scaler)
         images = load_data(config, levels if run is None else None)
@@ -149,14 +149,6 @@ def inherited(choices: dict) -> dict:
     source = RunFolder.open(choices["start_from"]).config
     same = source.preset == choices.get("preset", TrainingConfig.preset)
     return {"smooth": source.smooth} if same else {}
-
-
-def how_to_go_on(run: RunFolder) -> str:
-    """What to do with a finished run that should train for longer."""
-    if run.config.schedule == "cosine":  # it was made for this length
-        return f"its schedule, too: go on in a new run with --start-from {shlex.quote(str(run.path))}"
-    minutes = run.config.minutes
-    return "continue with more " + (f"--minutes than {minutes:g}" if minutes else "--epochs or --minutes")
 
 
 def check_start(arguments: argparse.Namespace, config: TrainingConfig) -> None:

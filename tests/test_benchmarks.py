@@ -67,7 +67,7 @@ def test_a_recipe_is_a_name_with_options(recipes):
         recipes.parse_recipe("later+loss=hinge")
 
 
-def test_each_step_is_told_the_share_that_is_done_which_the_cosine_schedule_follows(recipes, tmp_path, monkeypatch):
+def test_each_step_is_told_the_share_that_is_done(recipes, tmp_path, monkeypatch):
     shares = []
 
     def build(*_):
@@ -77,20 +77,9 @@ def test_each_step_is_told_the_share_that_is_done_which_the_cosine_schedule_foll
     monkeypatch.setattr(recipes, "build_ours", build)
     monkeypatch.setattr(recipes, "generate_batches", lambda *_: [small_images(64)])
     monkeypatch.setattr(recipes, "open_judges", lambda *_: [])
-    np.savez(tmp_path / "small.npz", images=small_images(64))
-    words = [
-        "--data",
-        tmp_path / "small.npz",
-        "--images",
-        64,
-        "--readings",
-        1,
-        "--output",
-        tmp_path,
-        "--one",
-        "default",
-        0,
-    ]
+    data = tmp_path / "small.npz"
+    np.savez(data, images=small_images(64))
+    words = ["--data", data, "--images", 64, "--readings", 1, "--output", tmp_path, "--one", "default", 0]
     monkeypatch.setattr(sys, "argv", ["recipes.py", *map(str, words)])
     recipes.main()
     assert shares == [0.0, 0.25, 0.5, 0.75]

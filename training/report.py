@@ -205,7 +205,7 @@ def _commands(run: RunFolder) -> str:
         "Continue training": f"python train.py --run-dir {folder} --resume {longer}",
         "Measure how close it is to the real images": f"python evaluate.py {folder}",
     }
-    if config.schedule == "cosine":  # a schedule made for this length
+    if config.length_is_fixed:
         del commands["Continue training"]
     return "".join(f"<p>{html.escape(words)}:</p><pre>{_unbroken(line)}</pre>" for words, line in commands.items())
 
