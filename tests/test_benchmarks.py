@@ -40,6 +40,13 @@ def test_every_kind_of_recipe_is_trained_judged_and_drawn(recipes, tmp_path, mon
         monkeypatch.setattr(sys, "argv", ["recipes.py", *map(str, words)])
         recipes.main()
 
+    judges, open_judges = [], recipes.open_judges
+
+    def open_once(*of_whom) -> list:
+        judges.extend([] if judges else open_judges(*of_whom))
+        return judges
+
+    monkeypatch.setattr(recipes, "open_judges", open_once)
     for recipe in RECIPES:  # in this process, where main would start one for each
         run("--one", recipe, 0)
     monkeypatch.setattr(recipes.subprocess, "run", lambda *_, **__: pytest.fail("what is finished is done again"))
