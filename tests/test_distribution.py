@@ -28,18 +28,11 @@ STEPS = 20
 RECIPES = {
     # At their own rates rounding grows past the tolerance within twenty steps. Penalties in each: one graph to compile.
     "default": {"learning_rate": 1e-5, "penalty_interval": 1},
-    "dropout, augmented, conditional": {
+    "dropout, augmented, conditional, spectral": {
         "preset": "dcgan",
+        "loss": "hinge",
         "augmentation": ("color", "translation", "cutout"),
         "conditional": True,
-        "r1": 0.1,
-        "penalty_interval": 1,
-    },
-    "spectral": {
-        "preset": "r1gan",
-        "loss": "hinge",
-        "r1": 0.0,
-        "beta_1": 0.5,
         "spectral_normalization": True,
         "learning_rate": 1e-5,
     },
