@@ -26,8 +26,7 @@ from training.workers import find_workers
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 20
 RECIPES = {
-    # At their own rates rounding grows past the tolerance within twenty steps. Penalties in each: one graph to compile.
-    "default": {"learning_rate": 1e-5, "penalty_interval": 1},
+    "default": {"learning_rate": 1e-5},  # at their own rates rounding grows past the tolerance within twenty steps
     "dropout, augmented, conditional, spectral": {
         "preset": "dcgan",
         "loss": "hinge",
@@ -136,7 +135,8 @@ def test_two_replicas_have_the_losses_and_batch_statistics_of_one_device(recipe)
     for first, second in zip(one["statistics"], two["statistics"], strict=True):
         np.testing.assert_allclose(second, first, rtol=1e-2, atol=1e-3)
     np.testing.assert_allclose(two["moments"], one["moments"], rtol=5e-2, err_msg="Adam hides a wrong scale of slopes")
-    assert one["traces"] == two["traces"] == [1, 0]
+    graphs = 2 if recipe == "default" else 1  # its penalties are rarer than its steps, which go without them between
+    assert one["traces"] == two["traces"] == [graphs, 0]
     assert one["samples"] == two["samples"] == [64, 16, 16, 3], "one image a latent vector"
     assert two["stock"], "what is stored has the weights that train, in layers that Keras knows"
 

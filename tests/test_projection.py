@@ -11,7 +11,7 @@ from preprocessing import PixelScaler
 from training.networks import build_networks
 from training.step import Batch, TrainStep
 
-BOUND = 20.0  # levels, root mean square; measured: 14 to 18 by seven seeds, the mean image 38 to 50
+BOUND = 20.0  # levels, root mean square; measured: 15 to 18 by seven seeds, the mean image 38 to 50
 IMAGES, PROJECTED, STEPS = 64, 6, 200
 
 
@@ -34,6 +34,6 @@ def test_training_images_of_glyphs_are_recovered_to_twenty_levels():
     assert errors.max() < BOUND
     drawn = generate_images(generator, scaler, latents_from_seeds(range(500), config.latent_dim))
     nearest = np.array([np.sqrt(np.square(drawn - image).mean(axis=(1, 2, 3))).min() for image in chosen])
-    # One image has 0.39 to 0.47, since the rounding of another processor makes another generator of the same training.
+    # One image has 0.39 to 0.48, since the rounding of another processor makes another generator of the same training.
     assert errors.mean() < 0.6 * nearest.mean(), "a search that is hardly better than trying seeds"
     assert (errors < 0.8 * nearest).all(), "for each image"
